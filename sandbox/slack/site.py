@@ -166,7 +166,7 @@ class Site:
         place = {"channel": request.match_info["channel"], "message": f"{digits[:-6]}.{digits[-6:]}"}
         if thread_ts := request.query.get("thread_ts"):
             place["thread_ts"] = thread_ts
-        return web.HTTPFound(f"/?{urlencode(place)}")
+        raise web.HTTPFound(f"/?{urlencode(place)}")
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         path = PAGE / Path(request.match_info.get("name", "index.html")).name

@@ -22,7 +22,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Ui:
-    """`as` is the person who looks or acts."""
+    """`as` is the person who looks or acts; the page, before it knows anybody, looks as the first of them."""
 
     def __init__(self, workspace: Workspace, interactions: Interactions, modals: Modals) -> None:
         self._workspace = workspace
@@ -47,7 +47,8 @@ class Ui:
         ]
 
     def _reader(self, request: web.Request) -> str:
-        return self._workspace.user(request.query.get("as", "")).id
+        people = (user.id for user in self._workspace.users.values() if not user.is_bot)
+        return self._workspace.user(request.query.get("as") or next(people, "")).id
 
     def _actor(self, data: JSON) -> str:
         return self._workspace.user(str(data.get("as", ""))).id

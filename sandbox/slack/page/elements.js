@@ -152,8 +152,13 @@ function select(place) {
   return node;
 }
 
-const oneOf = (place) => ticks(place, "radio");
-const manyOf = (place) => ticks(place, "checkbox");
+function oneOf(place) {
+  return ticks(place, "radio");
+}
+
+function manyOf(place) {
+  return ticks(place, "checkbox");
+}
 
 function ticks(place, type) {
   const { each, block, surface, inForm } = place;

@@ -10,6 +10,7 @@ export class Modals {
   constructor() {
     this.forms = new Map();
     this.shown = null;
+    this.generation = 0;
     this.dialog = h("dialog", { class: "dialog", "data-testid": "modal" });
     this.dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
@@ -21,6 +22,7 @@ export class Modals {
 
   /** Forgets every form: another person acts now. */
   clear() {
+    this.generation += 1;
     this.forms.clear();
     this.show([]);
   }
@@ -56,8 +58,6 @@ export class Modals {
     return new Form(view, known, this.refresh);
   }
 }
-
-Modals.prototype.generation = 0;
 
 /** One view as a form. It is also the surface its blocks stand on. */
 class Form {

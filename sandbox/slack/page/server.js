@@ -15,14 +15,17 @@ export async function get(path) {
   return data;
 }
 
-/** The answer to an action, a refusal or a lost connection included (`{ok: false, error}`). */
+/**
+ * The answer to an action, a refusal or a lost connection included (`{ok: false, error}`).
+ * `refused`: nothing reached the app. What the app itself failed at, the server tells by a hint.
+ */
 export async function post(path, data) {
   try {
     const body = JSON.stringify({ as, ...data });
     const answer = await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body });
-    return await answer.json();
+    return { ...(await answer.json()), refused: !answer.ok };
   } catch {
-    return { ok: false, error: "no_connection" };
+    return { ok: false, error: "no_connection", refused: true };
   }
 }
 

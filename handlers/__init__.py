@@ -1,0 +1,1 @@
+"""What the bot decides: every rule, plan and word, without touching the world."""

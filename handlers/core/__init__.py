@@ -1,0 +1,1 @@
+"""The words that every handler shares; each file is one noun."""

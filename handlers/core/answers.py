@@ -1,0 +1,121 @@
+"""What is asked and what is answered.
+
+- An `Invocation` is what a person (or the schedule, or the terminal) said, and who and where.
+- A `Plan` is a frozen decision about what would happen: "latest" resolved, sizes and names looked up. Its digest is
+  what the card shows, what a code confirms, and what the worker checks again. Changing a byte voids the approval.
+- An `Answer` is closed: `Reply` (nothing happens), `Start` (a job may begin now), `Confirm` (a code must come first).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NewType
+
+from handlers.core.cards import Card
+from handlers.core.digests import Json, digest
+
+PersonId = NewType("PersonId", str)
+JobId = NewType("JobId", str)
+BackupId = NewType("BackupId", str)
+TargetName = NewType("TargetName", str)
+
+
+class Surface(Enum):
+    """Where a wish came from."""
+
+    SLACK = "slack"
+    TERMINAL = "terminal"
+    SCHEDULE = "schedule"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks: an id inside a workspace, never a display name."""
+
+    person: PersonId
+    team: str
+    surface: Surface
+
+    def to_json(self) -> dict[str, Json]:
+        """For stored records."""
+        return {"person": self.person, "team": self.team, "surface": self.surface.value}
+
+    @staticmethod
+    def from_json(data: Mapping[str, str]) -> Actor:
+        """Raises KeyError or ValueError for what is not a stored actor."""
+        return Actor(PersonId(data["person"]), data["team"], Surface(data["surface"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One wish: `/backup now shop` is command `backup`, words `("now", "shop")`."""
+
+    command: str
+    words: tuple[str, ...]
+    actor: Actor
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be done, to which target, with every argument resolved. Arguments are canonical JSON, no floats."""
+
+    operation: str
+    target: TargetName
+    arguments: Mapping[str, Json]
+    actor: Actor
+    channel: str
+    created: str
+    nonce: str
+
+    def to_json(self) -> dict[str, Json]:
+        """For stored records, and for the digest."""
+        return {
+            "operation": self.operation,
+            "target": self.target,
+            "arguments": dict(self.arguments),
+            "actor": self.actor.to_json(),
+            "channel": self.channel,
+            "created": self.created,
+            "nonce": self.nonce,
+        }
+
+    @property
+    def digest(self) -> str:
+        """The fingerprint a code is bound to."""
+        return digest("plan", self.to_json())
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan before the desk signs it with actor, channel, time and nonce. `covers`: what it would do, for the policy."""
+
+    operation: str
+    target: TargetName
+    arguments: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Only words; nothing happens. Seen by the asker alone."""
+
+    card: Card
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A job that may begin at once."""
+
+    draft: Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """A job that needs a second factor bound to the plan."""
+
+    draft: Draft
+
+
+Answer = Reply | Start | Confirm

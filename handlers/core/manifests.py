@@ -1,0 +1,248 @@
+"""A manifest: what a backup is. A backup exists when its manifest does; it is written last and never changed.
+
+- Options and index definitions are kept as canonical Extended JSON text, because no checksum inside a mongodump
+  archive covers them: `fingerprint` does (docs/adr, backup pipeline).
+- `incomplete` decides whether a dump is whole. A killed mongodump writes a structurally perfect, partial archive,
+  so only all of these together prove it: it ended with 0; every namespace it announced is reported done; the
+  count it reports is the count we walked; and there is something in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from handlers.core.answers import BackupId, TargetName
+from handlers.core.digests import Json, canonical, digest
+from handlers.core.errors import Damage
+from handlers.core.text import Code, Text
+
+SCHEMA = 1
+
+
+class CollectionKind(Enum):
+    """What MongoDB's listCollections calls `type`."""
+
+    COLLECTION = "collection"
+    VIEW = "view"
+    TIMESERIES = "timeseries"
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSpec:
+    """One collection: its name without the database, and its definition.
+
+    `options` is the canonical Extended JSON of listCollections' options; `indexes` that of each index, sorted by
+    name, without `v`, `ns` and `background`. `documents` counts what is stored: for a time-series, its buckets.
+    """
+
+    name: str
+    kind: CollectionKind
+    options: str
+    indexes: tuple[str, ...]
+    documents: int
+    size_bytes: int = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """Covers the definition, not the documents."""
+        return digest("collection", [self.name, self.kind.value, self.options, list(self.indexes)])
+
+    def to_json(self) -> dict[str, Json]:
+        """For manifests and journals."""
+        return {
+            "name": self.name,
+            "kind": self.kind.value,
+            "options": self.options,
+            "indexes": list(self.indexes),
+            "documents": self.documents,
+            "size_bytes": self.size_bytes,
+            "fingerprint": self.fingerprint,
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> CollectionSpec:
+        """Raises KeyError, TypeError or ValueError, also when the fingerprint does not fit the definition."""
+        spec = CollectionSpec(
+            name=str(data["name"]),
+            kind=CollectionKind(data["kind"]),
+            options=str(data["options"]),
+            indexes=tuple(str(index) for index in data["indexes"]),
+            documents=int(data["documents"]),
+            size_bytes=int(data["size_bytes"]),
+        )
+        if spec.fingerprint != data["fingerprint"]:
+            raise ValueError(f"the fingerprint of {spec.name} does not fit its definition")
+        return spec
+
+
+@dataclass(frozen=True, slots=True)
+class DumpEvidence:
+    """What was seen of one run of mongodump, before anybody judged it."""
+
+    return_code: int
+    announced: tuple[CollectionSpec, ...]  # the archive's prelude; `documents` as walked in the stream
+    reported: Mapping[str, int]  # collection name -> N of "done dumping … (N documents)"
+    closed: frozenset[str]  # names whose stream was ended in the archive
+    raw_bytes: int
+    stored_bytes: int
+    sha256: str
+    tool: str
+    server: str
+    last_lines: str
+
+
+def incomplete(evidence: DumpEvidence) -> Text | None:
+    """Why this dump must not become a backup; None when it is whole."""
+    if evidence.return_code != 0:
+        return Text("mongodump ended with {code}", code=evidence.return_code)
+    for spec in evidence.announced:
+        name = reported_name(spec)
+        if spec.kind is CollectionKind.VIEW:
+            continue
+        if name not in evidence.closed:
+            return Text("the archive ends inside {name}", name=Code(spec.name))
+        said = evidence.reported.get(name)
+        if said is None:
+            return Text("mongodump never said it finished {name}", name=Code(spec.name))
+        if said != spec.documents:
+            return Text(
+                "mongodump said {said} documents in {name}, the archive holds {held}",
+                said=said,
+                name=Code(spec.name),
+                held=spec.documents,
+            )
+    if not evidence.announced:
+        return Text("the database is empty or its name is wrong: there was nothing to save")
+    return None
+
+
+def reported_name(spec: CollectionSpec) -> str:
+    """The name mongodump uses in its log lines: a time-series is read through its buckets."""
+    return f"system.buckets.{spec.name}" if spec.kind is CollectionKind.TIMESERIES else spec.name
+
+
+class BackupKind(Enum):
+    """Why a backup was made."""
+
+    MANUAL = "manual"
+    SCHEDULED = "scheduled"
+    PRE_RESTORE = "pre_restore"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The commit record of a backup."""
+
+    id: BackupId
+    target: TargetName
+    database: str
+    kind: BackupKind
+    created: datetime
+    seconds: int
+    created_by: str
+    data_key: str
+    sha256: str
+    stored_bytes: int
+    raw_bytes: int
+    tool: str
+    server: str
+    collections: tuple[CollectionSpec, ...]
+
+    @property
+    def documents(self) -> int:
+        """All documents (time-series: buckets), over every collection."""
+        return sum(spec.documents for spec in self.collections)
+
+    def to_bytes(self) -> bytes:
+        """The stored form: canonical JSON that carries its own digest."""
+        body: dict[str, Json] = {
+            "schema": SCHEMA,
+            "id": self.id,
+            "target": self.target,
+            "database": self.database,
+            "kind": self.kind.value,
+            "created": self.created.isoformat(),
+            "seconds": self.seconds,
+            "created_by": self.created_by,
+            "data": {
+                "key": self.data_key,
+                "sha256": self.sha256,
+                "bytes": self.stored_bytes,
+                "raw_bytes": self.raw_bytes,
+            },
+            "tool": self.tool,
+            "server": self.server,
+            "collections": [spec.to_json() for spec in self.collections],
+        }
+        return canonical({**body, "digest": digest("manifest", body)})
+
+    @staticmethod
+    def from_bytes(stored: bytes) -> Manifest:
+        """Raises Damage for what is not a manifest, was changed, or has a schema this version does not know."""
+        try:
+            return _parsed(json.loads(stored))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            reason = str(error)
+            raise Damage(
+                Text(
+                    "A manifest in the store is damaged ({reason}). Do not rely on that backup.",
+                    reason=reason,
+                )
+            ) from error
+
+
+def _parsed(data: Mapping[str, Any]) -> Manifest:
+    if data["schema"] != SCHEMA:
+        raise ValueError(f"schema {data['schema']}")
+    body = {key: value for key, value in data.items() if key != "digest"}
+    if digest("manifest", body) != data["digest"]:
+        raise ValueError("its digest does not fit")
+    created = datetime.fromisoformat(data["created"])
+    if created.utcoffset() is None:
+        raise ValueError("its time has no zone")
+    return Manifest(
+        id=BackupId(data["id"]),
+        target=TargetName(data["target"]),
+        database=data["database"],
+        kind=BackupKind(data["kind"]),
+        created=created.astimezone(UTC),
+        seconds=int(data["seconds"]),
+        created_by=data["created_by"],
+        data_key=data["data"]["key"],
+        sha256=data["data"]["sha256"],
+        stored_bytes=int(data["data"]["bytes"]),
+        raw_bytes=int(data["data"]["raw_bytes"]),
+        tool=data["tool"],
+        server=data["server"],
+        collections=tuple(CollectionSpec.from_json(spec) for spec in data["collections"]),
+    )
+
+
+def differences(expected: Sequence[CollectionSpec], found: Sequence[CollectionSpec]) -> tuple[Text, ...]:
+    """What of the expected collections is missing, extra or different; empty when they are equal."""
+    wanted = {spec.name: spec for spec in expected}
+    there = {spec.name: spec for spec in found}
+    result: list[Text] = []
+    for name in sorted(wanted.keys() | there.keys()):
+        want, have = wanted.get(name), there.get(name)
+        if want is None:
+            result.append(Text("{name} is there, but not in the backup", name=Code(name)))
+        elif have is None:
+            result.append(Text("{name} is missing", name=Code(name)))
+        elif have.documents != want.documents:
+            result.append(
+                Text(
+                    "{name} holds {have} documents, not {want}",
+                    name=Code(name),
+                    have=have.documents,
+                    want=want.documents,
+                )
+            )
+        elif have.fingerprint != want.fingerprint:
+            result.append(Text("{name} has other options or indexes", name=Code(name)))
+    return tuple(result)

@@ -1,0 +1,1 @@
+"""People at the local Slack's page, in a real browser without a screen."""
