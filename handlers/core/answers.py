@@ -90,7 +90,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A plan before the desk signs it with actor, channel, time and nonce. `covers`: what it would do, for the policy."""
+    """A plan before the desk signs it with actor, channel, time and nonce."""
 
     operation: str
     target: TargetName

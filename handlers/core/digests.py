@@ -14,12 +14,18 @@ from collections.abc import Mapping, Sequence
 Json = None | bool | int | str | Sequence["Json"] | Mapping[str, "Json"]
 
 # Sixty-four short words that are hard to mistake for each other when spoken.
+# fmt: off
 WORDS = (
-    "amber anchor apple arrow autumn bamboo basket beacon bridge butter cactus candle canyon carbon cedar cherry "
-    "cobalt comet copper coral cotton desert dolphin ember falcon feather forest garden ginger glacier granite harbor "
-    "hazel island ivory jasmine jungle lantern lemon lilac magnet maple marble meadow mercury mountain nectar ocean "
-    "olive orange orchid paper pepper pebble planet pollen quartz raven river saddle saffron silver thunder walnut"
-).split()
+    "amber", "anchor", "apple", "arrow", "autumn", "bamboo", "basket", "beacon",
+    "bridge", "butter", "cactus", "candle", "canyon", "carbon", "cedar", "cherry",
+    "cobalt", "comet", "copper", "coral", "cotton", "desert", "dolphin", "ember",
+    "falcon", "feather", "forest", "garden", "ginger", "glacier", "granite", "harbor",
+    "hazel", "island", "ivory", "jasmine", "jungle", "lantern", "lemon", "lilac",
+    "magnet", "maple", "marble", "meadow", "mercury", "mountain", "nectar", "ocean",
+    "olive", "orange", "orchid", "paper", "pepper", "pebble", "planet", "pollen",
+    "quartz", "raven", "river", "saddle", "saffron", "silver", "thunder", "walnut",
+)
+# fmt: on
 
 
 def canonical(value: Json) -> bytes:

@@ -2,6 +2,7 @@
 
     Problem
     ├── Refusal                  the person's turn: shown to them as written; nothing was changed
+    │   └── Cancelled            a person asked to stop
     ├── OutsideError(permanent)  a system outside failed; trying again may help unless `permanent`
     └── Damage                   a promise broke: data is not what it should be; somebody must look
 
@@ -24,6 +25,10 @@ class Problem(Exception):
 
 class Refusal(Problem):
     """The request cannot be done as asked; the person can change it and ask again."""
+
+
+class Cancelled(Refusal):
+    """Somebody pressed cancel, and there was still time."""
 
 
 class OutsideError(Problem):

@@ -7,7 +7,7 @@
        │           └──► CANCELLED
        └──► CANCELLED | EXPIRED
 
-- Final states never change. A destructive job is never run a second time: a dead worker's job is observed, not repeated.
+- Final states never change. A job never runs a second time: a dead worker's job is observed, not repeated.
 - A job's record is everything its card needs; the card is derived from it, never stored.
 - Notes are what happened on the way; they go into the card's thread in their order.
 """
@@ -92,6 +92,7 @@ class Job:
     outcome: Outcome | None = None
     cancelled_by: str | None = None
     approved_by: str | None = None
+    settled: bool = False  # too late to cancel
 
     def moved(self, state: JobState) -> Job:
         """The job in its next state. Raises ValueError for a move that is not legal."""
@@ -127,6 +128,7 @@ class Job:
                 "outcome": None if self.outcome is None else _outcome_json(self.outcome),
                 "cancelled_by": self.cancelled_by,
                 "approved_by": self.approved_by,
+                "settled": self.settled,
             }
         )
 
@@ -157,6 +159,7 @@ def _job(data: Mapping[str, Any]) -> Job:
         else Outcome(JobState(outcome["state"]), text_from_json(outcome["text"]), outcome["facts"]),
         cancelled_by=data["cancelled_by"],
         approved_by=data["approved_by"],
+        settled=data["settled"],
     )
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
-from handlers.core.answers import JobId, PersonId
+from handlers.core.answers import Actor, JobId, PersonId, TargetName
 from handlers.core.audit import AuditEvent
 from handlers.core.manifests import CollectionSpec, DumpEvidence
 
@@ -58,7 +58,7 @@ class State(Protocol):
     def put_if(self, key: str, value: bytes, version: str | None, *, seconds: int | None = None) -> str | None:
         """Stores the value if the key still has that version (None: if nothing is there), atomically over all
         processes. The new version, or None when somebody else was first. `seconds`: how long it lives; None: for ever.
-        A version is never used twice, also not after deletion. Raises OutsideError, and then it may or may not be stored.
+        A version is never used twice, also not after deletion. Raises OutsideError; then it may or may not be stored.
         """
 
     def delete_if(self, key: str, version: str) -> bool:
@@ -95,8 +95,8 @@ class Upload(Protocol):
         """Makes the whole artifact visible, durably and at once. Raises OutsideError; then nothing is visible."""
 
     def abort(self) -> None:
-        """Leaves nothing behind, as far as the store can be reached. May be called at any time, also twice. Never raises
-        OutsideError: what it could not remove, `sweep` will."""
+        """Leaves nothing behind, as far as the store can be reached. May be called at any time, also twice. Never
+        raises OutsideError: what it could not remove, `sweep` will."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,9 @@ class ArtifactStore(Protocol):
     def delete(self, key: str) -> None:
         """Removes an artifact; nothing happens when it is not there. Raises OutsideError."""
 
-    def sweep(self, before: datetime) -> int:
-        """Removes what unfinished uploads begun before that time left behind; how many. Raises OutsideError."""
+    def sweep(self, before: datetime, under: str = "") -> int:
+        """Removes what unfinished uploads begun before that time left behind, of keys that begin with `under`;
+        how many. Raises OutsideError."""
 
     def describe(self) -> str:
         """Where this is, for people; no secret."""
@@ -171,8 +172,8 @@ class Dump(Protocol):
     """A running mongodump, compressed."""
 
     def read(self) -> bytes:
-        """The next compressed piece (up to about 1 MiB), b"" at the end. Raises OutsideError when no byte came for 60 s or
-        the archive is not one."""
+        """The next compressed piece (up to about 1 MiB), b"" at the end. Raises OutsideError when no byte came for 60 s
+        or the archive is not one."""
 
     @property
     def raw_bytes(self) -> int:
@@ -206,8 +207,8 @@ class Database(Protocol):
         ended. Raises OutsideError when mongorestore takes no byte for 60 s."""
 
     def create_indexes(self, name: str, indexes: Sequence[str], *, expire: bool) -> None:
-        """Builds the indexes (canonical Extended JSON as in CollectionSpec; `_id_` is skipped). `expire=False`: TTL indexes
-        are built with the longest possible age, so that nothing is deleted yet."""
+        """Builds the indexes (canonical Extended JSON as in CollectionSpec; `_id_` is skipped). `expire=False`: TTL
+        indexes are built with the longest possible age, so that nothing is deleted yet."""
 
     def set_expiry(self, name: str, indexes: Sequence[str]) -> None:
         """Gives TTL indexes built with `expire=False` their age. May be repeated."""
@@ -223,7 +224,8 @@ class Database(Protocol):
 
     def copy_timeseries(self, spec: CollectionSpec, source: str, to: str) -> None:
         """Makes the time-series `to` anew, as `spec` defines it, with the buckets of the time-series `source`, and its
-        indexes; whatever `to` was before is dropped. May be repeated. Raises OutsideError unless every bucket arrived."""
+        indexes; whatever `to` was before is dropped. May be repeated. Raises OutsideError unless every bucket
+        arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,9 +274,22 @@ class Factors(Protocol):
         """Stores the flags durably if the record still has that version; None when somebody else was first."""
 
 
-class Lease(Protocol):
-    """What a running job holds."""
+Standing = Literal["member", "guest", "bot", "gone", "unknown"]
 
-    def hold(self) -> None:
-        """Returns while this process is still the one that may act. Raises OutsideError when the lease was lost, and
-        Refusal when a person asked to cancel."""
+
+class People(Protocol):
+    """What the chat system says about a person."""
+
+    def standing(self, actor: Actor) -> Standing:
+        """Full member of the bot's own workspace, guest (also: of another workspace), bot, deactivated, or not known
+        (also: could not be asked). Never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One database and all that belongs to it."""
+
+    name: TargetName
+    database: Database
+    store: ArtifactStore
+    migrate: Command

@@ -67,12 +67,7 @@ class Text:
     template: str
     values: Mapping[str, Any]
 
-    def __init__(
-        self,
-        template: str,
-        /,
-        **values: str | int | datetime | Bytes | Seconds | Person | Code | Lines | Text,
-    ):
+    def __init__(self, template: str, /, **values: Any) -> None:
         missing = set(_FIELD.findall(template)) - set(values)
         if missing:
             raise ValueError(f"no value for {sorted(missing)} in {template!r}")

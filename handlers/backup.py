@@ -1,0 +1,243 @@
+"""/backup: make a copy now, see what there is, see what is going on.
+
+- `now` starts a job at once; it adds and removes nothing, so it needs no code.
+- `list` shows the newest ten with age and size; `show ID` what is in one; `status` the last good one and what runs.
+- `verify ID` reads the stored copy from end to end and compares its SHA-256 with the manifest.
+- A word that means nothing gets a short sentence and changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import timedelta
+
+from handlers.core.answers import Confirm, Draft, Invocation, Reply, Start, TargetName
+from handlers.core.captures import capture
+from handlers.core.cards import Card, Fact, Tone
+from handlers.core.catalogue import Catalogues, folder, new_id
+from handlers.core.digests import Json
+from handlers.core.errors import OutsideError, Refusal
+from handlers.core.job_cards import Wording, job_card
+from handlers.core.jobs import Job, JobState, Outcome, Progress
+from handlers.core.manifests import BackupKind, CollectionKind, Manifest
+from handlers.core.policy import Permission
+from handlers.core.ports import Clock, Target
+from handlers.core.records import Jobs
+from handlers.core.targets import KINDS, line_of, named
+from handlers.core.text import Bytes, Code, Lines, Person, Seconds, Text
+from handlers.core.work import Work
+
+LISTED = 10
+
+
+class BackupHandler:
+    """See the module. `targets` in their order; the first is meant when none is named."""
+
+    permissions: Mapping[str, Permission] = {
+        "read": Permission.READ,
+        "backup.now": Permission.OPERATE,
+        "backup.verify": Permission.OPERATE,
+    }
+
+    def __init__(self, targets: Mapping[TargetName, Target], catalogues: Catalogues, jobs: Jobs, clock: Clock) -> None:
+        self._targets = targets
+        self._catalogues = catalogues
+        self._jobs = jobs
+        self._clock = clock
+
+    def ask(self, invocation: Invocation) -> Reply | Start | Confirm:
+        """See Handler."""
+        match invocation.words:
+            case () | ("help",):
+                return Reply(self._help())
+            case ("now", *rest):
+                return Start(Draft("backup.now", named(self._targets, rest)))
+            case ("list", *rest):
+                return Reply(self._list(named(self._targets, rest)))
+            case ("status", *rest):
+                return Reply(self._status(named(self._targets, rest)))
+            case ("show", word, *rest):
+                return Reply(self._show(self._catalogues[named(self._targets, rest)].find(word)))
+            case ("verify", word, *rest):
+                target = named(self._targets, rest)
+                manifest = self._catalogues[target].find(word)
+                return Start(Draft("backup.verify", target, {"backup": manifest.id}))
+            case ("show" | "verify",):
+                raise Refusal(Text("Which backup? `/backup list` shows the ids."))
+            case (word, *_):
+                raise Refusal(
+                    Text("/backup does not know {word}. `/backup help` shows what it knows.", word=Code(word))
+                )
+            case _:
+                raise AssertionError("words are a sequence")
+
+    def describe(self, job: Job) -> Card:
+        """See Handler."""
+        facts: tuple[Fact, ...] = ()
+        if job.plan.operation == "backup.verify":
+            subject = Text("Check of backup {id}", id=Code(str(job.plan.arguments["backup"])))
+        else:
+            subject = Text("Backup of {target}", target=Code(job.target))
+        if job.outcome is not None and "backup" in job.outcome.facts:
+            facts = _outcome_facts(job.outcome.facts)
+        return job_card(job, Wording(subject, facts))
+
+    def run(self, work: Work) -> Outcome:
+        """See Handler."""
+        target = self._targets[work.job.target]
+        if work.job.plan.operation == "backup.verify":
+            return self._verify(target, work)
+        manifest = capture(target, self._catalogues[target.name], BackupKind.MANUAL, work, self._clock)
+        for note in _notes(manifest):
+            work.note(note)
+        return self._made(manifest)
+
+    def recover(self, job: Job, reason: Text | None) -> Outcome:
+        """A backup exists or it does not: look, and take away what is half made."""
+        why = Text("Its worker stopped.") if reason is None else reason
+        if job.plan.operation == "backup.verify":
+            return Outcome(_ended_state(reason), Text("{why} The copy was not checked to its end.", why=why), {})
+        target, catalogue = self._targets[job.target], self._catalogues[job.target]
+        backup = new_id(job.created, job.id)
+        if catalogue.exists(backup):
+            return self._made(catalogue.find(backup))
+        catalogue.forget_data(backup)
+        target.store.sweep(self._clock.now() + timedelta(minutes=1), folder(target.name, backup))
+        return Outcome(_ended_state(reason), Text("{why} No backup was kept.", why=why), {})
+
+    def lost(self) -> tuple[Job, ...]:
+        """A backup that lost its record left nothing that anybody would believe: its data has no manifest."""
+        return ()
+
+    def _made(self, manifest: Manifest) -> Outcome:
+        text = Text(
+            "Backup {id} is kept: {documents} documents in {collections} collections.",
+            id=Code(manifest.id),
+            documents=manifest.documents,
+            collections=len(manifest.collections),
+        )
+        facts: dict[str, Json] = {
+            "backup": manifest.id,
+            "stored_bytes": manifest.stored_bytes,
+            "raw_bytes": manifest.raw_bytes,
+            "sha256": manifest.sha256,
+        }
+        return Outcome(JobState.DONE, text, facts)
+
+    def _verify(self, target: Target, work: Work) -> Outcome:
+        manifest = self._catalogues[target.name].find(str(work.job.plan.arguments["backup"]))
+        stage, begun = Text("Reading the stored copy"), self._clock.monotonic()
+        digest, count = hashlib.sha256(), 0
+        for piece in target.store.read(manifest.data_key):
+            work.check()
+            digest.update(piece)
+            count += len(piece)
+            elapsed = max(self._clock.monotonic() - begun, 0.001)
+            work.progress(Progress(stage, count, manifest.stored_bytes, round(count / elapsed)))
+        if digest.hexdigest() == manifest.sha256 and count == manifest.stored_bytes:
+            text = Text("Every byte is as it was written: {size}, SHA-256 fits.", size=Bytes(count))
+            return Outcome(JobState.DONE, text, {})
+        text = Text("The stored copy is damaged: its SHA-256 is not the one written down. Do not rely on it.")
+        return Outcome(JobState.FAILED, text, {})
+
+    def _list(self, target: TargetName) -> Card:
+        listing = self._catalogues[target].listing()
+        if not listing.manifests and not listing.damaged:
+            return Card(
+                title=Text("No backups of {target} yet", target=Code(target)), lines=(Text("`/backup now` makes one."),)
+            )
+        now = self._clock.now()
+        lines = [line_of(manifest, (now - manifest.created).total_seconds()) for manifest in listing.manifests[:LISTED]]
+        if len(listing.manifests) > LISTED:
+            lines.append(Text("… and {more} older ones.", more=len(listing.manifests) - LISTED))
+        lines += [Text("Damaged, do not rely on it: {key}", key=Code(key)) for key in listing.damaged]
+        tone = Tone.BAD if listing.damaged else Tone.PLAIN
+        return Card(title=Text("Backups of {target}", target=Code(target)), tone=tone, lines=tuple(lines))
+
+    def _show(self, manifest: Manifest) -> Card:
+        shown = sorted(manifest.collections, key=lambda spec: -spec.size_bytes)[:25]
+        lines = [
+            Text(
+                "{name}: {documents} {unit}, {indexes} indexes",
+                name=Code(spec.name),
+                documents=spec.documents,
+                unit="buckets" if spec.kind is CollectionKind.TIMESERIES else "documents",
+                indexes=len(spec.indexes),
+            )
+            if spec.kind is not CollectionKind.VIEW
+            else Text("{name}: a view", name=Code(spec.name))
+            for spec in shown
+        ]
+        if len(manifest.collections) > len(shown):
+            lines.append(Text("… and {more} smaller ones.", more=len(manifest.collections) - len(shown)))
+        return Card(
+            title=Text("Backup {id}", id=Code(manifest.id)),
+            lines=tuple(lines),
+            facts=(
+                Fact(Text("Made"), Text("{time}, {kind}", time=manifest.created, kind=KINDS[manifest.kind])),
+                Fact(Text("By"), Text("{person}", person=Person(manifest.created_by))),
+                Fact(Text("Database"), Text("{name}", name=Code(manifest.database))),
+                Fact(Text("Took"), Text("{took}", took=Seconds(manifest.seconds))),
+                Fact(Text("Stored"), Text("{size}", size=Bytes(manifest.stored_bytes))),
+                Fact(Text("Data"), Text("{size}", size=Bytes(manifest.raw_bytes))),
+                Fact(Text("SHA-256"), Text("{sha}", sha=Code(manifest.sha256))),
+            ),
+        )
+
+    def _status(self, target: TargetName) -> Card:
+        listing, now = self._catalogues[target].listing(), self._clock.now()
+        holder = self._jobs.holder(target)
+        lines = [Text("Kept in {where}.", where=Code(self._targets[target].store.describe()))]
+        if holder is not None:
+            lines.append(
+                Text(
+                    "Running now: {operation}, begun by {person}.",
+                    operation=Code(holder.plan.operation),
+                    person=Person(holder.plan.actor.person),
+                )
+            )
+        lines += [Text("Damaged, do not rely on it: {key}", key=Code(key)) for key in listing.damaged]
+        good = [manifest for manifest in listing.manifests if manifest.kind is not BackupKind.PRE_RESTORE]
+        if not good:
+            title, tone = Text("No backup of {target} exists", target=Code(target)), Tone.BAD
+        else:
+            age = Seconds((now - good[0].created).total_seconds())
+            title = Text("The newest backup of {target} is {age} old", target=Code(target), age=age)
+            tone = Tone.BAD if listing.damaged else Tone.WARNING if age.count > 36 * 3600 else Tone.GOOD
+            lines.insert(0, Text("{id}, {size} stored.", id=Code(good[0].id), size=Bytes(good[0].stored_bytes)))
+        return Card(title=title, tone=tone, lines=tuple(lines))
+
+    def _help(self) -> Card:
+        lines = [
+            Text("`/backup now` makes a copy of the database; it changes nothing in it."),
+            Text("`/backup list` shows the copies, `/backup show ID` what is in one."),
+            Text("`/backup verify ID` reads a copy from end to end and compares its checksum."),
+            Text("`/backup status` says how old the newest copy is, and what runs."),
+        ]
+        if len(self._targets) > 1:
+            names = ", ".join(self._targets)
+            lines.append(Text("Add a target's name at the end: {names}.", names=names))
+        return Card(title=Text("/backup"), lines=tuple(lines))
+
+
+def _ended_state(reason: Text | None) -> JobState:
+    return JobState.INTERRUPTED if reason is None else JobState.FAILED
+
+
+def _outcome_facts(facts: Mapping[str, object]) -> tuple[Fact, ...]:
+    stored, raw = facts["stored_bytes"], facts["raw_bytes"]
+    if not isinstance(stored, int) or not isinstance(raw, int):
+        raise OutsideError(Text("A job's record has no sizes."), permanent=True)
+    return (
+        Fact(Text("Stored"), Text("{size}", size=Bytes(stored))),
+        Fact(Text("Data"), Text("{size}", size=Bytes(raw))),
+        Fact(Text("SHA-256"), Text("{sha}", sha=Code(str(facts["sha256"])[:16]))),
+    )
+
+
+def _notes(manifest: Manifest) -> tuple[Text, ...]:
+    largest = sorted(manifest.collections, key=lambda spec: -spec.size_bytes)[:15]
+    rows = "\n".join(f"{spec.name:<32.32} {spec.documents:>14,} {spec.kind.value}" for spec in largest)
+    from_server = Text("MongoDB {server}, {tool}.", server=manifest.server, tool=manifest.tool)
+    return (Text("{rows}", rows=Lines(rows)), from_server)

@@ -1,0 +1,396 @@
+"""The one door: ask · challenge · approve · cancel · work · tend. A slash command, a button, a schedule and the
+terminal all come through here; whatever they did not ask the desk for does not happen.
+
+- `ask` gives words, or a job: OFFERED when it needs a code, QUEUED when it may begin.
+- One operation at a time per target: `busy:<target>` names the job; it is free when that job has ended.
+- Every decision is audited before its effect; when the record cannot be written, nothing is done.
+- A job's record and its `dirty:` mark are all that the relay needs to show it; nothing is said to Slack from here.
+- Approval is stored apart from the job; the worker compares it with the digest of the plan it is about to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from handlers.core.answers import Actor, Confirm, Draft, Invocation, JobId, Plan, Reply, Start, Surface, TargetName
+from handlers.core.approval import Decision, Gate
+from handlers.core.audit import AuditEvent
+from handlers.core.cards import Card, Tone
+from handlers.core.errors import OutsideError, Problem, Refusal
+from handlers.core.jobs import Job, JobState, Outcome
+from handlers.core.policy import Permission, refused
+from handlers.core.ports import Audit, Clock, Entropy, People, Queue, State
+from handlers.core.records import Jobs
+from handlers.core.shift import Shift
+from handlers.core.text import Code, Person, Text
+from handlers.core.work import Work
+
+_AGAIN = frozenset({Decision.WRONG, Decision.MALFORMED, Decision.SPENT, Decision.WAIT})
+OFFER_SECONDS = 15 * 60
+REQUEUE_SECONDS = 30
+
+
+class Handler(Protocol):
+    """One command: parse, plan, run and their words."""
+
+    @property
+    def permissions(self) -> Mapping[str, Permission]:
+        """What each of its operations needs; `read` is for answers that are only words."""
+
+    def ask(self, invocation: Invocation) -> Reply | Start | Confirm:
+        """What the words mean. Raises Refusal, OutsideError or Damage."""
+
+    def describe(self, job: Job) -> Card:
+        """What the job's card says now."""
+
+    def run(self, work: Work) -> Outcome:
+        """Does it. Raises Cancelled, Refusal, OutsideError or Damage; then `recover` is asked what is true."""
+
+    def recover(self, job: Job, reason: Text | None) -> Outcome:
+        """After a failure (`reason`) or a dead worker (None): looks at what is there, undoes or finishes what must
+        not stay half done, and says what is true now. May be repeated. Raises OutsideError while that cannot be
+        known yet."""
+
+    def lost(self) -> tuple[Job, ...]:
+        """Jobs whose work was begun and never closed, by what stands beside the backups. Raises OutsideError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Words for the asker alone."""
+
+    card: Card
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A job exists; its card will be shown where it was asked."""
+
+    job: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A question for a code. `summary` says what the code will confirm."""
+
+    id: str
+    job: JobId
+    summary: Card
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The code was right and the job is queued."""
+
+    job: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Nothing was approved. `again`: another code may be typed into the same question."""
+
+    text: Text
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the desk touches, through ports."""
+
+    state: State
+    queue: Queue
+    audit: Audit
+    people: People
+    clock: Clock
+    entropy: Entropy
+
+
+class Desk:
+    """See the module."""
+
+    def __init__(self, handlers: Mapping[str, Handler], gate: Gate, outside: Outside) -> None:
+        self._handlers = handlers
+        self._gate = gate
+        self._state = outside.state
+        self._queue = outside.queue
+        self._audit = outside.audit
+        self._people = outside.people
+        self._clock = outside.clock
+        self._entropy = outside.entropy
+        self._jobs = Jobs(outside.state)
+        self._shift = Shift(self._jobs, outside.state, outside.clock)
+
+    # -- asking ------------------------------------------------------------------------------------------------
+
+    def ask(self, invocation: Invocation) -> Said | Began:
+        """What a wish leads to. Raises OutsideError or Damage; then nothing was begun."""
+        handler = self._handlers.get(invocation.command)
+        try:
+            if handler is None:
+                raise Refusal(Text("There is no command {word}.", word=Code(invocation.command)))
+            self._allow(invocation.actor, handler.permissions.get("read"), f"{invocation.command}.ask")
+            answer = handler.ask(invocation)
+            match answer:
+                case Reply(card):
+                    return Said(card)
+                case Start(draft):
+                    return Began(self._begin(invocation, handler, draft).id)
+                case Confirm(draft):
+                    return Began(self._offer(invocation, handler, draft).id)
+        except Refusal as refusal:
+            return Said(Card(title=refusal.text, tone=Tone.WARNING))
+
+    def _allow(self, actor: Actor, permission: Permission | None, operation: str) -> None:
+        enrolled = permission is Permission.DESTROY and self._gate.enrolled(actor)
+        reason = refused(actor, self._people.standing(actor), permission, enrolled=enrolled)
+        if reason is not None:
+            self._write(AuditEvent("denied", "deny", actor, operation=operation, facts={"reason": str(reason)}))
+            raise Refusal(reason)
+
+    def _begin(self, invocation: Invocation, handler: Handler, draft: Draft) -> Job:
+        plan = self._plan(invocation, draft)
+        self._allow(invocation.actor, handler.permissions.get(draft.operation), draft.operation)
+        job = self._job(plan, JobState.QUEUED)
+        self._claim(plan.target, job)
+        self._write(_event("job.queued", job))
+        self._jobs.create(job)
+        self._queue_put(job)
+        return job
+
+    def _offer(self, invocation: Invocation, handler: Handler, draft: Draft) -> Job:
+        plan = self._plan(invocation, draft)
+        permission = handler.permissions.get(draft.operation)
+        if permission is not Permission.DESTROY:
+            raise Refusal(Text("Nobody may do that: the policy does not list it."))
+        self._allow(invocation.actor, permission, draft.operation)
+        job = self._job(plan, JobState.OFFERED)
+        self._write(_event("job.offered", job))
+        self._jobs.create(job)
+        return job
+
+    def _plan(self, invocation: Invocation, draft: Draft) -> Plan:
+        return Plan(
+            operation=draft.operation,
+            target=draft.target,
+            arguments=draft.arguments,
+            actor=invocation.actor,
+            channel=invocation.channel,
+            created=self._clock.now().isoformat(),
+            nonce=self._entropy.token(26),
+        )
+
+    def _job(self, plan: Plan, state: JobState) -> Job:
+        return Job(id=JobId(self._entropy.token(12)), plan=plan, state=state, created=self._clock.now())
+
+    def _claim(self, target: TargetName, job: Job) -> None:
+        holder = self._jobs.claim(target, job.id)
+        if holder is not None:
+            raise Refusal(busy(holder))
+
+    def _queue_put(self, job: Job) -> None:
+        if job.plan.actor.surface is not Surface.TERMINAL:
+            self._queue.put(job.id)
+
+    # -- approving ---------------------------------------------------------------------------------------------
+
+    def challenge(self, job_id: JobId, actor: Actor) -> Challenge:
+        """Opens a question for a code. Raises Refusal, OutsideError or Damage."""
+        job = self._offered(job_id, actor)
+        handler = self._handler(job)
+        self._allow(actor, handler.permissions.get(job.plan.operation), job.plan.operation)
+        holder = self._jobs.holder(job.target)
+        if holder is not None:
+            raise Refusal(busy(holder))
+        challenge = self._gate.open(actor, job.plan.digest)
+        self._write(_event("challenge.opened", job))
+        return Challenge(f"{job.id}.{challenge}", job.id, handler.describe(job))
+
+    def approve(self, challenge: str, actor: Actor, code: str) -> Accepted | Rejected:
+        """Judges a code. Raises OutsideError or Damage; then nothing was approved."""
+        job_id, _, key = challenge.partition(".")
+        try:
+            job = self._offered(JobId(job_id), actor)
+            self._allow(actor, self._handler(job).permissions.get(job.plan.operation), job.plan.operation)
+            decision, text = self._gate.submit(actor, key, job.plan.digest, code)
+            if decision is not Decision.ACCEPTED:
+                self._write(_event("code.refused", job, decision="deny", reason=decision.value))
+                return Rejected(
+                    text, again=decision in {Decision.WRONG, Decision.MALFORMED, Decision.SPENT, Decision.WAIT}
+                )
+            self._write(_event("code.accepted", job))
+            self._claim(job.target, job)
+            self._jobs.approve(job.id, job.plan.digest, actor.person)
+        except Refusal as refusal:
+            return Rejected(refusal.text, again=False)
+        self._jobs.change(job.id, lambda each: replace(each.moved(JobState.QUEUED), approved_by=actor.person))
+        self._queue_put(job)
+        return Accepted(job.id)
+
+    def _offered(self, job_id: JobId, actor: Actor) -> Job:
+        job = self._jobs.load(job_id)
+        if job is None or job.state is JobState.EXPIRED:
+            raise Refusal(Text("This offer is over. Ask again."))
+        if (job.plan.actor.person, job.plan.actor.team) != (actor.person, actor.team):
+            self._write(_event("challenge.denied", job, decision="deny", reason="another person", by=actor.person))
+            raise Refusal(
+                Text("Only {person}, who asked for this, can confirm it.", person=Person(job.plan.actor.person))
+            )
+        if job.state is not JobState.OFFERED:
+            raise Refusal(Text("This was already decided."))
+        if self._clock.now() - job.created > timedelta(seconds=OFFER_SECONDS):
+            raise Refusal(Text("This offer is older than 15 minutes. Ask again, so that you see what is true now."))
+        return job
+
+    def cancel(self, job_id: JobId, actor: Actor) -> None:
+        """Asks a job to stop. Raises Refusal when it cannot."""
+        self._allow(actor, Permission.OPERATE, "job.cancel")
+        job = self._jobs.load(job_id)
+        if job is None or job.state.final:
+            raise Refusal(Text("This has already ended."))
+        if job.settled:
+            raise Refusal(
+                Text("It is too late to cancel: the data is being switched. It will end by itself in a moment.")
+            )
+        self._write(_event("job.cancel", job, by=actor.person))
+
+        def cancelled(each: Job) -> Job:
+            if each.state.final or each.settled:
+                return each
+            each = replace(each, cancelled_by=actor.person)
+            if each.state is JobState.RUNNING:
+                return each
+            text = Text("Cancelled by {person} before it began.", person=Person(actor.person))
+            return _ended(each.moved(JobState.CANCELLED), Outcome(JobState.CANCELLED, text, {}), self._clock.now())
+
+        self._jobs.change(job_id, cancelled)
+
+    # -- looking -----------------------------------------------------------------------------------------------
+
+    def load(self, job_id: JobId) -> Job | None:
+        """A job's record. Raises OutsideError."""
+        return self._jobs.load(job_id)
+
+    def card(self, job: Job) -> Card:
+        """What the job's message should say now."""
+        return self._handler(job).describe(job)
+
+    def holder(self, target: TargetName) -> Job | None:
+        """The job that works on a target now. Raises OutsideError."""
+        return self._jobs.holder(target)
+
+    # -- working -----------------------------------------------------------------------------------------------
+
+    def work(self, job_id: JobId) -> None:
+        """Runs a queued job to its end; does nothing for any other. Raises OutsideError when the end could not be stored."""
+        job = self._shift.begin(job_id)
+        if job is None:
+            return
+        with self._shift.holding(job.id):
+            handler = self._handler(job)
+            work = self._shift.work(job)
+            try:
+                reason = self._unapproved(handler, job)
+                if reason is not None:
+                    raise Refusal(reason)
+                self._write(_event("job.started", job))
+                outcome = handler.run(work)
+            except Problem as problem:
+                outcome = self._shift.recovered(handler.recover, work.job, problem)
+            self._close(work.job, outcome)
+
+    def _unapproved(self, handler: Handler, job: Job) -> Text | None:
+        permission = handler.permissions.get(job.plan.operation)
+        if permission is None:
+            return Text("Nobody may do that: the policy does not list it.")
+        if permission is Permission.DESTROY and self._jobs.approved_digest(job.id) != job.plan.digest:
+            return Text("The plan is not the one that was confirmed. Nothing was done.")
+        return None
+
+    def beat(self) -> None:
+        """Every two seconds in a process that works: renews what its jobs hold."""
+        self._shift.beat()
+
+    def tend(self) -> None:
+        """Every few seconds in a worker: finds what nobody looks after any more. Raises OutsideError."""
+        now = self._clock.now()
+        for job in self._jobs.active():
+            match job.state:
+                case JobState.OFFERED if now - job.created > timedelta(seconds=OFFER_SECONDS):
+                    self._jobs.change(job.id, self._expired)
+                case JobState.QUEUED if now - job.created > timedelta(seconds=OFFER_SECONDS + OFFER_SECONDS):
+                    self._jobs.change(job.id, self._abandoned)
+                case JobState.QUEUED if now - job.created > timedelta(seconds=REQUEUE_SECONDS):
+                    self._queue_put(job)
+                case JobState.RUNNING:
+                    self._rescue(job)
+
+    def find_lost(self) -> None:
+        """At start and every half minute: jobs whose record was lost with the state come back, to be rescued."""
+        for handler in self._handlers.values():
+            for job in handler.lost():
+                self._jobs.restore(job)
+
+    def _rescue(self, job: Job) -> None:
+        if not self._shift.adopt(job.id):
+            return
+        with self._shift.holding(job.id):
+            self._write(_event("job.rescued", job, decision="unknown"))
+            try:
+                outcome = self._handler(job).recover(job, None)
+            except OutsideError:
+                return  # not known yet: the next round looks again
+            self._close(job, outcome)
+
+    def _expired(self, job: Job) -> Job:
+        if job.state is not JobState.OFFERED:
+            return job
+        text = Text("Nobody confirmed it in 15 minutes. Nothing was changed.")
+        return _ended(job.moved(JobState.EXPIRED), Outcome(JobState.EXPIRED, text, {}), self._clock.now())
+
+    def _abandoned(self, job: Job) -> Job:
+        if job.state is not JobState.QUEUED:
+            return job
+        text = Text("No worker took it in 30 minutes. Nothing was changed.")
+        return _ended(job.moved(JobState.FAILED), Outcome(JobState.FAILED, text, {}), self._clock.now())
+
+    def _close(self, job: Job, outcome: Outcome) -> None:
+        ended = _ended(job.moved(outcome.state), outcome, self._clock.now())
+        self._shift.end(ended)
+        decision = "allow" if outcome.state is JobState.DONE else "error"
+        self._write(_event("job.ended", ended, decision=decision, state=outcome.state.value, reason=str(outcome.text)))
+
+    def _handler(self, job: Job) -> Handler:
+        return self._handlers[job.plan.operation.partition(".")[0]]
+
+    def _write(self, event: AuditEvent) -> None:
+        self._audit.write(event)
+
+
+def busy(holder: Job) -> Text:
+    """Who is at work, for the second who asks."""
+    return Text(
+        "{person} started {operation} on {target} at {time}; it is not finished. One at a time.",
+        person=Person(holder.plan.actor.person),
+        operation=Code(holder.plan.operation.replace(".", " ")),
+        target=Code(holder.target),
+        time=holder.created,
+    )
+
+
+def _ended(job: Job, outcome: Outcome, moment: datetime) -> Job:
+    return replace(job, outcome=outcome, ended=moment, progress=None)
+
+
+def _event(event: str, job: Job, *, decision: str = "allow", **facts: str) -> AuditEvent:
+    return AuditEvent(
+        event=event,
+        decision=decision,
+        actor=job.plan.actor,
+        target=job.target,
+        operation=job.plan.operation,
+        digest=job.plan.digest,
+        facts={"job": job.id, **facts},
+    )

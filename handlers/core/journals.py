@@ -1,0 +1,131 @@
+"""A restore's journal: what was about to happen, beside the backups, in records that never change.
+
+- `v1/<target>/restores/<job>/intent.json`    before anything: the job, so that its card can be found again
+- `…/decision.json`   the one compare-and-set between "the worker switches" and "somebody rescues": whoever is
+                      second walks away. `go` with what is live and what is staged, or not.
+- `…/outcome.json`    `switched` once the new data is in place; or `rolled_back`
+- `…/closed.json`     nothing is left to do
+A journal without `closed` is a restore somebody must look after, also when the state was lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from handlers.core.answers import JobId, TargetName
+from handlers.core.digests import Json, canonical
+from handlers.core.errors import Damage
+from handlers.core.jobs import Job
+from handlers.core.manifests import CollectionSpec
+from handlers.core.ports import ArtifactStore, LiveCollection
+from handlers.core.text import Code, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`go`: the switch may have begun, from `old` to `new` (names as they are when live)."""
+
+    go: bool
+    old: tuple[LiveCollection, ...] = ()
+    new: tuple[LiveCollection, ...] = ()
+
+
+class Journal:
+    """The journal of one restore. Everything raises OutsideError; Damage for what cannot be read."""
+
+    def __init__(self, store: ArtifactStore, target: TargetName, job: JobId) -> None:
+        self._store = store
+        self._folder = f"v1/{target}/restores/{job}"
+
+    def intend(self, job: Job) -> None:
+        """Writes the intent; once more does nothing."""
+        self._put("intent", {"job": json.loads(job.to_bytes())})
+
+    def intent(self) -> Job | None:
+        """The job as it was when it began; None when nothing was begun."""
+        found = self._get("intent")
+        try:
+            return None if found is None else Job.from_bytes(canonical(found["job"]))
+        except (KeyError, ValueError) as error:
+            raise self._damaged("intent") from error
+
+    def decide(self, decision: Decision) -> Decision:
+        """Writes the decision, or gives the one somebody else wrote first."""
+        self._put(
+            "decision",
+            {
+                "go": decision.go,
+                "old": [_live(each) for each in decision.old],
+                "new": [_live(each) for each in decision.new],
+            },
+        )
+        found = self._get("decision")
+        if found is None:
+            raise self._damaged("decision")
+        try:
+            return Decision(bool(found["go"]), _lives(found["old"]), _lives(found["new"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged("decision") from error
+
+    def conclude(self, switched: bool) -> bool:
+        """Writes how the switch ended, or gives what somebody else wrote first."""
+        self._put("outcome", {"switched": switched})
+        found = self._get("outcome")
+        if found is None or not isinstance(found.get("switched"), bool):
+            raise self._damaged("outcome")
+        return bool(found["switched"])
+
+    def switched(self) -> bool | None:
+        """How the switch ended; None when it has not."""
+        found = self._get("outcome")
+        return None if found is None else bool(found.get("switched"))
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+        self._put("closed", {})
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._get("closed") is not None
+
+    def _put(self, name: str, data: Mapping[str, Json]) -> None:
+        self._store.put_new(f"{self._folder}/{name}.json", canonical(dict(data)))
+
+    def _get(self, name: str) -> dict[str, Any] | None:
+        stored = self._store.get(f"{self._folder}/{name}.json")
+        if stored is None:
+            return None
+        try:
+            data = json.loads(stored)
+        except ValueError as error:
+            raise self._damaged(name) from error
+        if not isinstance(data, dict):
+            raise self._damaged(name)
+        return data
+
+    def _damaged(self, name: str) -> Damage:
+        return Damage(
+            Text("The journal {where} cannot be read. Somebody must look.", where=Code(f"{self._folder}/{name}"))
+        )
+
+
+def unclosed(store: ArtifactStore, target: TargetName) -> tuple[JobId, ...]:
+    """Restores of a target that somebody must look after. Raises OutsideError."""
+    root = f"v1/{target}/restores/"
+    names: dict[str, set[str]] = {}
+    for artifact in store.list(root):
+        job, _, name = artifact.key.removeprefix(root).partition("/")
+        names.setdefault(job, set()).add(name)
+    return tuple(JobId(job) for job, found in names.items() if "intent.json" in found and "closed.json" not in found)
+
+
+def _live(collection: LiveCollection) -> Json:
+    return {"spec": collection.spec.to_json(), "uuid": collection.uuid}
+
+
+def _lives(data: Sequence[Mapping[str, Any]]) -> tuple[LiveCollection, ...]:
+    return tuple(LiveCollection(CollectionSpec.from_json(each["spec"]), str(each["uuid"])) for each in data)

@@ -1,0 +1,124 @@
+"""The records of jobs in the state.
+
+- `job:<id>` the record, `active:<id>` while it has not ended, `dirty:<id>` whenever its card may have changed,
+  `busy:<target>` which job works on a target, `approved:<id>` the digest a code confirmed.
+- Every change is a compare-and-set over all processes; a final state is never left.
+- Records are kept 30 days after they were last changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from handlers.core.answers import JobId, PersonId, TargetName
+from handlers.core.errors import OutsideError
+from handlers.core.jobs import Job, JobState
+from handlers.core.ports import State
+from handlers.core.text import Text
+
+KEEP_SECONDS = 30 * 86_400
+ROUNDS = 32
+
+
+class Jobs:
+    """Reads and changes job records. Everything raises OutsideError when the state cannot be reached."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def create(self, job: Job) -> None:
+        """A new record. Raises OutsideError when the id is taken."""
+        self._put_plain(f"active:{job.id}", b"")
+        if self._state.put_if(f"job:{job.id}", job.to_bytes(), None, seconds=KEEP_SECONDS) is None:
+            raise OutsideError(Text("Two jobs got the same id. Try again."))
+        self.touch(job.id)
+
+    def load(self, job_id: JobId) -> Job | None:
+        """None when there is no such record."""
+        held = self._state.get(f"job:{job_id}")
+        return None if held is None else Job.from_bytes(held.value)
+
+    def change(self, job_id: JobId, how: Callable[[Job], Job]) -> Job | None:
+        """Applies `how` to the newest record until it could be stored; None when there is none."""
+        for _ in range(ROUNDS):
+            held = self._state.get(f"job:{job_id}")
+            if held is None:
+                return None
+            before = Job.from_bytes(held.value)
+            after = how(before)
+            if after == before:
+                return before
+            if self._state.put_if(f"job:{job_id}", after.to_bytes(), held.version, seconds=KEEP_SECONDS) is not None:
+                self._settled(after)
+                return after
+        raise OutsideError(Text("Too many changed the same job at once."))
+
+    def restore(self, job: Job) -> None:
+        """Puts a record back that was lost with the state; one that is there stays."""
+        if self._state.put_if(f"job:{job.id}", job.to_bytes(), None, seconds=KEEP_SECONDS) is not None:
+            self._put_plain(f"active:{job.id}", b"")
+            self.claim(job.target, job.id)
+            self._settled(job)
+
+    def active(self) -> tuple[Job, ...]:
+        """Every job that has not ended."""
+        found = []
+        for key in self._state.keys("active:"):
+            job = self.load(JobId(key.removeprefix("active:")))
+            if job is None or job.state.final:
+                self._drop(key)
+            else:
+                found.append(job)
+        return tuple(found)
+
+    def touch(self, job_id: JobId) -> None:
+        """The card may have to change."""
+        for _ in range(ROUNDS):
+            held = self._state.get(f"dirty:{job_id}")
+            version = None if held is None else held.version
+            if self._state.put_if(f"dirty:{job_id}", b"", version, seconds=KEEP_SECONDS) is not None:
+                return
+
+    def claim(self, target: TargetName, job_id: JobId) -> Job | None:
+        """Makes this job the one that works on a target; the other job when there is one."""
+        for _ in range(ROUNDS):
+            held = self._state.get(f"busy:{target}")
+            if held is not None:
+                holder = self.load(JobId(held.value.decode()))
+                if holder is not None and not holder.state.final and holder.id != job_id:
+                    return holder
+            version = None if held is None else held.version
+            if self._state.put_if(f"busy:{target}", job_id.encode(), version) is not None:
+                return None
+        raise OutsideError(Text("Too many asked for the same target at once."))
+
+    def holder(self, target: TargetName) -> Job | None:
+        """The job that works on a target now."""
+        held = self._state.get(f"busy:{target}")
+        job = None if held is None else self.load(JobId(held.value.decode()))
+        return None if job is None or job.state.final or job.state is JobState.OFFERED else job
+
+    def approve(self, job_id: JobId, digest: str, person: PersonId) -> None:
+        """Stores what a code confirmed. Raises OutsideError when something was already confirmed for this job."""
+        value = f"{digest} {person}".encode()
+        if self._state.put_if(f"approved:{job_id}", value, None, seconds=KEEP_SECONDS) is None:
+            raise OutsideError(Text("This was already confirmed."))
+
+    def approved_digest(self, job_id: JobId) -> str | None:
+        """What a code confirmed; None when nothing was."""
+        held = self._state.get(f"approved:{job_id}")
+        return None if held is None else held.value.decode().partition(" ")[0]
+
+    def _settled(self, job: Job) -> None:
+        self.touch(job.id)
+        if job.state.final:
+            self._drop(f"active:{job.id}")
+
+    def _put_plain(self, key: str, value: bytes) -> None:
+        held = self._state.get(key)
+        self._state.put_if(key, value, None if held is None else held.version)
+
+    def _drop(self, key: str) -> None:
+        held = self._state.get(key)
+        if held is not None:
+            self._state.delete_if(key, held.version)

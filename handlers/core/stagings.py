@@ -1,0 +1,121 @@
+"""A staging: a backup loaded beside the live data, and proved equal to its manifest before anything is switched.
+
+- mongorestore ends with 0 and no failed document, having restored exactly the manifest's count: its exit code alone
+  proves little (it ends with 0 after a wrong pattern, and after 216 631 failures).
+- The last piece of the archive is only fed when the SHA-256 of the whole fits.
+- Then every collection is counted, and its options and indexes compared with the manifest.
+- The live collections must be the same ones as before: a misread rename pair loads into live names with exit code 0.
+- A time-series that expires may have lost old buckets to the server meanwhile; all others must be equal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from handlers.core.digests import digest
+from handlers.core.errors import Damage, OutsideError
+from handlers.core.jobs import Progress
+from handlers.core.manifests import CollectionKind, CollectionSpec, Manifest, differences
+from handlers.core.ports import Clock, LiveCollection, Target
+from handlers.core.switches import clear, comparable, expires, own, staging_prefix
+from handlers.core.text import Code, Lines, Text
+from handlers.core.work import Work
+
+
+def stage(target: Target, manifest: Manifest, work: Work, clock: Clock) -> tuple[LiveCollection, ...]:
+    """What was loaded, under its live names. Raises Cancelled, OutsideError or Damage; live data is untouched then."""
+    database, prefix = target.database, staging_prefix(work.job.id)
+    clear(database, work.job.id)
+    views = [spec.name for spec in manifest.collections if spec.kind is CollectionKind.VIEW]
+    pieces = _pieces(target, manifest, work, clock)
+    evidence = database.load(pieces, prefix, views)
+    if evidence.return_code != 0 or evidence.failed:
+        raise OutsideError(
+            Text(
+                "mongorestore ended with {code}, {failed} documents failed. {lines}",
+                code=evidence.return_code,
+                failed=evidence.failed,
+                lines=Lines(evidence.last_lines),
+            )
+        )
+    solid = [spec for spec in manifest.collections if spec.kind is not CollectionKind.VIEW]
+    if evidence.restored != sum(spec.documents for spec in solid):
+        raise OutsideError(
+            Text(
+                "mongorestore loaded {had} documents; the backup holds {want}.",
+                had=evidence.restored,
+                want=sum(spec.documents for spec in solid),
+            )
+        )
+    work.note(Text("{count} documents loaded beside the live data.", count=evidence.restored))
+    for spec in solid:
+        work.check()
+        work.progress(Progress(Text("Building the indexes of {name}", name=Code(spec.name))))
+        database.create_indexes(prefix + spec.name, spec.indexes, expire=False)
+    work.progress(Progress(Text("Checking what was loaded")))
+    staged = tuple(_named_live(each, prefix) for each in database.collections(count=True, prefix=prefix))
+    _equal(solid, staged)
+    work.note(Text("Counts, options and indexes are those of the backup."))
+    return staged
+
+
+def _pieces(target: Target, manifest: Manifest, work: Work, clock: Clock) -> Iterator[bytes]:
+    stage = Text("Loading {backup} beside the live data", backup=Code(manifest.id))
+    begun, sha, count = clock.monotonic(), hashlib.sha256(), 0
+    held = b""
+    for piece in target.store.read(manifest.data_key):
+        work.check()
+        sha.update(piece)
+        count += len(piece)
+        elapsed = max(clock.monotonic() - begun, 0.001)
+        work.progress(Progress(stage, count, manifest.stored_bytes, round(count / elapsed)))
+        if held:
+            yield held
+        held = piece
+    # The last piece is only given when the whole is what was written: a wrong copy can never load to its end.
+    if sha.hexdigest() != manifest.sha256 or count != manifest.stored_bytes:
+        raise Damage(Text("The stored backup is damaged: its checksum is not the one written down."))
+    yield held
+
+
+def untouched(target: Target, before: Sequence[LiveCollection]) -> None:
+    """Raises Damage unless the live collections are the ones they were."""
+    after = own(target.database.collections())
+    if {(each.spec.name, each.uuid) for each in after} != {(each.spec.name, each.uuid) for each in before}:
+        raise Damage(
+            Text("The live collections changed while the backup was loaded beside them. Nothing was switched.")
+        )
+
+
+def different(wanted: Sequence[LiveCollection], found: Sequence[LiveCollection]) -> list[Text]:
+    """What of the definitions is not as it should be, after a switch."""
+    return list(
+        differences(
+            [replace(each.spec, documents=0, size_bytes=0) for each in wanted],
+            [replace(each.spec, documents=0, size_bytes=0) for each in found],
+        )
+    )
+
+
+def definitions_digest(live: Sequence[LiveCollection]) -> str:
+    """Covers which collections there are and their definitions; not their documents, which change all the time."""
+    return digest("live", [[each.spec.name, each.uuid, each.spec.fingerprint] for each in live])
+
+
+def _equal(wanted: Sequence[CollectionSpec], staged: Sequence[LiveCollection]) -> None:
+    found = {each.spec.name: comparable(each.spec) for each in staged}
+    expected = []
+    for spec in map(comparable, wanted):
+        there = found.get(spec.name)
+        if there is not None and spec.kind is CollectionKind.TIMESERIES and expires(spec):
+            spec = replace(spec, documents=min(spec.documents, there.documents))
+        expected.append(spec)
+    problems = differences(expected, list(found.values()))
+    if problems:
+        raise OutsideError(Text("What was loaded is not what was saved: {first}.", first=problems[0]))
+
+
+def _named_live(staged: LiveCollection, prefix: str) -> LiveCollection:
+    return replace(staged, spec=replace(staged.spec, name=staged.spec.name.removeprefix(prefix)))

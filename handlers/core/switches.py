@@ -1,0 +1,168 @@
+"""A switch: exchanging staged collections for the live ones, and back.
+
+- Names: `__rst_<job>_<name>` staged, `__old_<job>_<name>` moved away. Each rename is atomic; MongoDB has none over
+  several collections, so a reader may see a mixture for the milliseconds in between. What remains never is one:
+  until the switch is concluded every interruption goes back, afterwards every interruption goes forward.
+- What is where is told by UUIDs, which renames keep; never by a name alone, never by what was meant to happen.
+- Views are definitions: dropped first, made again last. A time-series cannot be renamed: its buckets are copied, the
+  old ones away before it is dropped, so that there always is one whole copy.
+- Every step may be repeated.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from handlers.core.answers import JobId
+from handlers.core.errors import Damage
+from handlers.core.manifests import CollectionKind, CollectionSpec
+from handlers.core.ports import Database, LiveCollection
+from handlers.core.text import Code, Text
+from handlers.core.work import short
+
+RESERVED = ("__rst_", "__old_")
+NAMESPACE_LIMIT_BYTES = 255  # mongodb.com/docs/manual/reference/limits, "Namespace Length", read 2026-11
+_LONGEST = "system.buckets."
+
+
+def staging_prefix(job: JobId) -> str:
+    """What staged names begin with."""
+    return f"__rst_{short(job)}_"
+
+
+def old_prefix(job: JobId) -> str:
+    """What moved-away names begin with."""
+    return f"__old_{short(job)}_"
+
+
+def too_long(database: str, names: Iterable[str], job_name: str = "x" * 8) -> tuple[str, ...]:
+    """Names that would have no room for a prefix."""
+    room = NAMESPACE_LIMIT_BYTES - len(f"{database}.{_LONGEST}{staging_prefix(JobId(job_name))}".encode())
+    return tuple(name for name in names if len(name.encode()) > room)
+
+
+def own(collections: Sequence[LiveCollection]) -> tuple[LiveCollection, ...]:
+    """Without what restores keep for themselves."""
+    return tuple(each for each in collections if not each.spec.name.startswith(RESERVED))
+
+
+def comparable(spec: CollectionSpec) -> CollectionSpec:
+    """With the ages of TTL indexes left out: while staged they are longer, so that nothing is deleted."""
+    return replace(spec, indexes=tuple(_ageless(index) for index in spec.indexes), size_bytes=0)
+
+
+def _ageless(index: str) -> str:
+    data = json.loads(index)
+    if "expireAfterSeconds" not in data:
+        return index
+    return json.dumps({**data, "expireAfterSeconds": "set"}, separators=(",", ":"))
+
+
+def expires(spec: CollectionSpec) -> bool:
+    """Whether the server deletes from it by itself."""
+    return '"expireAfterSeconds"' in spec.options
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """From `old` to `new` in one database; specs carry live names. `new` UUIDs are those of the staged collections."""
+
+    database: Database
+    job: JobId
+    old: tuple[LiveCollection, ...]
+    new: tuple[LiveCollection, ...]
+
+    def forward(self, hold: Callable[[], None]) -> None:
+        """Puts the new in place. `hold` is asked before every step and may raise. Raises OutsideError."""
+        staged, away = staging_prefix(self.job), old_prefix(self.job)
+        for each in _of(self.old, CollectionKind.TIMESERIES):
+            hold()
+            self.database.copy_timeseries(each.spec, each.spec.name, away + each.spec.name)
+        for each in (*_of(self.old, CollectionKind.VIEW), *_of(self.old, CollectionKind.TIMESERIES)):
+            hold()
+            self.database.drop(each.spec.name)
+        for each in _of(self.old, CollectionKind.COLLECTION):
+            hold()
+            self.database.rename(each.spec.name, away + each.spec.name)
+        for each in _of(self.new, CollectionKind.COLLECTION):
+            hold()
+            self.database.rename(staged + each.spec.name, each.spec.name)
+        for each in _of(self.new, CollectionKind.TIMESERIES):
+            hold()
+            self.database.copy_timeseries(each.spec, staged + each.spec.name, each.spec.name)
+        for each in _of(self.new, CollectionKind.VIEW):
+            hold()
+            self.database.create_view(each.spec)
+
+    def backward(self) -> None:
+        """Puts the old back, from wherever a switch stopped. Raises OutsideError; Damage when old data is nowhere."""
+        there = {each.spec.name: each for each in self.database.collections()}
+        self._clear(there)
+        away = old_prefix(self.job)
+        for each in _of(self.old, CollectionKind.COLLECTION):
+            name = each.spec.name
+            if _same(there.get(name), each):
+                continue
+            if not _same(there.get(away + name), each):
+                raise Damage(
+                    Text("The old {name} is neither in its place nor moved away. Somebody must look.", name=Code(name))
+                )
+            if name in there:
+                self.database.drop(name)
+            self.database.rename(away + name, name)
+        for each in _of(self.old, CollectionKind.TIMESERIES):
+            name = each.spec.name
+            if _same(there.get(name), each):
+                continue
+            if away + name not in there:
+                raise Damage(
+                    Text("The old {name} is neither in its place nor copied. Somebody must look.", name=Code(name))
+                )
+            self.database.copy_timeseries(each.spec, away + name, name)
+        for each in _of(self.old, CollectionKind.VIEW):
+            self.database.create_view(each.spec)
+
+    def _clear(self, there: dict[str, LiveCollection]) -> None:
+        before = {each.spec.name for each in self.old}
+        ours = before | {each.spec.name for each in self.new}
+        staged = {each.uuid for each in self.new if each.uuid}
+        for name, found in list(there.items()):
+            if name not in ours:
+                continue
+            match found.spec.kind:
+                case CollectionKind.VIEW:
+                    made_here = True  # views are definitions: the old ones are made again at the end
+                case CollectionKind.TIMESERIES:
+                    made_here = name not in before
+                case CollectionKind.COLLECTION:
+                    made_here = found.uuid in staged
+                case _:
+                    assert_never(found.spec.kind)
+            if made_here:
+                self.database.drop(name)
+                del there[name]
+
+    def finish(self) -> None:
+        """After the new is in place: TTL ages, then the old goes away. Raises OutsideError."""
+        for each in self.new:
+            if any('"expireAfterSeconds"' in index for index in each.spec.indexes):
+                self.database.set_expiry(each.spec.name, each.spec.indexes)
+        clear(self.database, self.job)
+
+
+def clear(database: Database, job: JobId) -> None:
+    """Removes what is staged and what was moved away. Raises OutsideError."""
+    for prefix in (staging_prefix(job), old_prefix(job)):
+        for each in database.collections(prefix=prefix):
+            database.drop(each.spec.name)
+
+
+def _of(collections: Sequence[LiveCollection], kind: CollectionKind) -> tuple[LiveCollection, ...]:
+    return tuple(each for each in collections if each.spec.kind is kind)
+
+
+def _same(found: LiveCollection | None, wanted: LiveCollection) -> bool:
+    return found is not None and found.uuid == wanted.uuid != ""

@@ -1,0 +1,43 @@
+"""A target and its backups in words: which one is meant, and how a backup reads in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from handlers.core.answers import TargetName
+from handlers.core.errors import Refusal
+from handlers.core.manifests import BackupKind, Manifest
+from handlers.core.ports import Target
+from handlers.core.text import Bytes, Code, Seconds, Text
+
+KINDS = {
+    BackupKind.MANUAL: "by hand",
+    BackupKind.SCHEDULED: "nightly",
+    BackupKind.PRE_RESTORE: "kept before a restore",
+}
+
+
+def named(targets: Mapping[TargetName, Target], words: Sequence[str]) -> TargetName:
+    """The target that the rest of the words names; the first when there are none. Raises Refusal."""
+    match words:
+        case []:
+            return next(iter(targets))
+        case [word] if word in targets:
+            return TargetName(word)
+        case [word]:
+            raise Refusal(
+                Text("There is no target {word}. There are: {names}.", word=Code(word), names=", ".join(targets))
+            )
+        case _:
+            raise Refusal(Text("That were too many words; nothing was done. `help` shows how it is written."))
+
+
+def line_of(manifest: Manifest, age_seconds: float) -> Text:
+    """One backup in one line."""
+    return Text(
+        "{id} · {age} old · {size} · {kind}",
+        id=Code(manifest.id),
+        age=Seconds(age_seconds),
+        size=Bytes(manifest.stored_bytes),
+        kind=KINDS[manifest.kind],
+    )
