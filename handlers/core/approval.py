@@ -28,6 +28,8 @@ from handlers.core.errors import Damage, OutsideError, Refusal
 from handlers.core.ports import Clock, Entropy, Factor, Factors, State
 from handlers.core.text import Seconds, Text
 
+# A bot serves one workspace: people of others were refused before the gate, and the terminal knows no team.
+WORKSPACE = "workspace"
 CHALLENGE_SECONDS = 120
 TRIES = 3
 QUARANTINE_SECONDS = 90
@@ -164,7 +166,7 @@ class Gate:
 
     def enrolled(self, actor: Actor) -> bool:
         """Whether the person has a second factor. Raises OutsideError or Damage."""
-        return self._factors.get(actor.person, actor.team) is not None
+        return self._factors.get(actor.person, WORKSPACE) is not None
 
     def open(self, actor: Actor, digest: str) -> str:
         """A new challenge for this person and this plan. Raises Refusal, OutsideError or Damage."""
@@ -194,7 +196,7 @@ class Gate:
         if _CODE.fullmatch(typed) is None:
             return Decision.MALFORMED, reason(Decision.MALFORMED)
         moment = self._clock.now()
-        step = self._factors.matching_step(factor, actor.team, typed, moment)
+        step = self._factors.matching_step(factor, WORKSPACE, typed, moment)
         for _ in range(ROUNDS):
             record, version = self._record(actor, factor)
             now = self._now()
@@ -210,7 +212,7 @@ class Gate:
         raise _contended()
 
     def _factor(self, actor: Actor) -> Factor:
-        factor = self._factors.get(actor.person, actor.team)
+        factor = self._factors.get(actor.person, WORKSPACE)
         if factor is None:
             raise Refusal(Text("You have no second factor here."))
         return factor
@@ -242,7 +244,7 @@ class Gate:
 
     def _marked(self, actor: Actor, factor: Factor, *, used: bool, locked: bool) -> Factor:
         for _ in range(ROUNDS):
-            marked = self._factors.mark(factor, actor.team, used=used or factor.used, locked=locked or factor.locked)
+            marked = self._factors.mark(factor, WORKSPACE, used=used or factor.used, locked=locked or factor.locked)
             if marked is not None:
                 return marked
             factor = self._factor(actor)
@@ -255,7 +257,7 @@ class Gate:
 
 
 def _key(actor: Actor) -> str:
-    return f"gate:{actor.team}.{actor.person}"
+    return f"gate:{actor.person}"
 
 
 def _unix(moment: datetime) -> int:

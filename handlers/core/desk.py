@@ -284,7 +284,7 @@ class Desk:
     # -- working -----------------------------------------------------------------------------------------------
 
     def work(self, job_id: JobId) -> None:
-        """Runs a queued job to its end; does nothing for any other. Raises OutsideError when the end could not be stored."""
+        """Runs a queued job to its end; does nothing for any other. Raises OutsideError when its end is not stored."""
         job = self._shift.begin(job_id)
         if job is None:
             return
@@ -308,6 +308,10 @@ class Desk:
         if permission is Permission.DESTROY and self._jobs.approved_digest(job.id) != job.plan.digest:
             return Text("The plan is not the one that was confirmed. Nothing was done.")
         return None
+
+    def stop(self) -> None:
+        """The process is going down: running jobs stop at their next check and clean up."""
+        self._shift.stop()
 
     def beat(self) -> None:
         """Every two seconds in a process that works: renews what its jobs hold."""

@@ -91,6 +91,11 @@ class Shift:
             except OutsideError:
                 continue
 
+    def stop(self) -> None:
+        """Makes every running job here stop at its next check."""
+        for grip in list(self._grips.values()):
+            grip.lost = True
+
     def recovered(self, recover: Callable[[Job, Text | None], Outcome], job: Job, problem: Problem) -> Outcome:
         """Asks what is true after a failure, until that can be known or half an hour has gone."""
         outcome: Outcome | None = None

@@ -36,9 +36,7 @@ LOGGED_BYTES = 100_000
 class Site:
     """All parts of one local Slack; it lives inside one event loop."""
 
-    def __init__(
-        self, seed: Seed, manifest: Manifest, tokens: Tokens, *, rate_limits: bool, file_delay: float
-    ) -> None:
+    def __init__(self, seed: Seed, manifest: Manifest, tokens: Tokens, *, rate_limits: bool, file_delay: float) -> None:
         self.clock, self.hub, self.faults = Clock(), Hub(), Faults()
         self.rates, self.journal = Rates(enabled=rate_limits), Journal(self.clock)
         self.workspace = Workspace(seed, manifest, self.clock, self.hub, file_delay)

@@ -122,9 +122,7 @@ class Ui:
             reader = self._reader(request)
         except SlackError as refusal:
             return web.json_response(refusal.answer, status=400)
-        answer = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
-        )
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await answer.prepare(request)
         await answer.write(b": hello\n\n")
         hub = self._workspace.hub

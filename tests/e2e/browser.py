@@ -44,7 +44,7 @@ def started(chromium: Path) -> Iterator[Browser]:
 
 @dataclass(slots=True)
 class Window:
-    """A window of its own, without another window's memory. Every test id is one that the page promises."""
+    """A window that shares no memory with another. Also a context manager, which closes it."""
 
     page: Page
     url: str
@@ -52,19 +52,27 @@ class Window:
 
     @classmethod
     def open(
-        cls, browser: Browser, url: str, *, size: tuple[int, int] = DESK, dark: bool = False, **place: str
+        cls,
+        browser: Browser,
+        url: str,
+        person: str,
+        channel: str = "C0OPS",
+        *,
+        size: tuple[int, int] = DESK,
+        dark: bool = False,
     ) -> Window:
-        """Opens the page at `place`: `channel`, `as`, `message` and `thread_ts`, as in its address."""
+        """Opens the page as a person at a channel. `size` is in CSS pixels."""
         context = browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if dark else "light",
+            reduced_motion="reduce",
             service_workers="block",
         )
         context.set_default_timeout(PATIENCE_MILLISECONDS)
         window = cls(context.new_page(), url)
         window._watch(context)
-        window.page.goto(f"{url}/?{urlencode(place)}")
-        window.find("channel-C0OPS").wait_for(state="attached")
+        window.page.goto(f"{url}/?{urlencode({'channel': channel, 'as': person})}")
+        window.find(f"channel-{channel}").wait_for(state="attached")
         return window
 
     def _watch(self, context: BrowserContext) -> None:
@@ -93,7 +101,7 @@ class Window:
         """The message in the thread panel with this `ts`."""
         return self.find("thread-panel").locator(f'[data-testid="message"][data-ts="{ts}"]')
 
-    def type(self, text: str, *, into: str = "composer") -> None:
+    def send(self, text: str, *, into: str = "composer") -> None:
         """Types a line and sends it."""
         self.find(into).fill(text)
         self.find(into).press("Enter")

@@ -10,10 +10,15 @@ export class Feed {
   /** `scroll` is what scrolls, `list` what holds the messages; `openThread` null inside a thread. */
   constructor(scroll, list, openThread) {
     Object.assign(this, { scroll, list, openThread, nodes: new Map(), channel: null, pinned: false });
-    // An image that loads late makes the list longer: whoever was at the end stays there.
-    list.addEventListener("load", () => this.pinned && this.toEnd(), true);
+    // Whoever is at the end stays there when an image loads late or the window shrinks; only scrolling up leaves it.
+    const grown = new ResizeObserver(() => this.pinned && this.toEnd());
+    grown.observe(list);
+    grown.observe(scroll);
+    let top = 0;
     scroll.addEventListener("scroll", () => {
-      this.pinned = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_PIXELS;
+      const near = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_PIXELS;
+      if (near || scroll.scrollTop < top) this.pinned = near;
+      top = scroll.scrollTop;
     });
   }
 
@@ -31,7 +36,8 @@ export class Feed {
     let before = null;
     for (const data of messages) {
       if (this.openThread && (!before || day(before.ts) !== day(data.ts))) this.divide(nodes, day(data.ts));
-      const compact = follows(before, data);
+      const underRoot = !this.openThread && before === messages[0];
+      const compact = !underRoot && follows(before, data);
       const key = JSON.stringify([data, compact, names]);
       const known = this.nodes.get(data.ts);
       nodes.set(data.ts, known?.key === key ? known : { key, node: message(data, { channel, compact, openThread: this.openThread }) });

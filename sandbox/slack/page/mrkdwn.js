@@ -38,7 +38,13 @@ function paragraphs(text, bare) {
   }
   return groups
     .filter((group) => group.quoted || group.lines.join("").trim() !== "")
-    .map(({ quoted, lines }) => human(quoted ? "blockquote" : "div", { class: "text" }, inline(lines.join("\n"), bare)));
+    .map(({ quoted, lines }) => h(quoted ? "blockquote" : "div", { class: "text" }, directed(lines, bare)));
+}
+
+/** Lines, each with a direction of its own. No markup goes on over the end of a line. */
+function directed(lines, bare) {
+  return lines.map((line, index) =>
+    human("div", { class: "line" }, inline(line, bare), index < lines.length - 1 ? "\n" : null));
 }
 
 /** Inline nodes of a text. */

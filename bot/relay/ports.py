@@ -1,0 +1,49 @@
+"""What the relay touches, as Protocols: where cards are shown, and who says what they should say."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from handlers.core.answers import JobId
+from handlers.core.cards import Card
+from handlers.core.jobs import Job
+from handlers.core.text import Text
+
+
+class Chat(Protocol):
+    """Where cards are shown. Raises Refusal when the bot may not write there, and OutsideError, which may be a Snag."""
+
+    def digest(self, card: Card) -> str:
+        """Changes when what is shown changes."""
+
+    def post(self, channel: str, said: Card | Text, mark: str, thread: str | None = None) -> str:
+        """A new message that carries the mark; its id inside the channel."""
+
+    def update(self, channel: str, ts: str, card: Card) -> None:
+        """Edits a message."""
+
+    def find(self, channel: str, mark: str, near: datetime, thread: str | None = None) -> str | None:
+        """Our message with this mark, sent about then."""
+
+    def direct(self, person: str) -> str:
+        """The channel between a person and the bot."""
+
+
+@runtime_checkable
+class Snag(Protocol):
+    """What an OutsideError of the chat knows besides: how long to wait, perhaps done all the same, message gone."""
+
+    retry_after_seconds: float | None
+    ambiguous: bool
+    gone: bool
+
+
+class Desk(Protocol):
+    """What of the desk the relay needs."""
+
+    def load(self, job_id: JobId) -> Job | None:
+        """See the desk."""
+
+    def card(self, job: Job) -> Card:
+        """See the desk."""

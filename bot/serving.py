@@ -1,0 +1,66 @@
+"""Serving: the Slack and web side of the bot, from start to stop.
+
+- Starts the web side first, so that the platform can ask how it is, then the relay, then Slack; stops the other way.
+- `ready` says what is wrong with each part, and "" for what is well. What is not known is not well.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.relay import Relay
+from bot.slack.app import SlackApp, Socket
+from bot.supervisor import Supervisor
+from bot.web import Checks, WebServer
+from handlers.core.errors import Problem
+from handlers.core.ports import State
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The parts, built and not started. `socket`: None when Slack calls us; `worker`: None when it runs elsewhere."""
+
+    web: WebServer
+    relay: Relay
+    slack: SlackApp
+    socket: Socket | None
+    worker: Supervisor | None
+
+    def run(self, stopping: threading.Event) -> None:
+        """Serves until told to stop."""
+        self.web.start()
+        self.relay.start()
+        if self.socket is not None:
+            self.socket.start()
+        if self.worker is not None:
+            self.worker.start()
+        try:
+            stopping.wait()
+        finally:
+            if self.socket is not None:
+                self.socket.stop()
+            self.slack.close()
+            if self.worker is not None:
+                self.worker.stop()
+            self.relay.stop()
+            self.web.close()
+
+
+def ready(state: State, connected: Callable[[], bool] | None, worker: Supervisor | None) -> Checks:
+    """What `/readyz` asks."""
+    checks = {"redis": lambda: _reachable(state)}
+    if connected is not None:
+        checks["slack"] = lambda: "" if connected() else "Slack cannot reach the bot"
+    if worker is not None:
+        checks["worker"] = lambda: "" if worker.alive else "the worker is not running"
+    return checks
+
+
+def _reachable(state: State) -> str:
+    try:
+        state.incarnation()
+    except Problem as problem:
+        return str(problem)
+    return ""

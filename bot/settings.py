@@ -1,0 +1,260 @@
+"""The settings: what the environment says, read once at start.
+
+- Each name may also be given as NAME_FILE, the path of a file that holds the value (for mounted secrets).
+- Everything that is wrong is said at once, by name, with what was expected. No value of a secret is ever repeated.
+- `.env.example` holds the same names with the same comments; a test compares them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+MAX_FILE_BYTES = 64 * 1024
+
+
+class SettingsError(Exception):
+    """The environment cannot be used. `problems`: one sentence for each setting that is wrong."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One name. `parse` raises ValueError saying what was expected."""
+
+    name: str
+    parse: Callable[[str], Any]
+    comment: str
+    example: str = ""
+    default: str = ""
+    secret: bool = False
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in words:
+            raise ValueError(f"one of {', '.join(words)}")
+        return value
+
+    return parse
+
+
+def _matching(pattern: str, expected: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value and re.fullmatch(pattern, value) is None:
+            raise ValueError(expected)
+        return value
+
+    return parse
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    expected = f"an address that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+
+    def parse(value: str) -> str:
+        if not value:
+            return value
+        try:
+            parts = urlsplit(value)
+        except ValueError:
+            raise ValueError(expected) from None
+        if parts.scheme not in schemes or not parts.netloc:
+            raise ValueError(expected)
+        return value
+
+    return parse
+
+
+def _port(value: str) -> int:
+    if not value.isascii() or not value.isdigit() or not 0 <= int(value) <= 65535:
+        raise ValueError("a port number from 0 to 65535")
+    return int(value)
+
+
+def _key(value: str) -> bytes:
+    if not value:
+        return b""
+    try:
+        key = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != 32:
+        raise ValueError("32 bytes in base64, as `openssl rand -base64 32` makes them")
+    return key
+
+
+_CHANNEL = _matching(r"[CGD][A-Z0-9]{2,}", "a Slack channel id, like C0123456789")
+
+SETTINGS = (
+    Setting(
+        "SLACK_MODE",
+        _one_of("socket", "http"),
+        "socket: the bot calls Slack; http: Slack calls the bot",
+        default="socket",
+    ),
+    Setting(
+        "SLACK_BOT_TOKEN",
+        _matching(r"xoxb-\S+", "a token that begins with xoxb-"),
+        "Bot token, as Slack issues it",
+        "xoxb-…",
+        secret=True,
+    ),
+    Setting(
+        "SLACK_APP_TOKEN",
+        _matching(r"xapp-\S+", "a token that begins with xapp-"),
+        "App-level token with connections:write, for SLACK_MODE=socket",
+        "xapp-…",
+        secret=True,
+    ),
+    Setting("SLACK_SIGNING_SECRET", _text, "Signing secret, for SLACK_MODE=http", secret=True),
+    Setting(
+        "SLACK_API_URL",
+        _url("https", "http"),
+        "Slack's Web API, or any server that speaks it",
+        default="https://slack.com/api/",
+    ),
+    Setting(
+        "REDIS_URL",
+        _url("redis", "rediss"),
+        "Redis with maxmemory-policy noeviction and an append-only file",
+        "redis://127.0.0.1:6379/0",
+        secret=True,
+    ),
+    Setting(
+        "MONGODB_URI",
+        _url("mongodb", "mongodb+srv"),
+        "The database to look after, with its name in the path",
+        "mongodb://127.0.0.1:27017/shop",
+        secret=True,
+    ),
+    Setting("BACKUP_DIR", _text, "Directory that keeps the backups; or give BACKUP_S3_URL", "/var/lib/negahban"),
+    Setting(
+        "BACKUP_S3_URL",
+        _url("s3"),
+        "Bucket that keeps the backups; endpoint and keys by boto3's own variables",
+        "s3://bucket/prefix",
+    ),
+    Setting("MIGRATE_COMMAND", _text, "Runs after a restore, without a shell", "npm run migrate:up"),
+    Setting("OPS_CHANNEL", _CHANNEL, "Channel for what nobody asked for in a channel of their own", "C0123456789"),
+    Setting("HTTP_HOST", _text, "Where /livez, /readyz, /metrics and Slack's calls are answered", default="127.0.0.1"),
+    Setting("HTTP_PORT", _port, "Its port", default="8080"),
+    Setting(
+        "MASTER_KEY", _key, "32 bytes in base64: encrypts what the bot keeps about people's second factor", secret=True
+    ),
+    Setting("AUDIT_FILE", _text, "The audit record; without it, audit.jsonl in BACKUP_DIR"),
+    Setting("LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "How much is logged", default="INFO"),
+    Setting("LOG_FORMAT", _one_of("json", "text"), "How it is logged", default="json"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the bot was given. Empty strings: not given."""
+
+    slack_mode: str
+    slack_bot_token: str
+    slack_app_token: str
+    slack_signing_secret: str
+    slack_api_url: str
+    redis_url: str
+    mongodb_uri: str
+    backup_dir: str
+    backup_s3_url: str
+    migrate_command: str
+    ops_channel: str
+    http_host: str
+    http_port: int
+    master_key: bytes
+    audit_file: str
+    log_level: str
+    log_format: str
+
+    def __repr__(self) -> str:
+        return "Settings(…)"
+
+
+def read(environment: Mapping[str, str], *, slack: bool) -> Settings:
+    """The settings. `slack`: Slack's tokens are needed. Raises SettingsError with everything that is wrong."""
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for setting in SETTINGS:
+        try:
+            values[setting.name.lower()] = setting.parse(_given(environment, setting))
+        except ValueError as error:
+            problems.append(f"{setting.name}: expected {error}")
+            values[setting.name.lower()] = setting.parse("") if not setting.default else setting.parse(setting.default)
+    if environment.get("NEGAHBAN_CONFIG"):
+        problems.append("NEGAHBAN_CONFIG: several targets in one file are not supported yet; use the single variables")
+    problems += _missing(environment, values, slack=slack)
+    if problems:
+        raise SettingsError(problems)
+    return Settings(**values)
+
+
+def _given(environment: Mapping[str, str], setting: Setting) -> str:
+    value, path = environment.get(setting.name, ""), environment.get(f"{setting.name}_FILE", "")
+    if value and path:
+        raise ValueError(f"{setting.name} or {setting.name}_FILE, not both")
+    if path:
+        try:
+            with Path(path).open("rb") as file:
+                content = file.read(MAX_FILE_BYTES + 1)
+            if len(content) > MAX_FILE_BYTES:
+                raise ValueError(f"a file of at most {MAX_FILE_BYTES} bytes in {setting.name}_FILE")
+            value = content.decode().strip()
+        except OSError as error:
+            raise ValueError(f"a readable file in {setting.name}_FILE ({error.strerror})") from error
+        except UnicodeDecodeError:
+            raise ValueError(f"text in the file of {setting.name}_FILE") from None
+    if any(ord(character) < 32 for character in value):
+        raise ValueError("one line without control characters")
+    return value or setting.default
+
+
+_NEEDED = {
+    "REDIS_URL": "the address of a Redis",
+    "MONGODB_URI": "the address of the database to look after",
+    "MASTER_KEY": "32 bytes in base64, as `openssl rand -base64 32` makes them",
+}
+_NEEDED_BY_SLACK = {
+    "socket": {
+        "SLACK_BOT_TOKEN": "the bot token (xoxb-…) of your Slack app",
+        "SLACK_APP_TOKEN": "the app-level token (xapp-…) of your Slack app, because SLACK_MODE is socket",
+    },
+    "http": {
+        "SLACK_BOT_TOKEN": "the bot token (xoxb-…) of your Slack app",
+        "SLACK_SIGNING_SECRET": "the signing secret of your Slack app, because SLACK_MODE is http",
+    },
+}
+
+
+def _missing(environment: Mapping[str, str], values: Mapping[str, Any], *, slack: bool) -> list[str]:
+    needed = dict(_NEEDED)
+    if slack:
+        needed |= _NEEDED_BY_SLACK[values["slack_mode"]]
+    problems = [
+        f"{name}: expected {what}; it is not set"
+        for name, what in needed.items()
+        if not environment.get(name) and not environment.get(f"{name}_FILE")
+    ]
+    uri = values["mongodb_uri"]
+    if uri and not urlsplit(uri).path.strip("/"):
+        problems.append("MONGODB_URI: expected the database's name in the path, like mongodb://host:27017/shop")
+    if bool(values["backup_dir"]) == bool(values["backup_s3_url"]):
+        problems.append("BACKUP_DIR, BACKUP_S3_URL: expected exactly one of the two")
+    if values["backup_s3_url"] and not values["audit_file"]:
+        problems.append("AUDIT_FILE: expected a path, because BACKUP_S3_URL keeps no local files")
+    return problems

@@ -1,0 +1,140 @@
+"""The Bolt app, and the two ways Slack reaches it: Socket Mode, and signed HTTP.
+
+- Twenty threads listen, so that slow answers do not keep others from being acknowledged (Bolt's default is five).
+- Over HTTP the signature is always checked, also of what calls itself an SSL check, and with an empty secret nothing
+  starts. What cannot be a signed request is answered before Bolt sees it: Bolt answers 500 to a timestamp that is not
+  a number (slack_sdk SignatureVerifier, read in 3.47).
+- Socket Mode: the first connection is tried until it works or is stopped, waiting 1 to 30 s; the library keeps it.
+- The tokens stay inside the clients: they are in no error and no log.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from slack_bolt import App
+from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_bolt.adapter.wsgi import SlackRequestHandler
+from slack_sdk import WebClient
+
+from bot.slack.listeners import Listeners
+from bot.slack.quiet import quieten
+from bot.slack.snags import translated
+from handlers.core.errors import Problem, Refusal
+from handlers.core.text import Code, Text
+
+log = logging.getLogger(__name__)
+
+LISTENER_THREADS = 20
+PATH = "/slack/events"
+MOST_BYTES = 1_000_000
+WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+STOP_SECONDS = 15.0
+_TIMESTAMP = re.compile(r"[0-9]{1,12}")
+_LENGTH = re.compile(r"[0-9]{1,9}")
+WsgiApp = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
+
+
+class SlackApp:
+    """One Bolt app with its listeners. `commands` are registered without their slash."""
+
+    def __init__(self, client: WebClient, signing_secret: str, listeners: Listeners, commands: Sequence[str]) -> None:
+        self._secret = signing_secret
+        self._threads = ThreadPoolExecutor(LISTENER_THREADS, thread_name_prefix="slack-listener")
+        self.bolt = App(
+            name="slack_bolt.app",
+            logger=quieten(),
+            client=client,
+            signing_secret=signing_secret,
+            token_verification_enabled=False,
+            ssl_check_enabled=False,
+            raise_error_for_unhandled_request=True,
+            listener_executor=self._threads,
+        )
+        listeners.register(self.bolt, commands)
+
+    def socket(self, app_token: str) -> Socket:
+        """A Socket Mode connection, not started yet."""
+        return Socket(self.bolt, app_token)
+
+    def wsgi(self) -> WsgiApp:
+        """Answers `POST /slack/events`. Raises Refusal without a signing secret."""
+        if not self._secret.strip():
+            raise Refusal(Text("{name} is empty: requests could not be checked.", name=Code("SLACK_SIGNING_SECRET")))
+        return Doorman(SlackRequestHandler(self.bolt, PATH))
+
+    def close(self) -> None:
+        """Lets the listeners finish what they began."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+class Doorman:
+    """Turns away what cannot be a signed request of Slack's, without reading it."""
+
+    def __init__(self, bolt: WsgiApp) -> None:
+        self._bolt = bolt
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """One request."""
+        if environ.get("REQUEST_METHOD") != "POST" or environ.get("PATH_INFO") != PATH:
+            return _answer(start_response, "404 Not Found")
+        length = str(environ.get("CONTENT_LENGTH") or "0")
+        if not _LENGTH.fullmatch(length) or int(length) > MOST_BYTES:
+            return _answer(start_response, "413 Content Too Large")
+        timestamp = str(environ.get("HTTP_X_SLACK_REQUEST_TIMESTAMP", ""))
+        signature = str(environ.get("HTTP_X_SLACK_SIGNATURE", ""))
+        if not _TIMESTAMP.fullmatch(timestamp) or not signature.startswith("v0=") or not signature.isascii():
+            return _answer(start_response, "401 Unauthorized")
+        return self._bolt(environ, start_response)
+
+
+def _answer(start_response: StartResponse, status: str) -> Iterable[bytes]:
+    start_response(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", "0")])
+    return [b""]
+
+
+class Socket:
+    """A Socket Mode connection that is kept until it is stopped."""
+
+    def __init__(self, bolt: App, app_token: str) -> None:
+        self._handler: Any = SocketModeHandler(bolt, app_token, ping_interval=5)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._connect, name="slack-socket", daemon=True)
+
+    def start(self) -> None:
+        """Connects in the background."""
+        self._thread.start()
+
+    @property
+    def connected(self) -> bool:
+        """Whether Slack can reach the bot now."""
+        return bool(self._handler.client.is_connected())
+
+    def stop(self) -> None:
+        """Takes nothing new; ends the connection."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS)
+        self._handler.close()
+
+    def _reach(self) -> None:
+        self._handler.client.connect_to_new_endpoint(force=True)
+
+    def _connect(self) -> None:
+        tries = 0
+        while not self._stopped.is_set():
+            try:
+                # Not `connect`: after a failure it would use its address, which works once, again.
+                translated("apps.connections.open", self._reach)
+                return
+            except Problem as problem:
+                wait = WAITS_SECONDS[min(tries, len(WAITS_SECONDS) - 1)]
+                log.warning("no Socket Mode connection yet, trying again in %.0f s: %s", wait, problem)
+                tries += 1
+            self._stopped.wait(wait)

@@ -1,0 +1,202 @@
+"""Listeners: ack, ask the desk, say. Nothing is decided here.
+
+- Every command and click is acknowledged before anything else, because Slack waits three seconds and the desk may
+  look at a database. A submitted code is the exception: the desk judges it at once, and the ack carries the answer.
+- What Slack brings twice happens once: the trigger's id is claimed in the state for ten minutes, over all processes.
+  Without the state nothing happens, as everywhere behind the desk.
+- The words of a slash command come with `&`, `<` and `>` as entities.
+- A payload is never logged and never part of an error: it may carry a code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, assert_never
+
+from slack_bolt import Ack, App
+
+from bot.slack.blocks import JSON
+from bot.slack.chat import Chat
+from bot.slack.errors import ErrorFunnel
+from bot.slack.modals import (
+    QUESTION,
+    errors_answer,
+    explanation_view,
+    home_view,
+    question_view,
+    typed_code,
+    update_answer,
+    waiting_view,
+)
+from bot.slack.payloads import action_value, actor_of, channel_of, view_of
+from handlers.core.answers import Actor, Invocation, JobId
+from handlers.core.cards import Card, Tone
+from handlers.core.desk import Accepted, Began, Challenge, Rejected, Said
+from handlers.core.errors import Problem, Refusal
+from handlers.core.ports import State
+from handlers.core.text import Text
+
+MOST_CHARACTERS = 40_000
+MOST_WORDS = 50
+SEEN_SECONDS = 600
+ANYTHING = re.compile(r"[\s\S]*")
+
+
+class Desk(Protocol):
+    """What of the desk Slack needs; see handlers.core.desk."""
+
+    def ask(self, invocation: Invocation) -> Said | Began:
+        """See the desk."""
+
+    def challenge(self, job_id: JobId, actor: Actor) -> Challenge:
+        """See the desk."""
+
+    def approve(self, challenge: str, actor: Actor, code: str) -> Accepted | Rejected:
+        """See the desk."""
+
+    def cancel(self, job_id: JobId, actor: Actor) -> None:
+        """See the desk."""
+
+
+class Listeners:
+    """What happens when somebody types, presses or submits. `wake`: a job's card may have to change."""
+
+    def __init__(self, desk: Desk, chat: Chat, state: State, wake: Callable[[], None]) -> None:
+        self._desk = desk
+        self._chat = chat
+        self._state = state
+        self._wake = wake
+        self._funnel = ErrorFunnel(chat)
+        self._commands: tuple[str, ...] = ()
+
+    def register(self, app: App, commands: Sequence[str]) -> None:
+        """Listens for these commands (without their slash), and for every click and modal."""
+        self._commands = tuple(commands)
+        for command in commands:
+            app.command(f"/{command}")(self._command(command))
+        app.action("confirm")(self.confirm)
+        app.action("job_cancel")(self.cancel)
+        app.action("restore_pick")(self.pick)
+        app.action(ANYTHING)(self.outdated)
+        app.view(QUESTION)(self.submit)
+        app.view(ANYTHING)(acknowledge)
+        app.view_closed(ANYTHING)(acknowledge)
+        app.event("app_home_opened")(self.home)
+        app.error(self._funnel.caught)
+
+    def _command(self, command: str) -> Callable[[Ack, JSON], None]:
+        def typed(ack: Ack, body: JSON) -> None:
+            ack()
+            if self._first(body):
+                self._ask(command, words_of(body.get("text")), body)
+
+        return typed
+
+    def _ask(self, command: str, words: tuple[str, ...], body: JSON) -> None:
+        answer = self._desk.ask(Invocation(command, words, actor_of(body), channel_of(body)))
+        match answer:
+            case Said(card):
+                self._tell(body, card)
+            case Began():
+                self._wake()
+            case _:
+                assert_never(answer)
+
+    def pick(self, ack: Ack, body: JSON) -> None:
+        """A button that stands for typing `/restore <backup> <target>` here."""
+        ack()
+        if self._first(body):
+            self._ask("restore", words_of(action_value(body)), body)
+
+    def confirm(self, ack: Ack, body: JSON) -> None:
+        """Opens the question for a code."""
+        ack()
+        if not self._first(body):
+            return
+        try:
+            view_id = self._chat.open_view(str(body.get("trigger_id", "")), waiting_view())
+        except Refusal as refusal:
+            self._tell(body, _explained(refusal.text))
+            return
+        self._chat.update_view(view_id, self._question(body))
+
+    def _question(self, body: JSON) -> JSON:
+        try:
+            challenge = self._desk.challenge(JobId(action_value(body)), actor_of(body))
+        except Problem as problem:
+            return explanation_view(problem.text)
+        return question_view(challenge.summary, challenge.id)
+
+    def submit(self, ack: Ack, body: JSON) -> None:
+        """Judges a code within the ack."""
+        if not self._first(body):
+            return  # the other delivery of the same press answers it
+        view = view_of(body)
+        try:
+            answer = self._desk.approve(str(view.get("private_metadata", "")), actor_of(body), typed_code(view))
+        except Problem as problem:
+            ack(**update_answer(explanation_view(problem.text)))
+            return
+        match answer:
+            case Accepted():
+                ack()
+                self._wake()
+            case Rejected(text, again=True):
+                ack(**errors_answer(text))
+            case Rejected(text):
+                ack(**update_answer(explanation_view(text)))
+            case _:
+                assert_never(answer)
+
+    def cancel(self, ack: Ack, body: JSON) -> None:
+        """Asks a job to stop."""
+        ack()
+        if not self._first(body):
+            return
+        try:
+            self._desk.cancel(JobId(action_value(body)), actor_of(body))
+        except Refusal as refusal:
+            self._tell(body, _explained(refusal.text))
+        self._wake()
+
+    def outdated(self, ack: Ack, body: JSON) -> None:
+        """A button nobody answers to any more. Buttons live as long as their messages."""
+        ack()
+        if self._first(body) and channel_of(body):
+            text = Text("This button is from an older version of me and does nothing. Type the command again.")
+            self._tell(body, _explained(text))
+
+    def home(self, body: JSON) -> None:
+        """Shows the Home tab."""
+        event = body.get("event") or {}
+        if event.get("tab", "home") == "home" and isinstance(event.get("user"), str):
+            self._chat.publish_home(event["user"], home_view(self._commands))
+
+    def _first(self, body: Mapping[str, Any]) -> bool:
+        """Whether this press or command was not seen before. Raises OutsideError without the state."""
+        trigger = str(body.get("trigger_id") or "")
+        if not trigger:
+            return True
+        key = f"seen:{hashlib.sha256(trigger.encode()).hexdigest()[:40]}"
+        return self._state.put_if(key, b"1", None, seconds=SEEN_SECONDS) is not None
+
+    def _tell(self, body: JSON, card: Card) -> None:
+        self._funnel.tell(body, card)
+
+
+def acknowledge(ack: Ack) -> None:
+    """For what needs no answer."""
+    ack()
+
+
+def words_of(text: object) -> tuple[str, ...]:
+    """What was typed after the command, as words."""
+    typed = html.unescape(text[: 6 * MOST_CHARACTERS])[:MOST_CHARACTERS] if isinstance(text, str) else ""
+    return tuple(typed.split()[:MOST_WORDS])
+
+
+def _explained(text: Text) -> Card:
+    return Card(title=text, tone=Tone.WARNING)

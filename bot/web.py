@@ -1,0 +1,78 @@
+"""The web side: what the platform asks, what Prometheus reads, and what Slack sends when SLACK_MODE is http.
+
+- `/livez` says the process answers; `/readyz` asks what it needs (200 or 503, a line each); `/metrics` Prometheus text.
+- Everything else is 404; a body over 1 MiB is refused before it is read.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import prometheus_client
+from waitress.server import BaseWSGIServer, create_server
+
+THREADS = 8
+BODY_LIMIT_BYTES = 1024 * 1024
+
+Start = Callable[..., Any]
+Application = Callable[[dict[str, Any], Start], Iterable[bytes]]
+Checks = Mapping[str, Callable[[], str]]
+
+
+def application(checks: Checks, slack: Application | None) -> Application:
+    """The WSGI application. `checks`: each says "" or what is wrong, and never raises."""
+
+    def answer(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+        path, method = environ.get("PATH_INFO", ""), environ.get("REQUEST_METHOD", "")
+        match method, path:
+            case "GET", "/livez":
+                return _plain(start, "200 OK", "alive\n")
+            case "GET", "/readyz":
+                wrong = {name: problem for name, check in checks.items() if (problem := check())}
+                body = "".join(f"{name}: {wrong.get(name, 'ok')}\n" for name in checks)
+                return _plain(start, "503 Service Unavailable" if wrong else "200 OK", body)
+            case "GET", "/metrics":
+                start("200 OK", [("Content-Type", prometheus_client.CONTENT_TYPE_LATEST)])
+                return [prometheus_client.generate_latest()]
+            case "POST", "/slack/events" if slack is not None:
+                return slack(environ, start)
+            case _:
+                return _plain(start, "404 Not Found", "not found\n")
+
+    return answer
+
+
+def _plain(start: Start, status: str, body: str) -> Iterable[bytes]:
+    start(status, [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")])
+    return [body.encode()]
+
+
+class WebServer:
+    """Serves an application from its own thread until closed. `port` 0: a free one."""
+
+    def __init__(self, app: Application, host: str, port: int) -> None:
+        self._server: BaseWSGIServer = create_server(
+            app,
+            host=host,
+            port=port,
+            threads=THREADS,
+            max_request_body_size=BODY_LIMIT_BYTES,
+            ident="negahban",
+        )
+        self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.effective_port)
+
+    def start(self) -> None:
+        """Begins to answer."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops answering."""
+        self._server.close()
+        self._thread.join(5)

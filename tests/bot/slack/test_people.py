@@ -1,0 +1,70 @@
+"""Who somebody is, as the policy hears it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bot.slack.people import SlackPeople
+from handlers.core.answers import Actor, PersonId, Surface
+from handlers.core.errors import Problem
+from sandbox.slack.seed import DEFAULT_SEED, SeedUser
+from sandbox.slack.server import LocalSlack
+from tests.bot.slack.stage import HandClock, new_chat
+
+
+def actor(person: str, team: str = "T0LOCAL") -> Actor:
+    return Actor(PersonId(person), team, Surface.SLACK)
+
+
+@pytest.mark.parametrize(
+    ("who", "standing"),
+    [
+        (actor("U0SARA"), "member"),
+        (actor("U0GUEST"), "guest"),
+        (actor("U0SARA", "T0OTHER"), "guest"),
+        (actor("U0BOT"), "bot"),
+        (actor("USLACKBOT"), "bot"),
+        (actor("U0NOBODY"), "unknown"),
+        (actor(""), "unknown"),
+    ],
+)
+def test_what_people_are(slack: LocalSlack, who: Actor, standing: str) -> None:
+    assert SlackPeople(new_chat(slack), HandClock()).standing(who) == standing
+
+
+def test_a_deactivated_account_is_gone() -> None:
+    users = (*DEFAULT_SEED.users, SeedUser("U0GONE", "gone", "Gone", deleted=True))
+    with LocalSlack(replace(DEFAULT_SEED, users=users)) as slack:
+        assert SlackPeople(new_chat(slack), HandClock()).standing(actor("U0GONE")) == "gone"
+
+
+def test_a_person_is_asked_about_once_in_five_minutes(slack: LocalSlack) -> None:
+    clock = HandClock()
+    people = SlackPeople(new_chat(slack), clock)
+    asked = lambda: [call["method"] for call in slack.log()].count("users.info")  # noqa: E731
+    people.standing(actor("U0SARA"))
+    clock.passed += 299
+    people.standing(actor("U0SARA"))
+    assert asked() == 1
+    clock.passed += 1
+    people.standing(actor("U0SARA"))
+    assert asked() == 2
+
+
+def test_what_could_not_be_asked_is_unknown_and_not_remembered(slack: LocalSlack) -> None:
+    people = SlackPeople(new_chat(slack), HandClock())
+    slack.fault("users.info", "500")
+    assert people.standing(actor("U0SARA")) == "unknown"
+    assert people.standing(actor("U0SARA")) == "member"
+
+
+def test_facts_about_a_person_are_slacks(slack: LocalSlack) -> None:
+    people = SlackPeople(new_chat(slack), HandClock())
+    facts = people.person("U0GUEST")
+    assert (facts.id, facts.restricted, facts.bot, facts.deleted, facts.team) == (
+        "U0GUEST", True, False, False, "T0LOCAL",
+    )  # fmt: skip
+    with pytest.raises(Problem):
+        people.person("U0NOBODY")

@@ -1,0 +1,472 @@
+"""The desk: what is asked, approved and worked, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from handlers.core.answers import (
+    Actor,
+    Confirm,
+    Draft,
+    Invocation,
+    JobId,
+    Reply,
+    Start,
+    Surface,
+    TargetName,
+)
+from handlers.core.approval import Gate
+from handlers.core.cards import Card
+from handlers.core.desk import Accepted, Began, Desk, Outside, Rejected, Said
+from handlers.core.errors import Cancelled, OutsideError, Refusal
+from handlers.core.jobs import Job, JobState, Outcome
+from handlers.core.policy import Permission
+from handlers.core.records import Jobs
+from handlers.core.text import Text
+from handlers.core.work import Work
+from tests.fakes import (
+    FakeClock,
+    FakeEntropy,
+    FakeFactors,
+    FakePeople,
+    MemoryAudit,
+    MemoryQueue,
+    MemoryState,
+    someone,
+)
+
+SARA, OMID = someone("U0SARA"), someone("U0OMID")
+
+
+@dataclass
+class Doing:
+    """A handler that does what a test tells it."""
+
+    permissions: Mapping[str, Permission] = field(
+        default_factory=lambda: {
+            "read": Permission.READ,
+            "do.add": Permission.OPERATE,
+            "do.destroy": Permission.DESTROY,
+        }
+    )
+    ran: list[JobId] = field(default_factory=list)
+    recovered: list[Text | None] = field(default_factory=list)
+    during: object = None
+    unknown_for: int = 0
+    begun: tuple[Job, ...] = ()
+
+    def ask(self, invocation: Invocation) -> Reply | Start | Confirm:
+        match invocation.words:
+            case ("add",):
+                return Start(Draft("do.add", TargetName("shop"), {"size": 1}))
+            case ("destroy",):
+                return Confirm(Draft("do.destroy", TargetName("shop"), {"size": 1}))
+            case ("unlisted",):
+                return Start(Draft("do.unlisted", TargetName("shop")))
+            case ("sneak",):
+                return Confirm(Draft("do.add", TargetName("shop")))
+            case _:
+                return Reply(Card(Text("words")))
+
+    def describe(self, job: Job) -> Card:
+        return Card(Text("{state}", state=job.state.value))
+
+    def run(self, work: Work) -> Outcome:
+        self.ran.append(work.job.id)
+        if callable(self.during):
+            self.during(work)
+        return Outcome(JobState.DONE, Text("It is done."), {})
+
+    def recover(self, job: Job, reason: Text | None) -> Outcome:
+        if self.unknown_for:
+            self.unknown_for -= 1
+            raise OutsideError(Text("MongoDB does not answer."))
+        self.recovered.append(reason)
+        state = JobState.INTERRUPTED if reason is None else JobState.FAILED
+        return Outcome(state, Text("Looked, and it is as before."), {})
+
+    def lost(self) -> tuple[Job, ...]:
+        return self.begun
+
+
+class House:
+    """A desk and what stands around it."""
+
+    def __init__(self) -> None:
+        self.clock, self.entropy = FakeClock(), FakeEntropy()
+        self.state, self.queue, self.audit = MemoryState(self.clock), MemoryQueue(), MemoryAudit()
+        self.people, self.factors, self.doing = FakePeople(), FakeFactors(), Doing()
+        self.factors.add("U0SARA")
+        self.desk = self.new_desk()
+        self.jobs = Jobs(self.state)
+
+    def new_desk(self) -> Desk:
+        """Another process."""
+        gate = Gate(self.state, self.factors, self.clock, self.entropy)
+        outside = Outside(self.state, self.queue, self.audit, self.people, self.clock, self.entropy)
+        return Desk({"do": self.doing}, gate, outside)
+
+    def ask(self, *words: str, actor: Actor = SARA) -> Said | Began:
+        return self.desk.ask(Invocation("do", words, actor, "C0OPS"))
+
+    def began(self, *words: str, actor: Actor = SARA) -> JobId:
+        answer = self.ask(*words, actor=actor)
+        assert isinstance(answer, Began), answer
+        return answer.job
+
+    def code(self) -> str:
+        return self.factors.code("U0SARA", int(self.clock.now().timestamp()) // 30)
+
+    def approve(self, job: JobId) -> Accepted | Rejected:
+        return self.desk.approve(self.desk.challenge(job, SARA).id, SARA, self.code())
+
+    def loaded(self, job: JobId) -> Job:
+        found = self.desk.load(job)
+        assert found is not None
+        return found
+
+    def events(self) -> list[tuple[str, str]]:
+        return [(each.event, each.decision) for each in self.audit.events]
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def refused(answer: Said | Began) -> str:
+    assert isinstance(answer, Said)
+    return str(answer.card.title)
+
+
+def test_words_change_nothing(house: House) -> None:
+    assert isinstance(house.ask("hello"), Said)
+    assert house.state.writes == 0
+
+
+def test_an_operation_that_adds_begins_at_once_and_is_queued(house: House) -> None:
+    job = house.began("add")
+    assert house.queue.jobs == [job]
+    house.desk.work(job)
+    assert house.loaded(job).state is JobState.DONE
+    assert house.doing.ran == [job]
+
+
+@pytest.mark.parametrize("standing", ["guest", "bot", "gone", "unknown"])
+def test_only_full_members_are_heard(house: House, standing: str) -> None:
+    house.people.standings["U0OMID"] = standing  # type: ignore[assignment]
+    refused(house.ask("hello", actor=OMID))
+    refused(house.ask("add", actor=OMID))
+    assert house.queue.jobs == []
+    assert house.events() == [("denied", "deny"), ("denied", "deny")]
+
+
+def test_an_operation_nobody_listed_is_refused(house: House) -> None:
+    assert "does not list" in refused(house.ask("unlisted"))
+    assert house.queue.jobs == []
+
+
+def test_a_command_nobody_listed_is_refused(house: House) -> None:
+    answer = house.desk.ask(Invocation("other", (), SARA, "C0OPS"))
+    assert "no command" in refused(answer)
+
+
+def test_what_destroys_does_not_begin_without_a_code(house: House) -> None:
+    job = house.began("destroy")
+    assert house.loaded(job).state is JobState.OFFERED
+    house.desk.work(job)
+    assert house.doing.ran == []
+    assert house.queue.jobs == []
+
+
+def test_what_destroys_runs_after_the_code_of_who_asked(house: House) -> None:
+    job = house.began("destroy")
+    assert house.approve(job) == Accepted(job)
+    house.desk.work(job)
+    assert house.loaded(job).state is JobState.DONE
+
+
+def test_who_is_not_enrolled_is_told_how_to_be(house: House) -> None:
+    assert "enroll U0OMID" in refused(house.ask("destroy", actor=OMID))
+
+
+def test_only_who_asked_can_confirm(house: House) -> None:
+    house.factors.add("U0OMID")
+    job = house.began("destroy")
+    with pytest.raises(Refusal, match="Only"):
+        house.desk.challenge(job, OMID)
+    challenge = house.desk.challenge(job, SARA)
+    answer = house.desk.approve(
+        challenge.id, OMID, house.factors.code("U0OMID", int(house.clock.now().timestamp()) // 30)
+    )
+    assert isinstance(answer, Rejected)
+    assert house.loaded(job).state is JobState.OFFERED
+
+
+def test_a_wrong_code_approves_nothing_and_may_be_corrected(house: House) -> None:
+    job = house.began("destroy")
+    challenge = house.desk.challenge(job, SARA)
+    answer = house.desk.approve(challenge.id, SARA, f"{(int(house.code()) + 1) % 1_000_000:06d}")
+    assert isinstance(answer, Rejected)
+    assert answer.again
+    assert house.loaded(job).state is JobState.OFFERED
+    assert house.desk.approve(challenge.id, SARA, house.code()) == Accepted(job)
+
+
+def test_no_code_is_ever_written_down(house: House) -> None:
+    job = house.began("destroy")
+    house.approve(job)
+    house.desk.work(job)
+    code = house.code()
+    assert code not in repr(house.audit.events)
+    assert all(code.encode() not in held[0].value for held in house.state._values.values())
+
+
+def test_a_plan_that_was_changed_after_its_approval_is_not_run(house: House) -> None:
+    job = house.began("destroy")
+    house.approve(job)
+    house.jobs.change(job, lambda each: replace(each, plan=replace(each.plan, arguments={"size": 2})))
+    house.desk.work(job)
+    assert house.doing.ran == []
+    assert house.loaded(job).state is JobState.FAILED
+
+
+def test_a_job_that_nobody_approved_is_not_run_even_if_it_says_it_is_queued(house: House) -> None:
+    job = house.began("destroy")
+    house.jobs.change(job, lambda each: each.moved(JobState.QUEUED))
+    house.desk.work(job)
+    assert house.doing.ran == []
+
+
+def test_a_handler_cannot_pass_an_addition_off_as_confirmed(house: House) -> None:
+    refused(house.ask("sneak"))
+
+
+def test_an_offer_ends_after_a_quarter_of_an_hour(house: House) -> None:
+    job = house.began("destroy")
+    house.clock.advance(15 * 60 + 1)
+    with pytest.raises(Refusal, match="15 minutes"):
+        house.desk.challenge(job, SARA)
+    house.desk.tend()
+    assert house.loaded(job).state is JobState.EXPIRED
+
+
+def test_the_second_who_asks_is_told_who_was_first(house: House) -> None:
+    house.began("add")
+    assert "U0SARA" in refused(house.ask("add", actor=OMID))
+
+
+def test_a_target_is_free_again_when_its_job_has_ended(house: House) -> None:
+    house.desk.work(house.began("add"))
+    house.began("add")
+
+
+def test_a_job_runs_once_however_often_it_is_handed_out(house: House) -> None:
+    job = house.began("add")
+    house.desk.work(job)
+    house.desk.work(job)
+    house.new_desk().work(job)
+    assert house.doing.ran == [job]
+
+
+def test_without_an_audit_record_nothing_begins(house: House) -> None:
+    house.audit.away = True
+    with pytest.raises(OutsideError):
+        house.ask("add")
+    assert house.queue.jobs == []
+    assert house.jobs.active() == ()
+
+
+def test_a_failure_asks_what_is_true(house: House) -> None:
+    def broken(work: Work) -> None:
+        raise OutsideError(Text("mongodump ended with 1."))
+
+    house.doing.during = broken
+    job = house.began("add")
+    house.desk.work(job)
+    assert [str(reason) for reason in house.doing.recovered] == ["mongodump ended with 1."]
+    assert house.loaded(job).state is JobState.FAILED
+
+
+def test_what_is_true_is_asked_until_it_can_be_known(house: House) -> None:
+    def broken(work: Work) -> None:
+        raise OutsideError(Text("MongoDB went away."))
+
+    house.doing.during, house.doing.unknown_for = broken, 3
+    job = house.began("add")
+    house.desk.work(job)
+    assert house.loaded(job).state is JobState.FAILED
+    assert len(house.doing.recovered) == 1
+
+
+def die(house: House, job: JobId) -> None:
+    """A worker that begins a job and is killed: nothing of it runs any more, its lease runs out."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(work: Work) -> None:
+        raise Killed
+
+    house.doing.during = killed
+    with pytest.raises(Killed):
+        house.desk.work(job)
+    house.doing.during = None
+
+
+def test_a_dead_workers_job_is_looked_at_and_not_repeated(house: House) -> None:
+    job = house.began("add")
+    die(house, job)
+    assert house.loaded(job).state is JobState.RUNNING
+    other = house.new_desk()
+    house.clock.advance(25)
+    other.tend()
+    assert house.loaded(job).state is JobState.INTERRUPTED
+    assert house.doing.recovered == [None]
+    assert house.doing.ran == [job]
+
+
+def test_a_living_workers_job_is_left_alone(house: House) -> None:
+    other, seen = house.new_desk(), []
+
+    def long(work: Work) -> None:
+        for _ in range(30):
+            house.clock.advance(2)
+            house.desk.beat()
+            other.tend()
+            work.check()
+        seen.append(True)
+
+    house.doing.during = long
+    job = house.began("add")
+    house.desk.work(job)
+    assert seen
+    assert house.loaded(job).state is JobState.DONE
+    assert house.doing.recovered == []
+
+
+def test_a_worker_that_cannot_renew_its_lease_stops_before_another_takes_over(house: House) -> None:
+    def cut_off(work: Work) -> None:
+        house.state.away = True
+        house.clock.advance(14)
+        house.desk.beat()
+        work.check()
+        house.clock.advance(2)
+        house.clock.on_sleep = lambda: setattr(house.state, "away", False)
+        house.state.away = False
+        work.check()
+
+    house.doing.during = cut_off
+    job = house.began("add")
+    house.desk.work(job)
+    assert "lost touch" in str(house.doing.recovered[0])
+
+
+def test_a_job_without_a_worker_is_queued_again(house: House) -> None:
+    job = house.began("add")
+    house.clock.advance(31)
+    house.desk.tend()
+    assert house.queue.jobs == [job, job]
+
+
+def test_a_flush_while_a_job_runs_does_not_lose_its_end(house: House) -> None:
+    def flushed(work: Work) -> None:
+        house.state.flush()
+        house.desk.beat()
+        work.note(Text("still here"))
+
+    house.doing.during = flushed
+    job = house.began("add")
+    house.desk.work(job)
+    ended = house.loaded(job)
+    assert ended.state is JobState.DONE
+    assert [str(note) for note in ended.notes] == ["still here"]
+
+
+def test_a_job_whose_record_was_lost_with_its_worker_is_found_by_what_it_left(house: House) -> None:
+    job = house.began("add")
+    die(house, job)
+    house.doing.begun = (house.loaded(job),)
+    house.state.flush()
+    house.desk.find_lost()
+    house.desk.tend()
+    assert house.loaded(job).state is JobState.INTERRUPTED
+
+
+def test_cancelling_stops_a_running_job(house: House) -> None:
+    def long(work: Work) -> None:
+        house.desk.cancel(work.job.id, OMID)
+        house.desk.beat()
+        work.check()
+
+    house.doing.during = long
+    job = house.began("add")
+    house.desk.work(job)
+    assert house.loaded(job).state is JobState.CANCELLED
+    assert house.loaded(job).cancelled_by == "U0OMID"
+
+
+def test_cancelling_a_waiting_job_ends_it_and_frees_the_target(house: House) -> None:
+    job = house.began("add")
+    house.desk.cancel(job, SARA)
+    assert house.loaded(job).state is JobState.CANCELLED
+    house.desk.work(job)
+    assert house.doing.ran == []
+    house.began("add")
+
+
+def test_after_it_settled_a_job_cannot_be_cancelled(house: House) -> None:
+    def settled(work: Work) -> None:
+        work.settle()
+        with pytest.raises(Refusal, match="too late"):
+            house.desk.cancel(work.job.id, SARA)
+        house.desk.beat()
+        work.check()
+
+    house.doing.during = settled
+    job = house.began("add")
+    house.desk.work(job)
+    assert house.loaded(job).state is JobState.DONE
+
+
+def test_a_job_somebody_cancelled_does_not_settle(house: House) -> None:
+    def late(work: Work) -> None:
+        house.desk.cancel(work.job.id, SARA)
+        with pytest.raises(Cancelled):
+            work.settle()
+        raise OutsideError(Text("stopped"))
+
+    house.doing.during = late
+    house.desk.work(house.began("add"))
+    assert len(house.doing.recovered) == 1
+
+
+def test_every_change_marks_the_card_dirty(house: House) -> None:
+    job = house.began("add")
+    dirty = house.state.get(f"dirty:{job}")
+    house.desk.work(job)
+    after = house.state.get(f"dirty:{job}")
+    assert dirty is not None
+    assert after is not None
+    assert dirty.version != after.version
+
+
+def test_a_schedule_never_destroys(house: House) -> None:
+    answer = house.ask("destroy", actor=someone("U0SARA", Surface.SCHEDULE))
+    assert "schedule" in refused(answer)
+
+
+def test_what_happened_is_in_the_audit_record_in_order(house: House) -> None:
+    job = house.began("destroy")
+    house.approve(job)
+    house.desk.work(job)
+    assert house.events() == [
+        ("job.offered", "allow"),
+        ("challenge.opened", "allow"),
+        ("code.accepted", "allow"),
+        ("job.started", "allow"),
+        ("job.ended", "allow"),
+    ]
