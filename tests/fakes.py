@@ -1,4 +1,4 @@
-"""Fakes of the ports, written once: each keeps the contract of its port, in memory; tests/contracts holds them to it."""
+"""Fakes of the ports, written once: each keeps its port's contract in memory; tests/contracts holds them to it."""
 
 from __future__ import annotations
 

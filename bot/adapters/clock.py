@@ -1,4 +1,8 @@
-"""The clock and the randomness of this machine."""
+"""The clock and the randomness of this machine.
+
+- Times are aware UTC; durations are measured on the clock that only grows.
+- Words come from the operating system's source for secrets.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +14,25 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 
 class SystemClock:
-    """Clock (see the port) of the operating system."""
+    """The Clock port."""
 
     def now(self) -> datetime:
-        """See the port."""
+        """The time of day, aware UTC; may jump."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """See the port."""
+        """Seconds that only grow, for durations."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """See the port."""
-        time.sleep(seconds)
+        """Waits; not at all for zero or less."""
+        if seconds > 0:
+            time.sleep(seconds)
 
 
 class SystemEntropy:
-    """Entropy (see the port) of the operating system."""
+    """The Entropy port."""
 
     def token(self, characters: int) -> str:
-        """See the port."""
+        """That many characters of lower-case base32 (a-z, 2-7), five unpredictable bits each."""
         return "".join(secrets.choice(_LETTERS) for _ in range(characters))

@@ -1,106 +1,185 @@
-"""A program the team configured: run without a shell, with no more of our environment than it needs.
+"""A program that the team configured, run without a shell.
 
-- The words are split as a shell would (shlex), but nothing is expanded; `;` and `|` are ordinary characters.
-- Its environment is PATH, HOME, LANG and MONGODB_URI. Its output is kept to the last 20 lines, without the URI's
-  password.
-- It has its own process group, which is ended when it takes too long or when whoever waits must stop.
+- The line is split as a shell would (quotes), and nothing in it is expanded.
+- It sees PATH, HOME, LANG and MONGODB_URI, and nothing else of the bot's environment; nothing on its standard input.
+- It has a process group of its own. After its time (15 minutes) the group is asked to end, then killed; whatever it
+  left running is ended with it.
+- Of its output the last 20 lines are kept, whatever its length, without colours, control characters or the
+  credentials of MONGODB_URI.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import select
 import shlex
 import signal
 import subprocess
-import threading
+import time
 from collections import deque
-from collections.abc import Iterable
-from contextlib import suppress
-from typing import IO
-from urllib.parse import unquote, urlsplit
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote
 
-from handlers.core.errors import OutsideError
+from handlers.core.errors import OutsideError, Refusal
 from handlers.core.ports import CommandResult
-from handlers.core.text import Code, Text
+from handlers.core.text import Code, Text, cleaned
 
-LINES = 20
-LINE_LIMIT = 500
+KEPT_LINES = 20
 LIMIT_SECONDS = 15 * 60.0
-TERM_SECONDS = 10.0
-LOOK_SECONDS = 0.2
+GRACE_SECONDS = 10.0
+BEAT_SECONDS = 1.0
+TURN_SECONDS = 0.2
+DRAIN_SECONDS = 1.0
+"""How long to wait for the rest of the output once the program itself has ended."""
+_READ_BYTES = 64 * 1024
+_LINE_BYTES = 16 * 1024
+_INHERITED = ("PATH", "HOME", "LANG")
+_HIDDEN = "•••"
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_CREDENTIALS = re.compile(r"(mongodb(?:\+srv)?://)[^\s/@]*:[^\s@]*@")
+_SECRET_OPTION = re.compile(r"password|mechanismproperties|token|secret", re.IGNORECASE)
+_SHORTEST_SECRET = 4
 
 
 class ShellCommand:
-    """Command (see the port) as one line of words. `uri` is given to it as MONGODB_URI."""
+    """The Command port."""
 
     def __init__(self, line: str, uri: str, *, limit_seconds: float = LIMIT_SECONDS) -> None:
+        """`line`: as configured, empty for none; `uri`: the database's address, given as MONGODB_URI. Raises Refusal
+        for a line whose quotes do not match."""
         self._line = line.strip()
         self._uri = uri
-        self._limit = limit_seconds
+        self._limit_seconds = limit_seconds
+        try:
+            self._words = shlex.split(self._line)
+        except ValueError as error:
+            raise Refusal(
+                Text("MIGRATE_COMMAND has a quote that is not closed: {line}", line=Code(self._line))
+            ) from error
 
     @property
     def line(self) -> str:
-        """See the port."""
+        """As configured, for people; empty when there is none."""
         return self._line
 
     def run(self, beat: Iterable[None] = ()) -> CommandResult:
-        """See the port."""
+        """Runs it to its end, taking one from `beat` about each second; what that raises goes through, after the
+        program was ended. Raises OutsideError when it cannot be started."""
         process = self._started()
-        tail: deque[str] = deque(maxlen=LINES)
-        reader = threading.Thread(target=_keep, args=(process.stdout, tail), daemon=True)
-        reader.start()
-        code: int | None = None
+        last = LastLines()
         try:
-            code = self._wait(process, beat)
+            in_time = self._watch(process, last, iter(beat))
         finally:
             _end(process)
-            reader.join(2)
-        return CommandResult(code, self._scrubbed("\n".join(tail)))
+        return CommandResult(process.returncode if in_time else None, "\n".join(self._shown(last.lines())))
 
     def _started(self) -> subprocess.Popen[bytes]:
-        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        if not self._words:
+            raise OutsideError(Text("No command is configured."), permanent=True)
+        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         try:
             return subprocess.Popen(
-                shlex.split(self._line),
-                env={**environment, "MONGODB_URI": self._uri},
+                self._words,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
+                env={**environment, "MONGODB_URI": self._uri},
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
+            reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "it has a character it may not"
             raise OutsideError(
-                Text("{line} cannot be started: {why}.", line=Code(self._line), why=str(error)), permanent=True
+                Text("{program} cannot be started ({reason}).", program=Code(self._words[0]), reason=reason),
+                permanent=True,
             ) from error
 
-    def _wait(self, process: subprocess.Popen[bytes], beat: Iterable[None]) -> int | None:
-        beats, rounds = iter(beat), int(self._limit / LOOK_SECONDS)
-        for _ in range(max(rounds, 1)):
-            with suppress(subprocess.TimeoutExpired):
-                return process.wait(LOOK_SECONDS)
-            next(beats, None)
-        return None
+    def _watch(self, process: subprocess.Popen[bytes], last: LastLines, beats: Iterator[None]) -> bool:
+        """Reads until the program has ended; False when its time was over first."""
+        deadline, next_beat = time.monotonic() + self._limit_seconds, 0.0
+        while process.poll() is None:
+            now = time.monotonic()
+            if now >= deadline:
+                return False
+            if now >= next_beat:
+                next(beats, None)
+                next_beat = now + BEAT_SECONDS
+            if not last.read_from(process, TURN_SECONDS):
+                _wait(process, TURN_SECONDS)  # it closed its output and goes on
+        drained = time.monotonic() + DRAIN_SECONDS
+        while (rest := drained - time.monotonic()) > 0 and last.read_from(process, rest):
+            pass
+        return True
 
-    def _scrubbed(self, text: str) -> str:
-        password = urlsplit(self._uri).password
-        for secret in {password, unquote(password)} if password else set():
-            text = text.replace(secret, "…")
-        return re.sub(r"(mongodb(?:\+srv)?://)[^/@\s]+@", r"\1…@", text)
+    def _shown(self, lines: Iterable[str]) -> Iterator[str]:
+        secrets = secrets_of(self._uri)
+        for line in lines:
+            text = _COLOURS.sub("", line.rstrip("\r"))
+            if len(text) < _LINE_BYTES // 4:
+                text = text.rpartition("\r")[2]  # a progress line: what it said last
+            for secret in secrets:
+                text = text.replace(secret, _HIDDEN)
+            yield cleaned(_CREDENTIALS.sub(rf"\1{_HIDDEN}@", text))
 
 
-def _keep(stream: IO[bytes] | None, tail: deque[str]) -> None:
-    if stream is None:
-        return
-    for line in iter(lambda: stream.readline(LINE_LIMIT), b""):
-        tail.append(line.decode(errors="replace").rstrip("\r\n"))
+class LastLines:
+    """The end of an output of any length, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._whole: deque[bytes] = deque(maxlen=KEPT_LINES)
+        self._begun = b""
+
+    def read_from(self, process: subprocess.Popen[bytes], seconds: float) -> bool:
+        """Takes what the process wrote within that time; False at the end of its output."""
+        if process.stdout is None:
+            return False
+        readable, _, _ = select.select([process.stdout], [], [], max(0.0, seconds))
+        if not readable:
+            return True
+        data = os.read(process.stdout.fileno(), _READ_BYTES)
+        *whole, begun = (self._begun + data).split(b"\n")
+        self._whole.extend(line[:_LINE_BYTES] for line in whole)
+        self._begun = begun[:_LINE_BYTES]
+        return bool(data)
+
+    def lines(self) -> list[str]:
+        """The last lines, oldest first."""
+        lines = [*self._whole, self._begun] if self._begun else list(self._whole)
+        return [line.decode(errors="replace") for line in lines[-KEPT_LINES:]]
+
+
+def secrets_of(uri: str) -> tuple[str, ...]:
+    """The parts of an address that nobody may read, longest first, as written and decoded: the account in it, and
+    options that are secrets (passwords of key files, session tokens)."""
+    _, _, rest = uri.partition("://")
+    place, _, options = rest.partition("?")
+    account = place.rpartition("@")[0]
+    user, _, password = account.partition(":")
+    found = {account, password, *(value for name, value in _options(options) if _SECRET_OPTION.search(name))}
+    found |= {unquote(each) for each in found}
+    return tuple(sorted((each for each in found - {user} if len(each) >= _SHORTEST_SECRET), key=len, reverse=True))
+
+
+def _options(options: str) -> Iterator[tuple[str, str]]:
+    for option in options.split("&"):
+        name, _, value = option.partition("=")
+        yield name, value
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends what is left of its group, kindly, then by force."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(TERM_SECONDS)
-            return
+    """Ends the process and its group, and reaps it. Its group has its id, also when the leader has gone."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGTERM)
+        _wait(process, GRACE_SECONDS)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

@@ -1,8 +1,8 @@
-"""TOTP (RFC 6238): six digits, SHA-1, thirty seconds, as every authenticator app speaks it.
+"""Time-based one-time codes (RFC 6238): six digits, SHA-1, 30 seconds, as every authenticator app makes them.
 
-- Integer Unix time is given to the library: local times are wrong in the hour after a clock change (pyotp < 2.12).
-- Only ASCII digits count; the library would accept full-width ones and defeat a memory of spent codes.
-- Every candidate is compared in constant time, also after one fits.
+- The only door to pyotp, version 2.12 or newer: older ones are wrong for an hour when summer time ends.
+- The caller says which time-steps count. All of them are compared, in constant time each; none ends the search.
+- Six ASCII digits and nothing else are a code: digits of other scripts, which Unicode folds together, are not.
 """
 
 from __future__ import annotations
@@ -13,29 +13,33 @@ from collections.abc import Sequence
 
 import pyotp
 
+ISSUER = "Negahban"
 STEP_SECONDS = 30
 SEED_CHARACTERS = 32
+"""160 bits in base32: RFC 4226 §4 R6."""
 _CODE = re.compile(r"[0-9]{6}")
 
 
 class Totp:
-    """Makes seeds and finds the time-step of a code."""
+    """Seeds, their addresses for authenticator apps, and their codes."""
 
     def new_seed(self) -> str:
-        """160 bits in base32."""
+        """A new random seed in base32."""
         return pyotp.random_base32(SEED_CHARACTERS)
 
-    def address(self, seed: str, person: str) -> str:
-        """The otpauth:// address that a QR code shows."""
-        return pyotp.TOTP(seed).provisioning_uri(name=person, issuer_name="Negahban")
+    def uri(self, seed: str, account: str) -> str:
+        """The `otpauth://` address of a seed, for a QR code. It holds the seed: never log, store or send it."""
+        return pyotp.TOTP(seed, interval=STEP_SECONDS).provisioning_uri(name=account, issuer_name=ISSUER)
 
-    def step_of(self, seed: str, code: str, steps: Sequence[int]) -> int | None:
-        """Which of these time-steps (Unix time // 30) the code belongs to; the newest if several, None if none."""
-        if _CODE.fullmatch(code) is None:
-            return None
-        totp = pyotp.TOTP(seed)
+    def matching_step(self, seed: str, code: str, steps: Sequence[int]) -> int | None:
+        """Which of these time-steps (Unix time // 30) the code belongs to, the last one if several; None: to none."""
+        well_formed = _CODE.fullmatch(code) is not None
+        typed = code.encode() if well_formed else b"......"
+        generator = pyotp.TOTP(seed, interval=STEP_SECONDS)
         found = None
-        for step in sorted(steps):
-            if hmac.compare_digest(totp.at(step * STEP_SECONDS).encode(), code.encode()):
+        for step in steps:
+            # Whole seconds: no float, no time zone and no calendar takes part.
+            expected = generator.at(step * STEP_SECONDS).encode()
+            if hmac.compare_digest(expected, typed):
                 found = step
-        return found
+        return found if well_formed else None

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 DIRTY = "dirty:"
 EDIT_SECONDS, END_SECONDS, POST_SECONDS, LOOK_SECONDS = 3.0, 1.0, 1.0, 2.0
+STEP_SECONDS = 0.1
 EDITS_A_MINUTE = 40
 POLL_SECONDS, SOON_SECONDS, MOST_WAIT_SECONDS = 1.0, 0.02, 60.0
 GIVE_UP = timedelta(days=1)
@@ -131,11 +132,11 @@ class Relay:
         job = self._desk.load(JobId(key.removeprefix(DIRTY)))
         if job is None or self._hopeless(key, job) or self._settled(job):
             self._state.delete_if(key, dirty.version)
-            self._failures.pop(key, None)
             if job is None or job.state.final:
                 self._edited.pop(key.removeprefix(DIRTY), None)
         else:
-            self._due = min(self._due, self._clock.monotonic() + 0.1)
+            self._due = min(self._due, self._clock.monotonic() + STEP_SECONDS)
+        self._failures.pop(key, None)
 
     def _hopeless(self, key: str, job: Job) -> bool:
         old = job.ended is not None and self._clock.now() - job.ended > GIVE_UP
@@ -145,6 +146,8 @@ class Relay:
 
     def _settled(self, job: Job) -> bool:
         """Takes the next step, if it may be taken now. True: nothing is left to do."""
+        if not job.plan.channel:
+            return True  # asked for at the terminal: it is shown there
         record = Record(self._state, job, self._clock.now())
         shown = record.shown
         card = self._desk.card(job)

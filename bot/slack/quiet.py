@@ -22,7 +22,7 @@ class Silencer(logging.Handler):
         if record.levelno < logging.WARNING:
             return
         kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else "no exception"
-        log.log(record.levelno, "%s at %s:%d (%s)", record.name, record.filename, record.lineno, kind, stacklevel=2)
+        log.log(record.levelno, "%s at %s:%d (%s)", record.name, record.filename, record.lineno, kind)
 
 
 def quieten() -> logging.Logger:

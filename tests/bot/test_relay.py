@@ -357,6 +357,13 @@ def test_a_change_during_the_sending_is_sent_too(stage: Stage) -> None:
     assert "All is well." in stage.messages()[0]["text"]
 
 
+def test_a_job_of_the_terminal_is_shown_nowhere(stage: Stage) -> None:
+    stage.desk.put(job(stage.clock, channel=""))
+    stage.relay().tick()
+    assert stage.state.keys("dirty:") == ()
+    assert stage.slack.log() == []
+
+
 def test_a_mark_without_a_job_is_removed(stage: Stage) -> None:
     stage.state.put_if("dirty:nothing", b"1", None)
     stage.relay().tick()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 from slack_sdk import WebClient
 
 from sandbox.slack.server import LocalSlack
@@ -24,6 +24,31 @@ def test_an_image_block_shows_the_uploaded_file(client: WebClient, window: Windo
         expect(image).to_be_visible()
         image.evaluate("node => node.decode()")
         assert image.evaluate("node => [node.naturalWidth, node.naturalHeight]") == [300, 120]
+
+
+def test_who_is_at_the_end_stays_there_when_an_image_loads_late(client: WebClient, window: Window) -> None:
+    held: list[Route] = []
+    window.page.route("**/files/*", held.append)
+    file = client.files_upload_v2(content=png(400, 400), filename="plot.png", title="Plot")["files"][0]
+    for number in range(30):
+        say(client, f"line {number}")
+    last = say(client, blocks=[{"type": "image", "alt_text": "a plot", "slack_file": {"id": file["id"]}}])
+    image = window.message(last).get_by_alt_text("a plot")
+    expect(image).to_be_in_viewport()
+    held[0].continue_()
+    image.evaluate("node => node.decode()")
+    expect(image).to_be_in_viewport(ratio=1)
+
+
+def test_who_reads_further_up_is_not_moved_by_a_new_message(client: WebClient, window: Window) -> None:
+    for number in range(40):
+        say(client, f"line {number}")
+    expect(window.find("message").last).to_contain_text("line 39")
+    window.page.locator("#scroll").evaluate("node => { node.scrollTop = 0; }")
+    expect(window.find("message").first).to_be_in_viewport(ratio=1)
+    last = say(client, "new")
+    window.message(last).wait_for()
+    expect(window.find("message").first).to_be_in_viewport(ratio=1)
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -35,10 +35,10 @@ def test_modals_stack_and_the_lower_one_keeps_what_was_typed(stage: Stage, clien
     blocks = [*modal("totp")["blocks"], *actions(button("go"))]
     first = modal("totp", title=plain("First"), blocks=blocks, notify_on_close=True)
     client.views_open(trigger_id=stage.next()["trigger_id"], view=first)
-    window.find("input-code").fill("typed")
     window.find("button-go").click()
-    second = modal("totp", title=plain("Second"))
-    client.views_push(trigger_id=stage.next()["trigger_id"], view=second)
+    pushing = stage.next()["trigger_id"]
+    window.find("input-code").fill("typed")
+    client.views_push(trigger_id=pushing, view=modal("totp", title=plain("Second")))
     expect(window.find("modal").locator("h2")).to_have_text("Second")
     expect(window.find("input-code")).to_have_value("")
     window.find("modal-close").click()
@@ -47,6 +47,15 @@ def test_modals_stack_and_the_lower_one_keeps_what_was_typed(stage: Stage, clien
     window.page.keyboard.press("Escape")
     expect(window.find("modal")).to_be_hidden()
     assert stage.next()["type"] == "view_closed"
+
+
+def test_an_update_of_a_modal_keeps_what_was_typed(stage: Stage, client: WebClient, window: Window) -> None:
+    window.send("/backup now")
+    view = client.views_open(trigger_id=stage.next()["trigger_id"], view=modal("totp"))["view"]
+    window.find("input-code").fill("typed")
+    client.views_update(view_id=view["id"], view=modal("totp", title=plain("New")))
+    expect(window.find("modal").locator("h2")).to_have_text("New")
+    expect(window.find("input-code")).to_have_value("typed")
 
 
 def test_a_modal_is_for_one_person(stage: Stage, client: WebClient, window: Window) -> None:

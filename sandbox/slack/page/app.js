@@ -169,7 +169,6 @@ function drawer(open) {
 /** What the server says happened. */
 function hint(news) {
   if (news.type === "view") modals.refresh();
-  else if (news.type === "home") refreshPlace();
   else if (news.type === "failure") failed(news);
   else if (!news.channel) refreshAll();
   else if (news.channel === here.place) {

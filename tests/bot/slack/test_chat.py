@@ -142,12 +142,7 @@ def test_a_message_is_found_by_its_mark_and_by_nothing_else(slack: LocalSlack, c
 def test_a_message_of_somebody_else_with_the_same_mark_is_not_ours(slack: LocalSlack, chat: Chat) -> None:
     chat.post("C0OPS", CARD, "mine")
 
-    def disown() -> None:
-        slack._with(
-            lambda site: [setattr(each, "bot", {"bot_id": "B0EVIL"}) for each in site.workspace.messages.top("C0OPS")]
-        )
-
-    disown()
+    slack._with(lambda site: next(iter(site.workspace.messages.top("C0OPS"))).bot).update(bot_id="B0EVIL")  # type: ignore[union-attr]
     assert chat.find("C0OPS", "mine", datetime.now(UTC)) is None
 
 

@@ -29,7 +29,7 @@ def test_it_asks_for_seven_scopes_each_with_its_reason() -> None:
         "commands", "chat:write", "users:read", "channels:history", "groups:history", "im:history", "im:write",
     }  # fmt: skip
     for scope in manifest.bot_scopes:
-        assert re.search(rf"^ *- {scope} +# \w", MANIFEST.read_text(), re.MULTILINE), scope
+        assert re.search(rf"^ *- {scope} +# \S", MANIFEST.read_text(), re.MULTILINE), scope
 
 
 @pytest.mark.parametrize("fault", ["500", "error:internal_error", "lost_answer"])

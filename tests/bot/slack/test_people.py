@@ -40,17 +40,20 @@ def test_a_deactivated_account_is_gone() -> None:
         assert SlackPeople(new_chat(slack), HandClock()).standing(actor("U0GONE")) == "gone"
 
 
+def asked(slack: LocalSlack) -> int:
+    return [call["method"] for call in slack.log()].count("users.info")
+
+
 def test_a_person_is_asked_about_once_in_five_minutes(slack: LocalSlack) -> None:
     clock = HandClock()
     people = SlackPeople(new_chat(slack), clock)
-    asked = lambda: [call["method"] for call in slack.log()].count("users.info")  # noqa: E731
     people.standing(actor("U0SARA"))
     clock.passed += 299
     people.standing(actor("U0SARA"))
-    assert asked() == 1
+    assert asked(slack) == 1
     clock.passed += 1
     people.standing(actor("U0SARA"))
-    assert asked() == 2
+    assert asked(slack) == 2
 
 
 def test_what_could_not_be_asked_is_unknown_and_not_remembered(slack: LocalSlack) -> None:

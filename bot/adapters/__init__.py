@@ -1,0 +1,1 @@
+"""One outside system a file, or a folder where it needs more; none knows another."""

@@ -1,0 +1,164 @@
+"""The archive that mongodump writes to a pipe, walked while it passes: what it announces, what it holds.
+
+- Magic, a prelude (a header, then one document a collection with its definition), then blocks: a header that names a
+  collection, its documents, a terminator. A header with EOF ends a collection (mongo-tools common/archive).
+- Documents are counted by hopping over their lengths; none is decoded. Memory is constant.
+- A whole walk proves nothing by itself: a killed mongodump ends its archive in perfect form. It is evidence, and
+  handlers.core.manifests judges it.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import replace
+
+import bson
+from bson.errors import BSONError
+
+from bot.adapters.mongo.canonical import definition, index_text, options_text
+from handlers.core.errors import OutsideError
+from handlers.core.manifests import CollectionKind, CollectionSpec
+from handlers.core.text import Text
+
+MAGIC = 0x8199E26D
+TERMINATOR = -1
+SMALLEST_DOCUMENT = 5
+LARGEST_DOCUMENT = 48 * 1024 * 1024
+_LENGTH = struct.Struct("<i")
+_BUCKETS = "system.buckets."
+
+
+class ArchiveWalker:
+    """Fed with the stream, in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._carry = b""
+        self._skip = 0
+        self._magic_seen = False
+        self._in_prelude = True
+        self._counting: list[int] | None = None
+        self._counts: dict[str, list[int]] = {}
+        self._specs: list[CollectionSpec] = []
+        self._database = ""
+        self.closed: set[str] = set()
+        self.server = ""
+        self.tool = ""
+
+    @property
+    def announced(self) -> tuple[CollectionSpec, ...]:
+        """Every collection of the prelude, with the documents and bytes that were walked so far."""
+        return tuple(self._counted(spec) for spec in sorted(self._specs, key=lambda spec: spec.name))
+
+    @property
+    def at_a_boundary(self) -> bool:
+        """Whether the stream could end here."""
+        return self._magic_seen and not (self._carry or self._skip or self._in_prelude or self._counting is not None)
+
+    def feed(self, data: bytes) -> None:
+        """The next piece. Raises OutsideError (permanent) for what is not an archive."""
+        if self._skip:
+            step = min(self._skip, len(data))
+            self._skip -= step
+            data = data[step:]
+        if not data:
+            return
+        if self._carry:
+            data, self._carry = self._carry + data, b""
+        self._walk(data)
+
+    def _walk(self, data: bytes) -> None:
+        position, end, unpack = 0, len(data), _LENGTH.unpack_from
+        while end - position >= 4:
+            if not self._magic_seen:
+                self._start(data)
+                position += 4
+                continue
+            (length,) = unpack(data, position)
+            if length == TERMINATOR:
+                position += 4
+                self._terminate()
+                continue
+            if not SMALLEST_DOCUMENT <= length <= LARGEST_DOCUMENT:
+                raise _not_an_archive()
+            counting = self._counting
+            if counting is not None:
+                counting[0] += 1
+                counting[1] += length
+                position += length
+                continue
+            if position + length > end:
+                break
+            self._header(data[position : position + length])
+            position += length
+        if position > end:
+            self._skip = position - end
+        else:
+            self._carry = data[position:]
+
+    def _start(self, data: bytes) -> None:
+        if int.from_bytes(data[:4], "little") != MAGIC:
+            raise _not_an_archive()
+        self._magic_seen = True
+
+    def _terminate(self) -> None:
+        if self._in_prelude:
+            self._in_prelude = False
+        elif self._counting is None:
+            raise _not_an_archive()
+        else:
+            self._counting = None
+
+    def _header(self, raw: bytes) -> None:
+        try:
+            document = bson.decode(raw)
+            if not self._in_prelude:
+                self._block(document)
+            elif "concurrent_collections" in document:
+                self.server, self.tool = str(document["server_version"]), str(document["tool_version"])
+            else:
+                self._announce(document)
+        except (BSONError, KeyError, TypeError, ValueError) as error:
+            raise _not_an_archive() from error
+
+    def _announce(self, document: dict[str, object]) -> None:
+        database = str(document["db"])
+        if self._database not in {"", database}:
+            raise ValueError("several databases")
+        self._database = database
+        metadata = json.loads(str(document["metadata"]))
+        indexes = [definition(json.dumps(index)) for index in metadata.get("indexes") or []]
+        self._specs.append(
+            CollectionSpec(
+                name=str(document["collection"]),
+                kind=CollectionKind(str(document["type"]) or "collection"),
+                options=options_text(definition(json.dumps(metadata.get("options") or {}))),
+                indexes=tuple(sorted((index_text(index) for index in indexes), key=index_name)),
+                documents=0,
+            )
+        )
+
+    def _block(self, document: dict[str, object]) -> None:
+        name = str(document["collection"])
+        if str(document["db"]) != self._database or name in self.closed:
+            raise ValueError("a block that was not announced")
+        counts = self._counts.setdefault(name, [0, 0])
+        if document["EOF"]:
+            self.closed.add(name)
+            # Its terminator follows at once; a document here would be counted nowhere.
+            counts = [0, 0]
+        self._counting = counts
+
+    def _counted(self, spec: CollectionSpec) -> CollectionSpec:
+        name = f"{_BUCKETS}{spec.name}" if spec.kind is CollectionKind.TIMESERIES else spec.name
+        documents, size = self._counts.get(name, (0, 0))
+        return replace(spec, documents=documents, size_bytes=size)
+
+
+def index_name(text: str) -> str:
+    """The name inside an index's text, to sort by."""
+    return str(json.loads(text)["name"])
+
+
+def _not_an_archive() -> OutsideError:
+    return OutsideError(Text("What mongodump wrote is not an archive. No backup was kept."), permanent=True)

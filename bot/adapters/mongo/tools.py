@@ -1,0 +1,289 @@
+"""mongodump and mongorestore, as child processes between pipes.
+
+- Each has a process group of its own, which is ended and reaped whatever happens; each gets PATH and nothing else.
+- A byte must pass every 60 s: a tool that lost its server can hang for minutes without saying so.
+- What they say is kept to its last lines, without the password, and judged by nobody here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import os
+import re
+import select
+import signal
+import subprocess
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import IO, cast
+
+import zstandard
+
+from bot.adapters.mongo.archive import ArchiveWalker
+from bot.adapters.mongo.connection import Connection, config_pipe
+from handlers.core.errors import Damage, OutsideError
+from handlers.core.manifests import DumpEvidence
+from handlers.core.ports import LoadEvidence
+from handlers.core.text import Code, Seconds, Text
+
+PIECE_BYTES = 1024 * 1024
+PIPE_BYTES = 1024 * 1024
+PACKED_BYTES = 128 * 1024
+ZSTD_LEVEL = 3
+ZSTD_THREADS = 2
+TERM_SECONDS = 10.0
+TAIL_LINES = 12
+LINE_BYTES = 4096
+_DONE = re.compile(r"done dumping `?(?P<name>.+?)`? \((?P<count>\d+) documents?\)$")
+_RESTORED = re.compile(r"(?P<restored>\d+) document\(s\) restored successfully\. (?P<failed>\d+) document\(s\) failed")
+
+
+class Listener:
+    """Reads what a tool says until it ends: the last lines, and what the caller looks for."""
+
+    def __init__(self, stream: IO[bytes], pattern: re.Pattern[str], connection: Connection) -> None:
+        self.found: list[re.Match[str]] = []
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._pattern = pattern
+        self._connection = connection
+        self._thread = threading.Thread(target=self._listen, args=(stream,), daemon=True)
+        self._thread.start()
+
+    def _listen(self, stream: IO[bytes]) -> None:
+        for raw in iter(lambda: stream.readline(LINE_BYTES), b""):
+            line = raw.decode(errors="replace").rstrip("\r\n")
+            match = self._pattern.search(line)
+            if match is not None:
+                self.found.append(match)
+            if line.strip():
+                self._tail.append(line)
+
+    def last_lines(self) -> str:
+        """What it said last. Waits a moment for the end of the stream."""
+        self._thread.join(5)
+        return self._connection.scrubbed("\n".join(self._tail))
+
+
+@contextmanager
+def tool(
+    name: str, arguments: Sequence[str], connection: Connection, path: str, *, feeding: bool
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Runs a tool between pipes (`feeding`: into it, else out of it); it is gone afterwards. Raises OutsideError."""
+    uri = connection.for_tools(database=not feeding)
+    with config_pipe(uri) as (config, descriptor):
+        try:
+            process = subprocess.Popen(
+                [name, f"--config={config}", *arguments],
+                stdin=subprocess.PIPE if feeding else subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL if feeding else subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={"PATH": path, "HOME": "/nonexistent", "LANG": "C.UTF-8"},
+                pass_fds=(descriptor,),
+                start_new_session=True,
+                executable=_found(name, path),
+                bufsize=0,
+            )
+        except OSError as error:
+            raise OutsideError(
+                Text("{name} cannot be started: {why}.", name=Code(name), why=error.strerror or ""), permanent=True
+            ) from error
+        try:
+            yield process
+        finally:
+            _end(process)
+
+
+def _found(name: str, path: str) -> str:
+    for folder in path.split(os.pathsep):
+        candidate = os.path.join(folder, name)  # noqa: PTH118 a search along PATH, as execvp does it
+        if folder and os.access(candidate, os.X_OK):
+            return candidate
+    raise OutsideError(
+        Text("{name} is not on PATH. Install MongoDB's Database Tools where the worker runs.", name=Code(name)),
+        permanent=True,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            break
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(TERM_SECONDS)
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with suppress(OSError):
+                stream.close()
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+class ToolDump:
+    """Dump (see the port)."""
+
+    def __init__(self, process: subprocess.Popen[bytes], connection: Connection, stall_seconds: float) -> None:
+        assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 both are pipes by construction
+        self._process = process
+        self._connection = connection
+        self._stall = stall_seconds
+        self._out = process.stdout.fileno()
+        with suppress(OSError):
+            fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        self._listener = Listener(process.stderr, _DONE, connection)
+        self._walker = ArchiveWalker()
+        self._packer = zstandard.ZstdCompressor(
+            level=ZSTD_LEVEL, threads=ZSTD_THREADS, write_checksum=True
+        ).compressobj()
+        self._sha = hashlib.sha256()
+        self._raw = 0
+        self._stored = 0
+        self._ended = False
+
+    @property
+    def raw_bytes(self) -> int:
+        """See the port."""
+        return self._raw
+
+    def read(self) -> bytes:
+        """See the port."""
+        while not self._ended:
+            if not select.select([self._out], [], [], self._stall)[0]:
+                raise _stalled("mongodump", self._stall)
+            raw = os.read(self._out, PIECE_BYTES)
+            if raw:
+                self._raw += len(raw)
+                self._walker.feed(raw)
+                packed = self._packer.compress(raw)
+            else:
+                self._ended = True
+                packed = self._packer.flush()
+            if packed:
+                self._sha.update(packed)
+                self._stored += len(packed)
+                return packed
+        return b""
+
+    def evidence(self) -> DumpEvidence:
+        """See the port."""
+        try:
+            code = self._process.wait(self._stall)
+        except subprocess.TimeoutExpired:
+            raise _stalled("mongodump", self._stall) from None
+        last_lines = self._listener.last_lines()
+        reported = {}
+        for match in self._listener.found:
+            database, _, name = match["name"].partition(".")
+            if database == self._connection.database:
+                reported[name] = int(match["count"])
+        return DumpEvidence(
+            return_code=code if self._walker.at_a_boundary or code else 1,
+            announced=self._walker.announced,
+            reported=reported,
+            closed=frozenset(self._walker.closed),
+            raw_bytes=self._raw,
+            stored_bytes=self._stored,
+            sha256=self._sha.hexdigest(),
+            tool=f"mongodump {self._walker.tool}",
+            server=self._walker.server,
+            last_lines=last_lines,
+        )
+
+
+def load(
+    packed: Iterable[bytes],
+    prefix: str,
+    views: Sequence[str],
+    *,
+    connection: Connection,
+    path: str,
+    stall_seconds: float,
+) -> LoadEvidence:
+    """Load (see the port Database)."""
+    # The last pair that matches wins: the general one first, the buckets of time-series last. A pair by a
+    # time-series' own name would be ignored, and load into the live one.
+    target = _literal(connection.database)
+    arguments = ["--archive", "--stopOnError", "--noIndexRestore"]
+    for view in views:
+        arguments += ["--nsExclude", f"*.{_literal(view)}"]
+    arguments += ["--nsFrom", "$db$.$c$", "--nsTo", f"{target}.{prefix}$c$"]
+    arguments += ["--nsFrom", "$db$.system.buckets.$c$", "--nsTo", f"{target}.system.buckets.{prefix}$c$"]
+    with tool("mongorestore", arguments, connection, path, feeding=True) as process:
+        assert process.stdin is not None and process.stderr is not None  # noqa: S101, PT018 both are pipes by construction
+        listener = Listener(process.stderr, _RESTORED, connection)
+        _feed(packed, process.stdin, stall_seconds)
+        try:
+            code = process.wait(stall_seconds * 10)
+        except subprocess.TimeoutExpired:
+            raise _stalled("mongorestore", stall_seconds * 10) from None
+        last_lines = listener.last_lines()
+        said = listener.found[-1] if listener.found else None
+        restored, failed = (int(said["restored"]), int(said["failed"])) if said is not None else (0, 0)
+        return LoadEvidence(code, restored, failed, last_lines)
+
+
+class _Pieces(io.RawIOBase):
+    """A stream made of pieces, for a reader that asks for so many bytes."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        super().__init__()
+        self._pieces = iter(pieces)
+        self._rest = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes; b"" at the end."""
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._rest = piece
+        given, self._rest = self._rest[:size], self._rest[size:]
+        return given
+
+
+def _feed(packed: Iterable[bytes], into: IO[bytes], stall_seconds: float) -> None:
+    """Unpacks into the pipe. A pipe that was closed at the other end is not an error here: its exit code says why."""
+    descriptor = into.fileno()
+    with suppress(OSError):
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    os.set_blocking(descriptor, False)
+    unpacked = zstandard.ZstdDecompressor().stream_reader(cast(IO[bytes], _Pieces(packed)), read_size=PACKED_BYTES)
+    try:
+        while True:
+            try:
+                raw = unpacked.read(PIECE_BYTES)
+            except zstandard.ZstdError as error:
+                raise Damage(Text("The stored backup is damaged: it cannot be unpacked.")) from error
+            if not raw or not _write(descriptor, raw, stall_seconds):
+                return
+    finally:
+        with suppress(OSError):
+            into.close()
+
+
+def _write(descriptor: int, raw: bytes, stall_seconds: float) -> bool:
+    view = memoryview(raw)
+    while view:
+        if not select.select([], [descriptor], [], stall_seconds)[1]:
+            raise _stalled("mongorestore", stall_seconds)
+        try:
+            view = view[os.write(descriptor, view[:PIECE_BYTES]) :]
+        except BlockingIOError:
+            continue
+        except BrokenPipeError:
+            return False
+    return True
+
+
+def _literal(name: str) -> str:
+    """A name inside a pattern of mongorestore, where `*` and backslash mean something."""
+    return name.replace("\\", "\\\\").replace("*", "\\*")
+
+
+def _stalled(name: str, seconds: float) -> OutsideError:
+    return OutsideError(Text("{name} moved no byte for {time} and was ended.", name=Code(name), time=Seconds(seconds)))
