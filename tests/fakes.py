@@ -1,20 +1,83 @@
-"""Fakes of the ports, written once: each keeps its port's contract in memory; tests/contracts holds them to it."""
+"""Fakes of the ports, written once: each keeps the contract of its port, in memory; tests/contracts holds them to it.
+
+- `Faults` makes any call of any fake fail, before or after its effect, or ends the whole process there.
+- Fakes that share one `Faults` live in one process: after a `Killed` none of them does anything until `revive`, so
+  that no clean-up runs which a kill -9 would not have run either.
+- What stands outside the process (values, artifacts, collections) is still there after that.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import re
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from handlers.core.answers import Actor, JobId, PersonId, Surface
 from handlers.core.audit import AuditEvent
-from handlers.core.errors import OutsideError
+from handlers.core.errors import Damage, OutsideError
 from handlers.core.ports import Artifact, Factor, Held, Standing
 from handlers.core.text import Text
 
 STEP_SECONDS = 30
+PIECE_BYTES = 1 << 20
+_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+
+
+class Killed(BaseException):
+    """The process ended here, as by kill -9. Not an Exception: nobody may catch it as a failure."""
+
+
+class Faults:
+    """What goes wrong, and when. Calls are named `store.get`, `database.rename`, …; `*` means every call."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self._planned: dict[tuple[str, int], tuple[BaseException, bool]] = {}
+        self._lock = threading.Lock()
+        self._dead = False
+
+    def fail(self, call: str, nth: int = 1, *, after: bool = False, error: BaseException | None = None) -> None:
+        """The nth call from now on raises (an OutsideError); `after`: it took effect, and only its answer was lost."""
+        if after and call == "upload.commit":
+            raise ValueError("a commit that failed shows nothing: that is the port's promise")
+        self._plan(call, nth, error or OutsideError(Text("{call} failed.", call=call)), after)
+
+    def kill(self, call: str = "*", nth: int = 1, *, after: bool = False) -> None:
+        """The process ends at the nth call from now on, before or after its effect."""
+        self._plan(call, nth, Killed(f"{call} {nth}"), after)
+
+    def revive(self) -> None:
+        """Another process goes on; nothing more is planned."""
+        self._dead = False
+        self._planned.clear()
+
+    def _plan(self, call: str, nth: int, error: BaseException, after: bool) -> None:
+        so_far = len(self.calls) if call == "*" else self.calls.count(call)
+        self._planned[call, so_far + nth] = (error, after)
+
+    @contextmanager
+    def at(self, call: str) -> Iterator[None]:
+        """Around the effect of one call."""
+        with self._lock:
+            if self._dead:
+                raise Killed("this process has ended")
+            self.calls.append(call)
+            planned = self._planned.pop((call, self.calls.count(call)), None)
+            planned = planned or self._planned.pop(("*", len(self.calls)), None)
+        if planned is not None and not planned[1]:
+            self._happen(planned[0])
+        yield
+        if planned is not None:
+            self._happen(planned[0])
+
+    def _happen(self, error: BaseException) -> None:
+        self._dead = isinstance(error, Killed)
+        raise error
 
 
 class FakeClock:
@@ -40,28 +103,23 @@ class FakeClock:
 
 
 class FakeEntropy:
-    """Never the same token twice, always the same ones."""
+    """Never the same token twice, and for one seed always the same ones; their first characters differ too."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
         self._count = itertools.count()
-        self._lock = threading.Lock()
 
     def token(self, characters: int) -> str:
-        with self._lock:
-            number = next(self._count)
-        letters = "abcdefghijklmnopqrstuvwxyz234567"
-        spelled = ""
-        for _ in range(characters):
-            spelled = letters[number % 32] + spelled
-            number //= 32
-        return spelled
+        mixed = hashlib.shake_256(f"{self._seed} {next(self._count)}".encode()).digest(characters)
+        return "".join("abcdefghijklmnopqrstuvwxyz234567"[byte % 32] for byte in mixed)
 
 
 class MemoryState:
-    """State in one process. `flush` forgets everything; `away` makes every call fail."""
+    """State (calls `state.…`). `flush` forgets everything; `away` makes every call fail."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: FakeClock, faults: Faults | None = None) -> None:
         self._clock = clock
+        self._faults = faults or Faults()
         self._values: dict[str, tuple[Held, float | None]] = {}
         self._versions = itertools.count(1)
         self._life = 1
@@ -69,9 +127,12 @@ class MemoryState:
         self.away = False
         self.writes = 0
 
-    def _reached(self) -> None:
-        if self.away:
-            raise OutsideError(Text("Redis does not answer."))
+    @contextmanager
+    def _reached(self, call: str) -> Iterator[None]:
+        with self._lock, self._faults.at(f"state.{call}"):
+            if self.away:
+                raise OutsideError(Text("Redis does not answer."))
+            yield
 
     def _live(self, key: str) -> Held | None:
         found = self._values.get(key)
@@ -81,24 +142,21 @@ class MemoryState:
         return found[0]
 
     def get(self, key: str) -> Held | None:
-        with self._lock:
-            self._reached()
+        with self._reached("get"):
             return self._live(key)
 
     def put_if(self, key: str, value: bytes, version: str | None, *, seconds: int | None = None) -> str | None:
-        with self._lock:
-            self._reached()
+        with self._reached("put_if"):
             held = self._live(key)
             if (None if held is None else held.version) != version:
                 return None
-            new = Held(value, f"v{next(self._versions)}")
+            new = Held(bytes(value), f"v{next(self._versions)}")
             self._values[key] = (new, None if seconds is None else self._clock.monotonic() + seconds)
             self.writes += 1
             return new.version
 
     def delete_if(self, key: str, version: str) -> bool:
-        with self._lock:
-            self._reached()
+        with self._reached("delete_if"):
             held = self._live(key)
             if held is None or held.version != version:
                 return False
@@ -106,13 +164,12 @@ class MemoryState:
             return True
 
     def keys(self, prefix: str) -> tuple[str, ...]:
-        with self._lock:
-            self._reached()
+        with self._reached("keys"):
             return tuple(sorted(key for key in list(self._values) if key.startswith(prefix) and self._live(key)))
 
     def incarnation(self) -> str:
-        self._reached()
-        return f"life {self._life}"
+        with self._reached("incarnation"):
+            return f"life {self._life}"
 
     def restart(self) -> None:
         """As Redis with an append-only file: everything is there, but it may have been lost."""
@@ -120,31 +177,43 @@ class MemoryState:
 
     def flush(self) -> None:
         """Forgets everything."""
-        self._values.clear()
+        with self._lock:
+            self._values.clear()
         self.restart()
 
 
 @dataclass
 class MemoryQueue:
-    """Remembers what was put."""
+    """Queue (call `queue.put`). Remembers what was put; `hand_out` is the worker's side."""
 
     jobs: list[JobId] = field(default_factory=list)
+    faults: Faults = field(default_factory=Faults)
 
     def put(self, job: JobId) -> None:
-        self.jobs.append(job)
+        with self.faults.at("queue.put"):
+            self.jobs.append(job)
+
+    def hand_out(self, work: Callable[[JobId], None], times: int = 1) -> None:
+        """Gives every job that is there to `work`; more than once is allowed."""
+        given, self.jobs[:] = list(self.jobs), []
+        for job in given:
+            for _ in range(times):
+                work(job)
 
 
 @dataclass
 class MemoryAudit:
-    """Remembers what was written. `away` makes it fail."""
+    """Audit (call `audit.write`). Remembers what was written; `away` makes it fail."""
 
     events: list[AuditEvent] = field(default_factory=list)
     away: bool = False
+    faults: Faults = field(default_factory=Faults)
 
     def write(self, event: AuditEvent) -> None:
-        if self.away:
-            raise OutsideError(Text("The audit record cannot be written, so nothing was done."))
-        self.events.append(event)
+        with self.faults.at("audit.write"):
+            if self.away:
+                raise OutsideError(Text("The audit record cannot be written, so nothing was done."))
+            self.events.append(event)
 
 
 @dataclass
@@ -158,28 +227,38 @@ class FakePeople:
 
 
 class FakeFactors:
-    """Factors whose codes can be asked for: `code(person, step)`."""
+    """Factors (calls `factors.…`) whose codes can be asked for: `code(person, step)`. A person is their own seed."""
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults | None = None) -> None:
         self._factors: dict[str, Factor] = {}
+        self._faults = faults or Faults()
         self._lock = threading.Lock()
+        self.damaged: set[str] = set()
 
     def add(self, person: str, *, floor_step: int = 0, used: bool = False) -> None:
-        self._factors[person] = Factor(PersonId(person), floor_step, used, locked=False, version=1)
+        """Enrols, or enrols anew: the version grows."""
+        version = self._factors[person].version + 1 if person in self._factors else 1
+        self._factors[person] = Factor(PersonId(person), floor_step, used, locked=False, version=version)
 
     @staticmethod
     def code(person: str, step: int) -> str:
-        return f"{(step * 7919 + sum(person.encode())) % 1_000_000:06d}"
+        """Codes of ten thousand steps in a row all differ, as adding 7919 (a prime) wraps only after a million."""
+        seed = int.from_bytes(hashlib.sha256(person.encode()).digest()[:8], "big")
+        return f"{(step * 7919 + seed) % 1_000_000:06d}"
 
     def get(self, person: PersonId, team: str) -> Factor | None:
-        return self._factors.get(person)
+        with self._faults.at("factors.get"):
+            if person in self.damaged:
+                raise Damage(Text("The second factor of {person} cannot be read.", person=person))
+            return self._factors.get(person)
 
     def matching_step(self, factor: Factor, team: str, code: str, moment: datetime) -> int | None:
-        now = int(moment.timestamp()) // STEP_SECONDS
-        return next((step for step in (now, now - 1) if self.code(factor.person, step) == code), None)
+        with self._faults.at("factors.matching_step"):
+            now = int(moment.timestamp()) // STEP_SECONDS
+            return next((step for step in (now, now - 1) if self.code(factor.person, step) == code), None)
 
     def mark(self, factor: Factor, team: str, *, used: bool, locked: bool) -> Factor | None:
-        with self._lock:
+        with self._lock, self._faults.at("factors.mark"):
             if self._factors[factor.person].version != factor.version:
                 return None
             changed = replace(factor, used=used, locked=locked, version=factor.version + 1)
@@ -188,77 +267,111 @@ class FakeFactors:
 
 
 class MemoryStore:
-    """An artifact store in memory."""
+    """ArtifactStore (calls `store.…`, `store.piece` for each piece read, and `upload.…`)."""
 
-    def __init__(self, clock: FakeClock) -> None:
-        self._clock = clock
+    def __init__(self, clock: FakeClock, faults: Faults | None = None) -> None:
+        self.clock = clock
+        self.faults = faults or Faults()
         self.artifacts: dict[str, tuple[bytes, datetime]] = {}
         self.open_uploads: list[MemoryUpload] = []
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
 
     def open_write(self, key: str) -> MemoryUpload:
-        upload = MemoryUpload(self, key, self._clock.now())
-        self.open_uploads.append(upload)
-        return upload
+        with self.faults.at("store.open_write"):
+            upload = MemoryUpload(self, _checked(key), self.clock.now())
+            self.open_uploads.append(upload)
+            return upload
 
     def read(self, key: str) -> Iterator[bytes]:
-        found = self.get(key)
-        if found is None:
-            raise OutsideError(Text("It is not there."), permanent=True)
-        for start in range(0, len(found), 1 << 20):
-            yield found[start : start + (1 << 20)]
+        with self.faults.at("store.read"):
+            found = self.artifacts.get(_checked(key))
+            if found is None:
+                raise OutsideError(Text("There is no {key}.", key=key), permanent=True)
+        for start in range(0, len(found[0]), PIECE_BYTES):
+            with self.faults.at("store.piece"):
+                piece = found[0][start : start + PIECE_BYTES]
+            yield piece
 
     def put_new(self, key: str, data: bytes) -> bool:
-        with self._lock:
+        with self.faults.at("store.put_new"):
+            return self.place(_checked(key), data)
+
+    def place(self, key: str, data: bytes) -> bool:
+        """Makes it visible, unless the key is taken."""
+        with self.lock:
             if key in self.artifacts:
                 return False
-            self.artifacts[key] = (data, self._clock.now())
+            self.artifacts[key] = (bytes(data), self.clock.now())
             return True
 
     def get(self, key: str) -> bytes | None:
-        found = self.artifacts.get(key)
-        return None if found is None else found[0]
+        with self.faults.at("store.get"):
+            found = self.artifacts.get(_checked(key))
+            return None if found is None else found[0]
 
     def list(self, prefix: str) -> tuple[Artifact, ...]:
-        return tuple(
-            Artifact(key, len(data), moment)
-            for key, (data, moment) in sorted(self.artifacts.items())
-            if key.startswith(prefix)
-        )
+        with self.faults.at("store.list"):
+            found = sorted(self.artifacts.items())
+            return tuple(Artifact(key, len(data), at) for key, (data, at) in found if key.startswith(prefix))
 
     def delete(self, key: str) -> None:
-        self.artifacts.pop(key, None)
+        with self.faults.at("store.delete"):
+            self.artifacts.pop(_checked(key), None)
 
     def sweep(self, before: datetime, under: str = "") -> int:
-        old = [each for each in self.open_uploads if each.begun < before and each.key.startswith(under)]
-        for each in old:
-            self.open_uploads.remove(each)
-        return len(old)
+        with self.faults.at("store.sweep"):
+            old = [each for each in self.open_uploads if each.begun < before and each.key.startswith(under)]
+            for each in old:
+                self.open_uploads.remove(each)
+            return len(old)
 
     def describe(self) -> str:
         return "memory"
 
 
 class MemoryUpload:
-    """An upload into a MemoryStore."""
+    """An upload into a MemoryStore. It is there as long as it is among the store's `open_uploads`."""
 
     def __init__(self, store: MemoryStore, key: str, begun: datetime) -> None:
         self.key = key
         self.begun = begun
         self._store = store
         self._data = bytearray()
+        self._over = False
 
     def write(self, data: bytes) -> None:
-        self._data += data
+        with self._store.faults.at("upload.write"):
+            if self._over:
+                raise OutsideError(Text("The upload of {key} has ended.", key=self.key), permanent=True)
+            self._data += data
 
     def commit(self) -> None:
-        self.abort()
-        if not self._store.put_new(self.key, bytes(self._data)):
-            raise OutsideError(Text("It is taken."), permanent=True)
+        with self._store.faults.at("upload.commit"):
+            there = self in self._store.open_uploads and not self._over
+            self._end()
+            if not there:
+                raise OutsideError(Text("The upload of {key} is not there any more.", key=self.key))
+            if not self._store.place(self.key, bytes(self._data)):
+                raise OutsideError(Text("{key} is there already.", key=self.key), permanent=True)
 
     def abort(self) -> None:
+        """What cannot be removed stays for `sweep`."""
+        try:
+            with self._store.faults.at("upload.abort"):
+                self._end()
+        except OutsideError:
+            self._over = True
+
+    def _end(self) -> None:
+        self._over = True
         if self in self._store.open_uploads:
             self._store.open_uploads.remove(self)
+
+
+def _checked(key: str) -> str:
+    if not _KEY.fullmatch(key):
+        raise OutsideError(Text("{key} is not a name that the store takes.", key=key), permanent=True)
+    return key
 
 
 def someone(person: str = "U0SARA", surface: Surface = Surface.SLACK) -> Actor:

@@ -1,9 +1,11 @@
 """The shared state in Redis.
 
 - A value and its version are one hash, changed by Lua scripts: one step over all processes.
-- Versions are random and made here, so none is ever used twice. A write whose answer was lost is reported as failed:
-  it may have happened, and the caller's next compare-and-set finds out.
-- `incarnation` joins the server's run id with an epoch kept in it: a restart changes the first, a flush the second.
+- Versions are random and made here, so none is ever used twice.
+- A write whose answer was lost is reported as failed, never sent again: it may have happened, and the caller's next
+  compare-and-set finds out. A read is asked once more when its connection turns out to be gone.
+- `incarnation` joins the server's run id (changes with a restart), its replication id (changes when a replica takes
+  over) and an epoch kept in the data (gone after a flush). The epoch stands outside the keys that callers can name.
 - `noeviction` is demanded: a memory that forgets under pressure would forget which codes are spent.
 """
 
@@ -15,23 +17,32 @@ from typing import Any, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,  # noqa: A004 Redis's own: the built-in one is not used here
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+)
 from redis.retry import Retry
 
-from handlers.core.errors import OutsideError
+from handlers.core.errors import OutsideError, Refusal
 from handlers.core.ports import Held
 from handlers.core.text import Text
 
 PREFIX = "negahban:"
-EPOCH = "epoch"
+EPOCH = "negahban-epoch"
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
+OLDEST_VERSION = (6, 2)
 
 _PUT_IF = """
-local now = redis.call('HGET', KEYS[1], 'version')
-if now == false then now = '' end
+local now = redis.call('HGET', KEYS[1], 'version') or ''
 if now ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'value', ARGV[3])
-if ARGV[4] == '0' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+if ARGV[4] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 return 1
 """
 _DELETE_IF = """
@@ -40,32 +51,36 @@ redis.call('DEL', KEYS[1])
 return 1
 """
 
+_REASONS: dict[type[RedisError], str] = {
+    AuthenticationError: "it does not take the user or password in REDIS_URL",
+    NoPermissionError: "its user may not do this (ACL)",
+    OutOfMemoryError: "its memory is full (maxmemory)",
+    ReadOnlyError: "it is a read-only replica",
+    BusyLoadingError: "it is still reading its file",
+}
+
 _T = TypeVar("_T")
 
 
 class RedisState:
-    """State (see the port) in one Redis database."""
+    """State (see the port) in one Redis database. Connects when first used."""
 
     def __init__(self, url: str) -> None:
-        self._client: Any = redis.Redis.from_url(
-            url,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
-            health_check_interval=15,
-            retry=Retry(NoBackoff(), 0),
-        )
+        """Raises Refusal for what is not an address of a Redis."""
+        self._client: Any = _client(url)
         self._put_script = self._client.register_script(_PUT_IF)
         self._delete_script = self._client.register_script(_DELETE_IF)
 
     def get(self, key: str) -> Held | None:
         """See the port."""
-        found = _read(lambda: self._client.hmget(PREFIX + key, "version", "value"))
-        return None if found[0] is None else Held(found[1], found[0].decode())
+        version, value = _read(lambda: self._client.hmget(PREFIX + key, "version", "value"))
+        return None if version is None or value is None else Held(value, version.decode())
 
     def put_if(self, key: str, value: bytes, version: str | None, *, seconds: int | None = None) -> str | None:
         """See the port."""
         new = secrets.token_hex(12)
-        arguments: list[str | bytes] = [version or "", new, value, "0" if seconds is None else str(seconds * 1000)]
+        lifetime = "" if seconds is None else str(seconds * 1000)
+        arguments: list[str | bytes] = [version or "", new, value, lifetime]
         return new if _write(lambda: self._put_script(keys=[PREFIX + key], args=arguments)) else None
 
     def delete_if(self, key: str, version: str) -> bool:
@@ -80,48 +95,72 @@ class RedisState:
 
     def incarnation(self) -> str:
         """See the port."""
-        run_id = str(_read(lambda: self._client.info("server"))["run_id"])
-        epoch = self.get(EPOCH)
+        run, replication = self._info("server")["run_id"], self._info("replication")["master_replid"]
+        epoch = _read(lambda: self._client.get(EPOCH))
         if epoch is None:
-            self.put_if(EPOCH, secrets.token_hex(8).encode(), None)
-            epoch = self.get(EPOCH)
+            _write(lambda: self._client.set(EPOCH, secrets.token_hex(8), nx=True))
+            epoch = _read(lambda: self._client.get(EPOCH))
         if epoch is None:
-            raise _away()
-        return f"{run_id}.{epoch.value.decode()}"
+            raise _away(None)
+        return f"{run}.{replication}.{epoch.decode()}"
 
-    def check(self) -> tuple[Text, ...]:
-        """What about this Redis is not safe. Raises OutsideError."""
-        memory = _read(lambda: self._client.info("memory"))
-        persistence = _read(lambda: self._client.info("persistence"))
+    def check(self) -> list[Text]:
+        """What about this Redis is not safe; empty when all is well. Raises OutsideError."""
+        server, memory, persistence = self._info("server"), self._info("memory"), self._info("persistence")
         problems = []
-        if memory.get("maxmemory_policy", "noeviction") != "noeviction":
+        version = str(server["redis_version"])
+        if tuple(int(number) for number in version.split(".")[:2]) < OLDEST_VERSION:
+            problems.append(Text("Redis {version} is too old: 6.2 is needed", version=version))
+        policy = str(memory["maxmemory_policy"])
+        if policy != "noeviction":
             problems.append(
-                Text(
-                    "maxmemory-policy is {policy}: it must be noeviction, or spent codes are forgotten",
-                    policy=str(memory["maxmemory_policy"]),
-                )
+                Text("maxmemory-policy is {policy}: it must be noeviction, or spent codes are forgotten", policy=policy)
             )
-        if not persistence.get("aof_enabled"):
+        if not persistence["aof_enabled"]:
             problems.append(Text("appendonly is off: a restart forgets jobs and makes everybody wait with their codes"))
-        return tuple(problems)
+        return problems
+
+    def _info(self, section: str) -> dict[str, Any]:
+        return _read(lambda: self._client.info(section))
+
+
+def _client(url: str) -> Any:
+    try:
+        return redis.Redis.from_url(
+            url,
+            socket_connect_timeout=CONNECT_SECONDS,
+            socket_timeout=ANSWER_SECONDS,
+            health_check_interval=15,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except ValueError:
+        # Not `from error`: its text quotes a part of the address, which may be a part of the password.
+        raise Refusal(
+            Text(
+                "REDIS_URL is not the address of a Redis, like redis://user:password@host:6379/0; special characters "
+                "in the password are written as %XX."
+            )
+        ) from None
 
 
 def _read(action: Callable[[], _T]) -> _T:
-    """Once more after a connection that had gone stale: reading twice changes nothing."""
+    """Once more after a connection that was gone: reading twice changes nothing. Not after a time-out: that was the
+    time there was."""
     try:
         return action()
-    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+    except ConnectionError:
         return _write(action)
-    except redis.exceptions.RedisError as error:
-        raise _away() from error
+    except RedisError as error:
+        raise _away(error) from error
 
 
 def _write(action: Callable[[], _T]) -> _T:
     try:
         return action()
-    except redis.exceptions.RedisError as error:
-        raise _away() from error
+    except RedisError as error:
+        raise _away(error) from error
 
 
-def _away() -> OutsideError:
-    return OutsideError(Text("Redis does not answer, so nothing was decided. It is tried again when it is back."))
+def _away(error: RedisError | None) -> OutsideError:
+    reason = next((words for kind, words in _REASONS.items() if isinstance(error, kind)), "it does not answer")
+    return OutsideError(Text("Redis cannot be used ({reason}), so nothing was decided.", reason=reason))

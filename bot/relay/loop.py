@@ -146,7 +146,7 @@ class Relay:
 
     def _settled(self, job: Job) -> bool:
         """Takes the next step, if it may be taken now. True: nothing is left to do."""
-        if not job.plan.channel:
+        if job.plan.actor.surface is Surface.TERMINAL or not job.plan.channel:
             return True  # asked for at the terminal: it is shown there
         record = Record(self._state, job, self._clock.now())
         shown = record.shown

@@ -156,9 +156,7 @@ class Mongod:
         return None
 
     def _initiate(self) -> None:
-        hosts = [
-            {"_id": number, "host": f"127.0.0.1:{member.port}"} for number, member in enumerate(self.members)
-        ]
+        hosts = [{"_id": number, "host": f"127.0.0.1:{member.port}"} for number, member in enumerate(self.members)]
         with direct_client(self.port) as client:
             try:
                 client.admin.command(

@@ -50,6 +50,10 @@ class Server(ABC):
     def command(self) -> list[str]:
         """The program and its arguments."""
 
+    def environment(self) -> dict[str, str] | None:
+        """Its environment; None: this process's."""
+        return None
+
     @abstractmethod
     def is_ready(self) -> bool:
         """Whether it serves now; False or any OSError for not yet."""
@@ -135,6 +139,7 @@ class Server(ABC):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
+            env=self.environment(),
         )
         self._pid = int(self._hear("pid", 10))
         self._wait_until_ready()

@@ -39,9 +39,7 @@ def read_content(
     workspace: Workspace, text: str | None, blocks: object, attachments: object, *, summed: bool = True
 ) -> Content:
     """Checks what a message says. Raises `invalid_blocks` and its kin; text is cut at 40,000."""
-    checked = (
-        None if blocks is None else check_message_blocks(blocks, workspace.files.is_ready, summed=summed)
-    )
+    checked = None if blocks is None else check_message_blocks(blocks, workspace.files.is_ready, summed=summed)
     extra = None if attachments is None else check_attachments(attachments)
     return Content(None if text is None else text[:TEXT_CUT], checked, extra)
 

@@ -63,9 +63,7 @@ class Delivery:
         if not self._manifest.interactivity:
             return Ack("app_missing_action_url")
         fields: JSON = {"payload": json.dumps(payload)}
-        return await self._once(
-            "interactive", "interactive", payload, self._manifest.interactivity_url, fields
-        )
+        return await self._once("interactive", "interactive", payload, self._manifest.interactivity_url, fields)
 
     async def _once(self, fault_name: str, kind: str, payload: JSON, url: str, fields: JSON) -> Ack:
         fault = self._faults.take(fault_name)
@@ -75,9 +73,7 @@ class Delivery:
             ack = await self._socket_mode.send(kind, payload, timeout=ACK_SECONDS, copies=copies)
         else:
             address = self.request_url or url
-            acks = await asyncio.gather(
-                *(self._http.form(address, fields, ACK_SECONDS) for _ in range(copies))
-            )
+            acks = await asyncio.gather(*(self._http.form(address, fields, ACK_SECONDS) for _ in range(copies)))
             ack = acks[0]
         if fault is not None and fault.kind == "lost_answer":
             ack = Ack("operation_timeout")

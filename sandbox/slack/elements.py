@@ -119,9 +119,7 @@ def check_text(
     check_text_object(found, data[name], f"{at}/{name}", most, kinds)
 
 
-def check_text_object(
-    found: Findings, value: object, at: str, most: int, kinds: Collection[str] = EITHER
-) -> None:
+def check_text_object(found: Findings, value: object, at: str, most: int, kinds: Collection[str] = EITHER) -> None:
     """Checks one text object: its kind, its length, and which flags its kind may carry."""
     if not isinstance(value, dict):
         found.add("must be an object", at)
@@ -280,9 +278,7 @@ def _check_initial(found: Findings, element: JSON, at: str) -> None:
 def options_of(element: JSON) -> list[JSON]:
     """Every option an element offers, its groups included."""
     groups = element.get("option_groups")
-    lists = (
-        [group.get("options") for group in groups] if isinstance(groups, list) else [element.get("options")]
-    )
+    lists = [group.get("options") for group in groups] if isinstance(groups, list) else [element.get("options")]
     return [option for each in lists if isinstance(each, list) for option in each if isinstance(option, dict)]
 
 

@@ -40,9 +40,7 @@ class HttpDelivery:
         ack, _ = await self._post(url, urlencode(fields).encode(), FORM, {}, timeout)
         return ack
 
-    async def event(
-        self, url: str, payload: JSON, attempt: int, reason: str, timeout: float
-    ) -> tuple[Ack, bool]:
+    async def event(self, url: str, payload: JSON, attempt: int, reason: str, timeout: float) -> tuple[Ack, bool]:
         """An event; the flag is False if the app asked for no retry."""
         headers = {"X-Slack-Retry-Num": str(attempt), "X-Slack-Retry-Reason": reason} if attempt else {}
         body = json.dumps(payload).encode()
@@ -65,9 +63,7 @@ class HttpDelivery:
             self._session = aiohttp.ClientSession()
         limit = aiohttp.ClientTimeout(total=timeout)
         try:
-            async with self._session.post(
-                url, data=body, headers=sent, timeout=limit, allow_redirects=False
-            ) as answer:
+            async with self._session.post(url, data=body, headers=sent, timeout=limit, allow_redirects=False) as answer:
                 text = await answer.text()
                 retry = answer.headers.get("x-slack-no-retry") != "1"
                 return _ack(answer.status, answer.content_type, text), retry

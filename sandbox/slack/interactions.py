@@ -118,9 +118,7 @@ class Interactions:
             payload["message"] = workspace.messages.show(message, include_metadata=True)
         return await self._deliver_click(user, payload)
 
-    async def _click_in_view(
-        self, user: str, view_id: str, block_id: str | None, action_id: str, data: JSON
-    ) -> JSON:
+    async def _click_in_view(self, user: str, view_id: str, block_id: str | None, action_id: str, data: JSON) -> JSON:
         workspace = self._workspace
         view = workspace.views.of_person(user, view_id)
         block, element = find_element(view.body["blocks"], block_id, action_id)

@@ -45,9 +45,7 @@ class Person:
         target = {"channel": channel, "message_ts": message_ts}
         return self._act(target, action_id, block_id, value)
 
-    def click_in_view(
-        self, view_id: str, action_id: str, *, block_id: str | None = None, value: object = None
-    ) -> JSON:
+    def click_in_view(self, view_id: str, action_id: str, *, block_id: str | None = None, value: object = None) -> JSON:
         """Clicks a button of a modal or of the Home tab, or chooses `value` in a select."""
         return self._act({"view_id": view_id}, action_id, block_id, value)
 

@@ -169,9 +169,7 @@ class LocalSlack:
         seconds: float = 1.0,
     ) -> None:
         """Puts a fault in force (see faults.py). Raises ValueError on an unknown kind."""
-        self._with(
-            lambda site: site.faults.add(method, kind, times=times, retry_after=retry_after, seconds=seconds)
-        )
+        self._with(lambda site: site.faults.add(method, kind, times=times, retry_after=retry_after, seconds=seconds))
 
     def clear_faults(self) -> None:
         """Ends every fault."""

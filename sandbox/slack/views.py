@@ -138,9 +138,7 @@ class Views:
 
     def _check_external_id(self, body: JSON, own: str | None) -> None:
         external_id = body.get("external_id")
-        if external_id and any(
-            view.body.get("external_id") == external_id and view.id != own for view in self._all()
-        ):
+        if external_id and any(view.body.get("external_id") == external_id and view.id != own for view in self._all()):
             raise SlackError("duplicate_external_id")
 
     def to_json(self, view: View) -> JSON:

@@ -70,9 +70,7 @@ def api_test(call: Call) -> JSON:
 class WebApi:
     """Answers `/api/<method>`. `extra` adds methods that need more than the workspace."""
 
-    def __init__(
-        self, workspace: Workspace, tokens: Tokens, rates: Rates, faults: Faults, journal: Journal
-    ) -> None:
+    def __init__(self, workspace: Workspace, tokens: Tokens, rates: Rates, faults: Faults, journal: Journal) -> None:
         self.workspace = workspace
         self._tokens = tokens
         self._rates = rates

@@ -54,9 +54,7 @@ class Workspace:
         seed, clock = self.seed, self.clock
         self.users: dict[str, SeedUser] = {user.id: user for user in seed.users}
         self.channels: dict[str, Channel] = {
-            each.id: Channel(
-                each.id, each.name, list(each.members), each.is_private, each.is_archived, each.topic
-            )
+            each.id: Channel(each.id, each.name, list(each.members), each.is_private, each.is_archived, each.topic)
             for each in seed.channels
         }
         self.messages = Messages()
@@ -155,9 +153,7 @@ class Workspace:
         readers = [message.only_for] if message.only_for else list(self.users)
         for reader in readers:
             if self.sees(reader, channel):
-                self.hub.tell(
-                    kind, only_for=reader, channel=channel.id, ts=message.ts, thread_ts=message.thread_ts
-                )
+                self.hub.tell(kind, only_for=reader, channel=channel.id, ts=message.ts, thread_ts=message.thread_ts)
 
     def notice(self, user_id: str, channel_id: str, text: str) -> None:
         """Shows a person what Slackbot says when something failed."""

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from bot.relay import Relay
+from bot.relay.lease import Lease
+from bot.relay.shown import Record
 from bot.slack.chat import Chat
 from handlers.core.answers import Actor, JobId, PersonId, Surface
 from handlers.core.cards import Card, Tone
@@ -357,8 +359,11 @@ def test_a_change_during_the_sending_is_sent_too(stage: Stage) -> None:
     assert "All is well." in stage.messages()[0]["text"]
 
 
-def test_a_job_of_the_terminal_is_shown_nowhere(stage: Stage) -> None:
-    stage.desk.put(job(stage.clock, channel=""))
+@pytest.mark.parametrize(("surface", "channel"), [(Surface.TERMINAL, "terminal"), (Surface.SCHEDULE, "")])
+def test_a_job_that_has_no_channel_is_shown_nowhere(stage: Stage, surface: Surface, channel: str) -> None:
+    asked = job(stage.clock, channel=channel)
+    actor = replace(asked.plan.actor, surface=surface)
+    stage.desk.put(replace(asked, plan=replace(asked.plan, actor=actor)))
     stage.relay().tick()
     assert stage.state.keys("dirty:") == ()
     assert stage.slack.log() == []
@@ -537,3 +542,52 @@ def test_a_relay_that_was_asleep_while_another_took_over_posts_nothing(stage: St
     stage.clock.passed += timedelta(seconds=2).total_seconds()
     stage.settle(other)
     assert len(stage.messages()) == 1
+
+
+def test_a_relay_whose_lease_is_somebody_elses_by_now_posts_nothing(stage: Stage) -> None:
+    sleepy = stage.relay()
+    sleepy.tick()
+    stage.desk.put(job(stage.clock))
+
+    def lose(each: Job) -> None:
+        stage.clock.passed += 16
+        assert Lease(stage.state, stage.clock).held()
+
+    stage.desk.on_card = lose
+    sleepy.tick()
+    assert stage.calls("chat.postMessage") == 0
+
+
+def test_a_record_that_somebody_else_changed_is_not_overwritten(stage: Stage) -> None:
+    now = stage.clock.now()
+    first, second = Record(stage.state, job(stage.clock), now), Record(stage.state, job(stage.clock), now)
+    second.store(ts="2")
+    with pytest.raises(OutsideError):
+        first.store(ts="1")
+    assert Record(stage.state, job(stage.clock), now).shown.ts == "2"
+
+
+def test_another_card_of_the_same_channel_waits_too_when_posting_is_limited(stage: Stage) -> None:
+    relay = stage.relay()
+    stage.slack.fault("chat.postMessage", "429", retry_after=30)
+    stage.desk.put(job(stage.clock, "j1"))
+    relay.tick()
+    stage.desk.put(job(stage.clock, "j2"))
+    stage.clock.passed += 29
+    relay.tick()
+    assert stage.calls("chat.postMessage") == 1
+
+
+def test_another_card_waits_too_when_edits_are_limited(stage: Stage) -> None:
+    relay = stage.relay()
+    for number in ("j1", "j2"):
+        stage.desk.put(job(stage.clock, number))
+    stage.settle(relay)
+    stage.clock.passed += 3
+    stage.slack.fault("chat.update", "429", retry_after=30)
+    stage.desk.put(done(job(stage.clock, "j1")))
+    relay.tick()
+    stage.desk.put(done(job(stage.clock, "j2")))
+    stage.clock.passed += 29
+    relay.tick()
+    assert stage.calls("chat.update") == 1

@@ -73,6 +73,8 @@ class Window:
         window._watch(context)
         window.page.goto(f"{url}/?{urlencode({'channel': channel, 'as': person})}")
         window.find(f"channel-{channel}").wait_for(state="attached")
+        # From here on the page hears of everything that happens.
+        window.page.locator('#app[data-live="true"]').wait_for()
         return window
 
     def _watch(self, context: BrowserContext) -> None:

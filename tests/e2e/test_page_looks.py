@@ -28,13 +28,14 @@ def test_an_image_block_shows_the_uploaded_file(client: WebClient, window: Windo
 
 def test_who_is_at_the_end_stays_there_when_an_image_loads_late(client: WebClient, window: Window) -> None:
     held: list[Route] = []
-    window.page.route("**/files/*", held.append)
+    window.page.route("**/files/*", lambda route: held.append(route))
     file = client.files_upload_v2(content=png(400, 400), filename="plot.png", title="Plot")["files"][0]
     for number in range(30):
         say(client, f"line {number}")
     last = say(client, blocks=[{"type": "image", "alt_text": "a plot", "slack_file": {"id": file["id"]}}])
     image = window.message(last).get_by_alt_text("a plot")
     expect(image).to_be_in_viewport()
+    assert len(held) == 1
     held[0].continue_()
     image.evaluate("node => node.decode()")
     expect(image).to_be_in_viewport(ratio=1)

@@ -37,7 +37,7 @@ const threadComposer = new Composer($("thread-composer"), {
   commands: () => [],
   sent: () => sent(threadFeed),
 });
-const live = new Live({ hint, refresh: refreshAll, status: (up) => ($("offline").hidden = up) });
+const live = new Live({ hint, refresh: refreshAll, status });
 
 const refreshState = refresher(async () => {
   const at = generation;
@@ -179,6 +179,12 @@ function hint(news) {
     if (channel(news.channel)) showWhere();
     else refreshState();
   }
+}
+
+/** Whether the server is heard: what happens before that, only the next refresh shows. */
+function status(up) {
+  $("offline").hidden = up;
+  $("app").dataset.live = up;
 }
 
 /** An open form shows its own failures; a toast would be behind it. */

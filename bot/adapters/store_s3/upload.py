@@ -1,0 +1,150 @@
+"""An artifact of unknown length on its way into a bucket.
+
+- Parts of 8 MiB, doubling every 1,000 (at most 10,000 are allowed), two under way at a time; `write` waits when both
+  are, so that about four parts are in memory. What fits in one part is a plain put.
+- Each part carries its SHA-256 in a header, so that the store refuses what was damaged on the way.
+- What makes the artifact visible carries `If-None-Match: *`: nothing is overwritten.
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ (qfacts, conditional-writes, checking-object-integrity)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from bot.adapters.store_s3.bucket import MARK, Bucket, sha256
+from handlers.core.errors import OutsideError
+from handlers.core.text import Code, Text
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+PART_BYTES = 8 * 1024 * 1024
+DOUBLING_PARTS = 1000
+UPLOADERS = 2
+
+
+def part_bytes(number: int, first: int = PART_BYTES) -> int:
+    """How large the part of this number is, from 1; 10,000 of them hold 8 TiB."""
+    doublings: int = (number - 1) // DOUBLING_PARTS
+    return first << doublings
+
+
+class S3Upload:
+    """The Upload port. Nothing is sent before the first part is full."""
+
+    def __init__(self, bucket: Bucket, full: str, first_part_bytes: int) -> None:
+        """`full`: the key in the bucket."""
+        self._bucket = bucket
+        self._full = full
+        self._first_part_bytes = first_part_bytes
+        self._mark = secrets.token_hex(16)
+        self._buffer = bytearray()
+        self._upload_id: str | None = None
+        self._parts: list[Future[CompletedPartTypeDef]] = []
+        self._slots = threading.BoundedSemaphore(UPLOADERS)
+        self._pool = ThreadPoolExecutor(UPLOADERS, thread_name_prefix="s3-upload")
+        self._failure: OutsideError | None = None
+        self._ended = False
+
+    def write(self, data: bytes) -> None:
+        """Appends; waits while two parts are under way."""
+        rest = memoryview(data)
+        while rest:
+            self._must_be_open()
+            size = part_bytes(len(self._parts) + 1, self._first_part_bytes)
+            taken = rest[: size - len(self._buffer)]
+            self._buffer += taken
+            rest = rest[len(taken) :]
+            if len(self._buffer) == size:
+                self._send()
+
+    def commit(self) -> None:
+        """Makes the whole artifact visible, durably and at once. After OutsideError nothing is visible, as far as the
+        store could be reached."""
+        self._must_be_open()
+        try:
+            if not self._completed():
+                raise OutsideError(
+                    Text("{key} is there already, and nothing is ever overwritten.", key=Code(self._full)),
+                    permanent=True,
+                )
+        except OutsideError:
+            self.abort()
+            with contextlib.suppress(OutsideError):
+                self._bucket.withdraw(self._full, self._mark)
+            raise
+        self._upload_id = None
+        self._end()
+
+    def abort(self) -> None:
+        """Leaves nothing behind; what cannot be removed, `sweep` will."""
+        self._end()
+        if self._upload_id is not None:
+            with contextlib.suppress(OutsideError):
+                self._bucket.abort_upload(self._full, self._upload_id)
+            self._upload_id = None
+
+    def _end(self) -> None:
+        self._ended = True
+        self._buffer = bytearray()
+        # A part that arrived after an abort would stay for ever, so those under way end first.
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _completed(self) -> bool:
+        if self._upload_id is None:
+            return self._bucket.put(self._full, bytes(self._buffer), self._mark)
+        if self._buffer:
+            self._send()
+        bucket, upload_id = self._bucket, self._upload_id
+        parts = [part.result() for part in self._parts]
+        return bucket.settled(
+            self._full,
+            self._mark,
+            lambda: bucket.client.complete_multipart_upload(
+                Bucket=bucket.name,
+                Key=self._full,
+                UploadId=upload_id,
+                MultipartUpload={"Parts": parts},
+                IfNoneMatch="*",
+            ),
+        )
+
+    def _send(self) -> None:
+        bucket = self._bucket
+        if self._upload_id is None:
+            with bucket.translating():
+                self._upload_id = bucket.client.create_multipart_upload(
+                    Bucket=bucket.name, Key=self._full, ChecksumAlgorithm="SHA256", Metadata={MARK: self._mark}
+                )["UploadId"]
+        self._slots.acquire()
+        data, self._buffer = bytes(self._buffer), bytearray()
+        self._parts.append(self._pool.submit(self._send_part, self._upload_id, len(self._parts) + 1, data))
+
+    def _send_part(self, upload_id: str, number: int, data: bytes) -> CompletedPartTypeDef:
+        bucket, checksum = self._bucket, sha256(data)
+        try:
+            with bucket.translating():
+                answer = bucket.client.upload_part(
+                    Bucket=bucket.name,
+                    Key=self._full,
+                    UploadId=upload_id,
+                    PartNumber=number,
+                    Body=data,
+                    ChecksumSHA256=checksum,
+                )
+        except OutsideError as error:
+            self._failure = error
+            raise
+        finally:
+            self._slots.release()
+        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum}
+
+    def _must_be_open(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._ended:
+            raise OutsideError(Text("The upload of {key} has ended.", key=Code(self._full)), permanent=True)

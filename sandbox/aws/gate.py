@@ -1,0 +1,219 @@
+"""The gate between the socket and moto: what AWS refuses and moto lets through.
+
+Each was measured to be missing in moto 5.2, or to be unsure under threads:
+1. Only requests signed with the one key are served, and only with the body that was signed (signature.py).
+2. A wrong `Content-MD5` or `x-amz-checksum-sha256` is refused (BadDigest); an upload created with SHA-256 takes only
+   parts with that checksum (InvalidRequest), and is completed only with the same ones (InvalidPart).
+3. `If-None-Match: *` counts on CompleteMultipartUpload too; test and effect are one step.
+4. ListMultipartUploads says when each upload really began; one that ended is not known any more (NoSuchUpload).
+Faults are found here, too, and what was asked for is counted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import Any
+from urllib.parse import parse_qsl
+
+from sandbox.aws.server import CONTROL, REGION
+from sandbox.aws.signature import Environ, Refused, check_digests, check_signature
+
+_UPLOAD = re.compile(r"<Upload>.*?</Upload>", re.DOTALL)
+_UPLOAD_ID = re.compile(r"<UploadId>([^<]+)</UploadId>")
+_PART = re.compile(r"<Part>.*?</Part>", re.DOTALL)
+_OURS = f"AWS4-HMAC-SHA256 Credential=gate/20260101/{REGION}/s3/aws4_request, SignedHeaders=host, Signature=0"
+
+Headers = list[tuple[str, str]]
+Answer = tuple[str, Headers, bytes]
+
+
+class Gate:
+    """The WSGI application between the socket and moto."""
+
+    def __init__(self, inner: Callable[..., Iterable[bytes]], access_key: str, secret_key: str) -> None:
+        self._inner = inner
+        self._keys = access_key, secret_key
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._faults: list[dict[str, Any]] = []
+        self._served: Counter[str] = Counter()
+        self._begun: dict[str, datetime] = {}
+        self._checksums: dict[str, dict[str, str]] = {}
+
+    def __call__(self, environ: Environ, start: Callable[..., object]) -> Iterable[bytes]:
+        """One request."""
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        if environ["PATH_INFO"].startswith(CONTROL):
+            status, headers, data = self._control(environ, body)
+            start(status, [*headers, ("Content-Length", str(len(data)))])
+            return [data]
+        operation = operation_of(environ)
+        fault = self._fault(operation)
+        kind = fault["kind"] if fault else ""
+        if fault and kind == "delay":
+            time.sleep(fault["seconds"])
+        if kind == "cut":
+            return _cut_off(environ)
+        try:
+            if fault and kind == "error":
+                raise Refused(fault["status"], fault["code"])
+            check_signature(environ, body, *self._keys)
+            check_digests(environ, body)
+            status, headers, data = self._serve(operation, environ, body)
+        except Refused as refused:
+            status, headers, data = refused.answer()
+        if kind == "lost":
+            return _cut_off(environ)
+        if operation != "HeadObject":
+            headers = [*_without_length(headers), ("Content-Length", str(len(data)))]
+        start(status, headers)
+        return _cut_off(environ, data[: fault["bytes"]]) if fault and kind == "short" else [data]
+
+    def _serve(self, operation: str, environ: Environ, body: bytes) -> Answer:
+        upload = dict(parse_qsl(environ["QUERY_STRING"])).get("uploadId", "")
+        match operation:
+            case "PutObject" | "CompleteMultipartUpload":
+                with self._writing:
+                    if environ.get("HTTP_IF_NONE_MATCH") == "*" and self._is_there(environ):
+                        raise Refused(412, "PreconditionFailed")
+                    if operation == "CompleteMultipartUpload":
+                        self._check_parts(upload, body)
+                    return self._forward(environ, body)
+            case "UploadPart":
+                self._note_part(upload, environ)
+                return self._forward(environ, body)
+            case "AbortMultipartUpload":
+                if self._begun.pop(upload, None) is None:
+                    raise Refused(404, "NoSuchUpload")
+                return self._forward(environ, body)
+            case "CreateMultipartUpload":
+                return self._created(environ, self._forward(environ, body))
+            case "ListMultipartUploads":
+                status, headers, data = self._forward(environ, body)
+                return status, _without_length(headers), _UPLOAD.sub(self._dated, data.decode()).encode()
+            case _:
+                return self._forward(environ, body)
+
+    def _forward(self, environ: Environ, body: bytes) -> Answer:
+        said: list[Any] = []
+        inner = {**environ, "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        pieces = self._inner(inner, lambda status, headers, _=None: said.extend((status, headers)))
+        data = b"".join(pieces)
+        return said[0], list(said[1]), data
+
+    def _is_there(self, environ: Environ) -> bool:
+        path = environ["RAW_URI"].partition("?")[0]
+        asked = {**environ, "REQUEST_METHOD": "HEAD", "QUERY_STRING": "", "RAW_URI": path, "REQUEST_URI": path}
+        del asked["HTTP_IF_NONE_MATCH"]
+        status, _, _ = self._forward(asked, b"")
+        return status.startswith("200")
+
+    def _created(self, environ: Environ, answer: Answer) -> Answer:
+        found = _UPLOAD_ID.search(answer[2].decode())
+        if found:
+            self._begun[found[1]] = datetime.now(UTC)
+            if environ.get("HTTP_X_AMZ_CHECKSUM_ALGORITHM") == "SHA256":
+                self._checksums[found[1]] = {}
+        return answer
+
+    def _note_part(self, upload: str, environ: Environ) -> None:
+        if upload not in self._begun:
+            raise Refused(404, "NoSuchUpload")
+        if upload not in self._checksums:
+            return
+        checksum = environ.get("HTTP_X_AMZ_CHECKSUM_SHA256")
+        if checksum is None:
+            raise Refused(400, "InvalidRequest")
+        self._checksums[upload][dict(parse_qsl(environ["QUERY_STRING"]))["partNumber"]] = checksum
+
+    def _check_parts(self, upload: str, body: bytes) -> None:
+        if self._begun.pop(upload, None) is None:
+            raise Refused(404, "NoSuchUpload")
+        known = self._checksums.get(upload)
+        if known is None:
+            return
+        for part in _PART.findall(body.decode()):
+            number = re.search(r"<PartNumber>(\d+)<", part)
+            checksum = re.search(r"<ChecksumSHA256>([^<]+)<", part)
+            if number is None or checksum is None or known.get(number[1]) != checksum[1]:
+                raise Refused(400, "InvalidPart")
+
+    def _dated(self, match: re.Match[str]) -> str:
+        found = _UPLOAD_ID.search(match[0])
+        begun = self._begun[found[1]] if found else datetime.now(UTC)
+        moment = begun.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        return re.sub(r"<Initiated>[^<]*</Initiated>", f"<Initiated>{moment}</Initiated>", match[0])
+
+    def _fault(self, operation: str) -> dict[str, Any] | None:
+        with self._lock:
+            self._served[operation] += 1
+            for fault in self._faults:
+                if fault["operation"] != operation or fault["times"] == 0:
+                    continue
+                if fault["skip"] > 0:
+                    fault["skip"] -= 1
+                    continue
+                fault["times"] -= 1
+                return fault
+        return None
+
+    def _control(self, environ: Environ, body: bytes) -> Answer:
+        value: Any = json.loads(body) if body else None
+        result: Any = None
+        with self._lock:
+            match environ["PATH_INFO"].removeprefix(CONTROL):
+                case "served":
+                    result = dict(self._served)
+                case "heal":
+                    self._faults.clear()
+                    self._served.clear()
+                case "fault":
+                    self._faults.append(value)
+                case "bucket":
+                    path = f"/{value}"
+                    made = {**environ, "REQUEST_METHOD": "PUT", "PATH_INFO": path, "RAW_URI": path, "REQUEST_URI": path}
+                    status, headers, data = self._forward({**made, "HTTP_AUTHORIZATION": _OURS}, b"")
+                    if not status.startswith("200"):
+                        return status, _without_length(headers), data
+                case _:
+                    return "404 Not Found", [], b"no such control"
+        return "200 OK", [("Content-Type", "application/json")], json.dumps(result).encode()
+
+
+def operation_of(environ: Environ) -> str:
+    """The operation, as S3 names it."""
+    method, query = environ["REQUEST_METHOD"], dict(parse_qsl(environ["QUERY_STRING"], keep_blank_values=True))
+    of_object = environ["PATH_INFO"].strip("/").count("/") > 0
+    match method:
+        case "PUT":
+            return "UploadPart" if "partNumber" in query else "PutObject" if of_object else "CreateBucket"
+        case "POST":
+            return "CreateMultipartUpload" if "uploads" in query else "CompleteMultipartUpload"
+        case "DELETE":
+            return "AbortMultipartUpload" if "uploadId" in query else "DeleteObject"
+        case "HEAD":
+            return "HeadObject" if of_object else "HeadBucket"
+        case _ if of_object:
+            return "ListParts" if "uploadId" in query else "GetObject"
+        case _:
+            return "ListMultipartUploads" if "uploads" in query else "ListObjectsV2"
+
+
+def _cut_off(environ: Environ, data: bytes = b"") -> Iterator[bytes]:
+    """These bytes, and then the end of the connection."""
+    if data:
+        yield data
+    environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    raise ConnectionAbortedError("as it was ordered")
+
+
+def _without_length(headers: Headers) -> Headers:
+    return [(name, value) for name, value in headers if name.lower() != "content-length"]

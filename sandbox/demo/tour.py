@@ -1,0 +1,140 @@
+"""The tour: what a person on call would do, done through the local Slack, each step checked.
+
+- A step that does not see what it should raises WentWrong; the tour then ends with a non-zero exit code.
+- Data is compared document by document, with every option and index.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sandbox.demo import authenticator, shop
+from sandbox.demo.stage import Stage
+
+OPS = "C0OPS"
+JOB_SECONDS = 120.0
+_BACKUP = re.compile(r"\d{8}t\d{6}z-[a-z2-7]{6}")
+
+
+class WentWrong(Exception):
+    """A step did not see what it should."""
+
+
+def take(stage: Stage, say: Callable[[str], None]) -> None:
+    """The whole tour. Raises WentWrong."""
+    sara, omid = stage.slack.person("U0SARA"), stage.slack.person("U0OMID")
+    before = shop.picture(stage.uri)
+    say(
+        f"The shop holds {sum(len(each['documents']) for each in before.values()):,} documents in {len(before)} collections."
+    )
+
+    say("Sara types /backup now")
+    sara.command(OPS, "/backup now")
+    card = ended(sara, "Backup of shop: done")
+    backup = _BACKUP.search(words(card))
+    if backup is None:
+        raise WentWrong(f"the card names no backup: {words(card)}")
+    say(f"  its card says: {first_line(card)}")
+    details = sara.wait_for(lambda: sara.thread(OPS, card["ts"])[1:], 20, "details in the thread")
+    say(f"  details are in its thread: {len(details)} messages")
+
+    say("Then things go wrong: orders deleted, names overwritten, an index dropped, a view gone")
+    shop.live_on(stage.uri)
+    if shop.picture(stage.uri) == before:
+        raise WentWrong("nothing changed, so a restore would prove nothing")
+
+    say("Omid, who has no second factor, types /restore latest")
+    omid.command(OPS, "/restore latest")
+    no = omid.wait_for_message(OPS, lambda message: "second factor" in words(message), 20)
+    say(f"  only he sees: {first_line(no)}")
+
+    say("Sara types /restore latest")
+    sara.command(OPS, "/restore latest")
+    plan = sara.wait_for_message(
+        OPS, lambda message: "Restore" in words(message) and has_button(message, "confirm"), 20
+    )
+    say(f"  the plan: {first_line(plan)}")
+    confirm(stage, plan["ts"], say)
+    card = ended(sara, "Restore ", done=": done")
+    say(f"  its card says: {first_line(card)}")
+
+    after = shop.picture(stage.uri)
+    wrong = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
+    if wrong:
+        raise WentWrong(f"not as it was backed up: {', '.join(wrong)}")
+    say("  every document, option and index is as it was backed up")
+
+    say("Sara types /backup list")
+    sara.command(OPS, "/backup list")
+    listed = sara.wait_for_message(OPS, lambda message: "kept before a restore" in words(message), 20)
+    say(f"  {len(_BACKUP.findall(words(listed)))} backups: hers, and what the restore replaced")
+
+
+def confirm(stage: Stage, ts: str, say: Callable[[str], None], person: str = "U0SARA") -> None:
+    """Presses the card's button and types a wrong code, then the right one, into the modal."""
+    who = stage.slack.person(person)
+    who.click(OPS, ts, "confirm")
+    view = who.wait_for_view("totp", 20)
+    who.submit(view["id"], {"code": {"code": "00000"}})
+    view = who.wait_for_view("totp", 20)
+    say(f"  a code of five digits is refused: {view.get('errors', {}).get('code', 'no reason given')}")
+    key = stage.keys[person]
+    # The two codes of the enrolment are spent; a newer one is needed.
+    for _ in range(3):
+        who.submit(view["id"], {"code": {"code": authenticator.code(key, authenticator.step_now())}})
+        open_views = [each for each in who.views() if each["callback_id"] == "totp"]
+        if not open_views:
+            say("  the code is accepted")
+            return
+        say(f"  {open_views[0].get('errors', {}).get('code', '')}")
+        time.sleep(authenticator.STEP_SECONDS - time.time() % authenticator.STEP_SECONDS + 0.2)
+    raise WentWrong("no code was accepted")
+
+
+def ended(person: Any, title: str, done: str = "") -> Any:
+    """The newest card with this title once its job has ended well. Raises WentWrong when it ended otherwise."""
+
+    def over(message: Any) -> bool:
+        text = words(message)
+        return title in text and done in text and any(each in text for each in (": done", ": failed", ": interrupted"))
+
+    card = person.wait_for_message(OPS, over, JOB_SECONDS)
+    if ": done" not in words(card):
+        raise WentWrong(words(card))
+    return card
+
+
+def words(message: Any) -> str:
+    """All words of a message, whatever block they are in."""
+    found: list[str] = []
+
+    def walk(node: Any) -> None:
+        if isinstance(node, dict):
+            if isinstance(node.get("text"), str):
+                found.append(node["text"])
+            for value in node.values():
+                walk(value)
+        elif isinstance(node, list):
+            for value in node:
+                walk(value)
+
+    walk(message)
+    return "\n".join(found).replace("`", "").replace("*", "")
+
+
+def first_line(message: Any) -> str:
+    """What the message says in a notification."""
+    return " ".join(str(message.get("text", "")).split())[:200]
+
+
+def has_button(message: Any, action_id: str) -> bool:
+    """Whether the message has this button now."""
+    return any(
+        element.get("action_id") == action_id
+        for block in message.get("blocks", [])
+        for element in block.get("elements", [])
+        if isinstance(element, dict)
+    )

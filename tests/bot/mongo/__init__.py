@@ -1,0 +1,1 @@
+"""The MongoDB adapter, against a real mongod and the real tools."""

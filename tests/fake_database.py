@@ -1,0 +1,303 @@
+"""A fake of the port Database, and one of the port Command, in memory.
+
+- Calls are named `database.<method>` for Faults; `database.piece` for each piece dumped, `database.line` for each line
+  loaded, `database.bucket` for each bucket copied: so a test can end the process inside every long step.
+- The archive is private: a line of JSON for the collections, one for each document, one for the end of each
+  collection, one for the end of all; "compressed" with nothing.
+- As with the real tools, evidence only says what was seen. `seen_by_dump` and `seen_by_load` may change it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from handlers.core.errors import OutsideError, Refusal
+from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence, reported_name
+from handlers.core.ports import CommandResult, DatabaseFacts, LiveCollection, LoadEvidence
+from handlers.core.text import Code, Text
+from tests.fakes import Faults
+
+ID_INDEX = '{"key":{"_id":{"$numberInt":"1"}},"name":"_id_"}'
+LONGEST_EXPIRY = {"$numberInt": "2147483647"}
+SERVER = "6.0.5"
+Document = dict[str, Any]
+
+
+@dataclass
+class FakeCollection:
+    """One collection. For a time-series, `documents` are its buckets."""
+
+    kind: CollectionKind = CollectionKind.COLLECTION
+    options: str = "{}"
+    indexes: list[str] = field(default_factory=lambda: [ID_INDEX])
+    documents: list[Document] = field(default_factory=list)
+    uuid: str = ""
+
+
+class FakeDatabase:
+    """Database over dicts. `there` is what the server has, whatever happens to the process."""
+
+    def __init__(self, name: str = "shop", faults: Faults | None = None, *, piece_bytes: int = 256) -> None:
+        self.name = name
+        self.there: dict[str, FakeCollection] = {}
+        self.mongos = False
+        self.seen_by_dump: Callable[[DumpEvidence], DumpEvidence] = lambda evidence: evidence
+        self.seen_by_load: Callable[[LoadEvidence], LoadEvidence] = lambda evidence: evidence
+        self.running_tools = 0
+        self.faults = faults or Faults()
+        self.piece_bytes = piece_bytes
+        self._uuids = itertools.count(1)
+
+    def add(
+        self,
+        name: str,
+        documents: Sequence[Document] = (),
+        *,
+        kind: CollectionKind = CollectionKind.COLLECTION,
+        options: str = "{}",
+        indexes: Sequence[str] = (),
+    ) -> None:
+        """Puts a collection there, in place of what has that name."""
+        own = [ID_INDEX] if kind is CollectionKind.COLLECTION else []
+        uuid = "" if kind is CollectionKind.VIEW else f"uuid {next(self._uuids)}"
+        self.there[name] = FakeCollection(kind, options, [*own, *indexes], deepcopy(list(documents)), uuid)
+
+    def content(self) -> Mapping[str, tuple[CollectionKind, str, tuple[str, ...], tuple[Document, ...]]]:
+        """All there is, to be compared; without UUIDs, documents in the order of their ids."""
+        return {
+            name: (each.kind, each.options, tuple(sorted(each.indexes)), tuple(sorted(each.documents, key=_id_of)))
+            for name, each in sorted(deepcopy(self.there).items())
+        }
+
+    def facts(self) -> DatabaseFacts:
+        with self.faults.at("database.facts"):
+            if self.mongos:
+                raise Refusal(Text("This is a sharded cluster (mongos): it cannot be saved whole this way."))
+            documents = [each for collection in self.there.values() for each in collection.documents]
+            return DatabaseFacts(self.name, SERVER, len(documents), sum(map(_size, documents)), len(self.there))
+
+    def collections(self, *, count: bool = False, prefix: str = "") -> tuple[LiveCollection, ...]:
+        with self.faults.at("database.collections"):
+            return tuple(
+                LiveCollection(_spec(name, each, len(each.documents) if count else 0), each.uuid)
+                for name, each in sorted(self.there.items())
+                if name.startswith(prefix) and not name.startswith("system.")
+            )
+
+    @contextmanager
+    def dump(self) -> Iterator[FakeDump]:
+        with self.faults.at("database.dump"):
+            running = FakeDump(self)
+            self.running_tools += 1
+        try:
+            yield running
+        finally:
+            self.running_tools -= 1
+
+    def load(self, packed: Iterable[bytes], prefix: str, views: Sequence[str]) -> LoadEvidence:
+        with self.faults.at("database.load"):
+            self.running_tools += 1
+            try:
+                return self.seen_by_load(self._load(_lines(packed), prefix, set(views)))
+            finally:
+                self.running_tools -= 1
+
+    def _load(self, lines: Iterator[bytes], prefix: str, views: set[str]) -> LoadEvidence:
+        restored, whole = 0, False
+        for line in lines:
+            with self.faults.at("database.line"):
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    return LoadEvidence(1, restored, 0, "Failed: this is not an archive")
+                if "collections" in entry:
+                    self._announce([CollectionSpec.from_json(each) for each in entry["collections"]], prefix, views)
+                elif "document" in entry:
+                    documents = self.there[prefix + entry["of"]].documents
+                    if any(_id_of(each) == _id_of(entry["document"]) for each in documents):
+                        return LoadEvidence(1, restored, 1, "Failed: E11000 duplicate key error")
+                    documents.append(entry["document"])
+                    restored += 1
+                whole = whole or "end" in entry
+        if not whole:
+            return LoadEvidence(1, restored, 0, "Failed: the archive is cut")
+        return LoadEvidence(0, restored, 0, f"{restored} document(s) restored successfully.")
+
+    def _announce(self, specs: Sequence[CollectionSpec], prefix: str, views: set[str]) -> None:
+        for spec in specs:
+            if spec.name not in views and prefix + spec.name not in self.there:
+                self.add(prefix + spec.name, kind=spec.kind, options=spec.options)
+
+    def create_indexes(self, name: str, indexes: Sequence[str], *, expire: bool) -> None:
+        with self.faults.at("database.create_indexes"):
+            for index in (each if expire else _aged(each, LONGEST_EXPIRY) for each in indexes):
+                if name not in self.there:
+                    self.add(name)
+                there = {_name_of(each): each for each in self.there[name].indexes}
+                if _name_of(index) == "_id_" or there.get(_name_of(index)) == index:
+                    continue
+                if _name_of(index) in there:
+                    raise OutsideError(Text("An index of that name is there already, and it is another one."))
+                self.there[name].indexes.append(index)
+
+    def set_expiry(self, name: str, indexes: Sequence[str]) -> None:
+        with self.faults.at("database.set_expiry"):
+            found = self._found(name)
+            ages = {_name_of(each): json.loads(each).get("expireAfterSeconds") for each in indexes}
+            found.indexes = [_aged(each, ages.get(_name_of(each))) for each in found.indexes]
+
+    def create_view(self, spec: CollectionSpec) -> None:
+        with self.faults.at("database.create_view"):
+            found = self.there.get(spec.name)
+            if found is None:
+                self.add(spec.name, kind=CollectionKind.VIEW, options=spec.options)
+            elif found.kind is not CollectionKind.VIEW or found.options != spec.options:
+                raise OutsideError(Text("{name} is there already.", name=Code(spec.name)))
+
+    def rename(self, name: str, to: str) -> None:
+        with self.faults.at("database.rename"):
+            found = self._found(name)
+            if found.kind is not CollectionKind.COLLECTION:
+                raise OutsideError(Text("{name} is a {kind}.", name=Code(name), kind=found.kind.value))
+            if to in self.there:
+                raise OutsideError(Text("{to} is there already.", to=Code(to)))
+            self.there[to] = self.there.pop(name)
+
+    def drop(self, name: str) -> None:
+        with self.faults.at("database.drop"):
+            self.there.pop(name, None)
+
+    def copy_timeseries(self, spec: CollectionSpec, source: str, to: str) -> None:
+        with self.faults.at("database.copy_timeseries"):
+            found = self._found(source)
+            if found.kind is not CollectionKind.TIMESERIES:
+                raise OutsideError(Text("{name} is not a time-series.", name=Code(source)))
+            self.add(to, kind=CollectionKind.TIMESERIES, options=spec.options)
+            for bucket in found.documents:
+                with self.faults.at("database.bucket"):
+                    self.there[to].documents.append(deepcopy(bucket))
+            self.there[to].indexes = list(spec.indexes)
+
+    def _found(self, name: str) -> FakeCollection:
+        found = self.there.get(name)
+        if found is None:
+            raise OutsideError(Text("There is no {name}.", name=Code(name)))
+        return found
+
+
+class FakeDump:
+    """A dump of what was there when it began."""
+
+    def __init__(self, database: FakeDatabase) -> None:
+        self._database = database
+        self._announced = tuple(
+            replace(_spec(name, each, len(each.documents)), size_bytes=sum(map(_size, each.documents)))
+            for name, each in sorted(database.there.items())
+        )
+        documents = {name: deepcopy(each.documents) for name, each in database.there.items()}
+        self._archive = b"".join(_archive(self._announced, documents))
+        self._read = 0
+
+    def read(self) -> bytes:
+        with self._database.faults.at("database.piece"):
+            piece = self._archive[self._read : self._read + self._database.piece_bytes]
+            self._read += len(piece)
+            return piece
+
+    @property
+    def raw_bytes(self) -> int:
+        return self._read
+
+    def evidence(self) -> DumpEvidence:
+        with self._database.faults.at("database.evidence"):
+            solid = [spec for spec in self._announced if spec.kind is not CollectionKind.VIEW]
+            seen = DumpEvidence(
+                return_code=0,
+                announced=self._announced,
+                reported={reported_name(spec): spec.documents for spec in solid},
+                closed=frozenset(map(reported_name, solid)),
+                raw_bytes=len(self._archive),
+                stored_bytes=len(self._archive),
+                sha256=hashlib.sha256(self._archive).hexdigest(),
+                tool="a fake mongodump",
+                server=SERVER,
+                last_lines="done dumping",
+            )
+            return self._database.seen_by_dump(seen)
+
+
+@dataclass
+class FakeCommand:
+    """Command (call `command.run`). It takes up to `beats` from what it is given, then does `during`."""
+
+    line: str = ""
+    result: CommandResult = field(default_factory=lambda: CommandResult(0, "migrated"))
+    during: Callable[[], None] | None = None
+    beats: int = 3
+    runs: int = 0
+    faults: Faults = field(default_factory=Faults)
+
+    def run(self, beat: Iterable[None] = ()) -> CommandResult:
+        with self.faults.at("command.run"):
+            if not self.line:
+                raise OutsideError(Text("No command is configured."), permanent=True)
+            self.runs += 1
+            for _ in itertools.islice(beat, self.beats):
+                continue
+            if self.during is not None:
+                self.during()
+            return self.result
+
+
+def _archive(specs: Sequence[CollectionSpec], documents: Mapping[str, list[Document]]) -> Iterator[bytes]:
+    yield _line({"collections": [spec.to_json() for spec in specs]})
+    for spec in specs:
+        yield from (_line({"of": spec.name, "document": each}) for each in documents[spec.name])
+        yield _line({"closed": spec.name})
+    yield _line({"end": True})
+
+
+def _line(entry: Mapping[str, object]) -> bytes:
+    return json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+
+
+def _lines(packed: Iterable[bytes]) -> Iterator[bytes]:
+    """Whole lines as they come, and what is left at the end."""
+    held = b""
+    for piece in packed:
+        *whole, held = (held + piece).split(b"\n")
+        yield from whole
+    if held:
+        yield held
+
+
+def _spec(name: str, found: FakeCollection, documents: int) -> CollectionSpec:
+    indexes = () if found.kind is CollectionKind.VIEW else tuple(sorted(found.indexes, key=_name_of))
+    return CollectionSpec(name, found.kind, found.options, indexes, documents)
+
+
+def _aged(index: str, age: object) -> str:
+    """The index with this age, if it is one that expires and there is an age to give."""
+    data = json.loads(index)
+    if "expireAfterSeconds" not in data or age is None:
+        return index
+    return json.dumps({**data, "expireAfterSeconds": age}, separators=(",", ":"))
+
+
+def _name_of(index: str) -> str:
+    return str(json.loads(index)["name"])
+
+
+def _id_of(document: Document) -> str:
+    return json.dumps(document["_id"], sort_keys=True)
+
+
+def _size(document: Document) -> int:
+    return len(json.dumps(document))
