@@ -201,7 +201,7 @@ class RestoreHandler:
         if not target.migrate.line:
             warnings += different(switch.new, own(target.database.collections()))
         journal.close()
-        return self._outcome(work.job, JobState.DONE, Text("The live data is the backup's."), warnings)
+        return self._outcome(work.job, JobState.DONE, Text("The live data is the backup's."), warnings, switched=True)
 
     def _migrated(self, target: Target, work: Work) -> list[Text]:
         try:
@@ -237,17 +237,20 @@ class RestoreHandler:
         if not decided.go:
             clear(target.database, job.id)
             journal.close()
-            return self._outcome(job, state, Text("{why} The live data is the old data, untouched.", why=why), [])
+            return self._outcome(
+                job, state, Text("{why} The live data is the old data, untouched.", why=why), [], switched=False
+            )
         if journal.conclude(switched=False):
             switch.finish()
             journal.close()
             lines = [Text("Whether {line} ran is not known: run it.", line=Code(target.migrate.line))]
             text = Text("{why} The live data is the backup's, complete.", why=why)
-            return self._outcome(job, state, text, lines if target.migrate.line else [])
+            return self._outcome(job, state, text, lines if target.migrate.line else [], switched=True)
         switch.backward()
         clear(target.database, job.id)
         journal.close()
-        return self._outcome(job, state, Text("{why} The live data is the old data again, complete.", why=why), [])
+        text = Text("{why} The live data is the old data again, complete.", why=why)
+        return self._outcome(job, state, text, [], switched=False)
 
     def lost(self) -> tuple[Job, ...]:
         """See Handler."""
@@ -264,12 +267,13 @@ class RestoreHandler:
         self._catalogues[target.name].forget_data(backup)
         target.store.sweep(self._clock.now() + timedelta(minutes=1), folder(target.name, backup))
 
-    def _outcome(self, job: Job, state: JobState, text: Text, warnings: list[Text]) -> Outcome:
+    def _outcome(self, job: Job, state: JobState, text: Text, warnings: list[Text], *, switched: bool) -> Outcome:
         catalogue = self._catalogues[job.target]
         safety = new_id(job.created, job.id)
         facts: dict[str, Json] = {"warning": bool(warnings)}
         if catalogue.exists(safety):
             facts["safety"] = safety
+        if switched and "safety" in facts:
             text = Text("{text} To go back: `/restore {safety}`.", text=text, safety=safety)
         for warning in warnings:
             text = Text("{text} {warning}", text=text, warning=warning)

@@ -46,12 +46,15 @@ _SHORTEST_SECRET = 4
 class ShellCommand:
     """The Command port."""
 
-    def __init__(self, line: str, uri: str, *, limit_seconds: float = LIMIT_SECONDS) -> None:
+    def __init__(
+        self, line: str, uri: str, *, limit_seconds: float = LIMIT_SECONDS, grace_seconds: float = GRACE_SECONDS
+    ) -> None:
         """`line`: as configured, empty for none; `uri`: the database's address, given as MONGODB_URI. Raises Refusal
         for a line whose quotes do not match."""
         self._line = line.strip()
         self._uri = uri
         self._limit_seconds = limit_seconds
+        self._grace_seconds = grace_seconds
         try:
             self._words = shlex.split(self._line)
         except ValueError as error:
@@ -72,7 +75,7 @@ class ShellCommand:
         try:
             in_time = self._watch(process, last, iter(beat))
         finally:
-            _end(process)
+            _end(process, self._grace_seconds)
         return CommandResult(process.returncode if in_time else None, "\n".join(self._shown(last.lines())))
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -172,12 +175,12 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
         process.wait(seconds)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
     """Ends the process and its group, and reaps it. Its group has its id, also when the leader has gone."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGTERM)
-        _wait(process, GRACE_SECONDS)
+        _wait(process, grace_seconds)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

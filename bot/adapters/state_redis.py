@@ -22,9 +22,8 @@ from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,  # noqa: A004 Redis's own: the built-in one is not used here
     NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
     RedisError,
+    ResponseError,
 )
 from redis.retry import Retry
 
@@ -54,9 +53,13 @@ return 1
 _REASONS: dict[type[RedisError], str] = {
     AuthenticationError: "it does not take the user or password in REDIS_URL",
     NoPermissionError: "its user may not do this (ACL)",
-    OutOfMemoryError: "its memory is full (maxmemory)",
-    ReadOnlyError: "it is a read-only replica",
     BusyLoadingError: "it is still reading its file",
+}
+# Redis 6.2 wraps what a script's command was refused for into another error, and keeps only the words.
+_SCRIPT_REASONS = {
+    "READONLY": "it is a read-only replica",
+    "OOM ": "its memory is full (maxmemory)",
+    "MISCONF": "it cannot write to its disk",
 }
 
 _T = TypeVar("_T")
@@ -162,5 +165,10 @@ def _write(action: Callable[[], _T]) -> _T:
 
 
 def _away(error: RedisError | None) -> OutsideError:
-    reason = next((words for kind, words in _REASONS.items() if isinstance(error, kind)), "it does not answer")
-    return OutsideError(Text("Redis cannot be used ({reason}), so nothing was decided.", reason=reason))
+    known = [words for kind, words in _REASONS.items() if isinstance(error, kind)]
+    if isinstance(error, ResponseError):
+        known += [words for code, words in _SCRIPT_REASONS.items() if code in f"{type(error).__name__} {error}"]
+        known.append("it refused what it was asked")
+    return OutsideError(
+        Text("Redis cannot be used ({reason}), so nothing was decided.", reason=[*known, "it does not answer"][0])
+    )

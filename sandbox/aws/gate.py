@@ -86,7 +86,10 @@ class Gate:
                         raise Refused(412, "PreconditionFailed")
                     if operation == "CompleteMultipartUpload":
                         self._check_parts(upload, body)
-                    return self._forward(environ, body)
+                    answer = self._forward(environ, body)
+                    if answer[0].startswith("200"):
+                        self._begun.pop(upload, None)
+                    return answer
             case "UploadPart":
                 self._note_part(upload, environ)
                 return self._forward(environ, body)
@@ -135,7 +138,7 @@ class Gate:
         self._checksums[upload][dict(parse_qsl(environ["QUERY_STRING"]))["partNumber"]] = checksum
 
     def _check_parts(self, upload: str, body: bytes) -> None:
-        if self._begun.pop(upload, None) is None:
+        if upload not in self._begun:
             raise Refused(404, "NoSuchUpload")
         known = self._checksums.get(upload)
         if known is None:

@@ -33,7 +33,7 @@ def take(stage: Stage, say: Callable[[str], None]) -> None:
 
     say("Sara types /backup now")
     sara.command(OPS, "/backup now")
-    card = ended(sara, "Backup of shop: done")
+    card = ended(sara, "Backup of shop: ")
     backup = _BACKUP.search(words(card))
     if backup is None:
         raise WentWrong(f"the card names no backup: {words(card)}")
@@ -58,7 +58,7 @@ def take(stage: Stage, say: Callable[[str], None]) -> None:
     )
     say(f"  the plan: {first_line(plan)}")
     confirm(stage, plan["ts"], say)
-    card = ended(sara, "Restore ", done=": done")
+    card = ended(sara, "into shop: ")
     say(f"  its card says: {first_line(card)}")
 
     after = shop.picture(stage.uri)
@@ -70,7 +70,7 @@ def take(stage: Stage, say: Callable[[str], None]) -> None:
     say("Sara types /backup list")
     sara.command(OPS, "/backup list")
     listed = sara.wait_for_message(OPS, lambda message: "kept before a restore" in words(message), 20)
-    say(f"  {len(_BACKUP.findall(words(listed)))} backups: hers, and what the restore replaced")
+    say(f"  {len(set(_BACKUP.findall(words(listed))))} backups: hers, and what the restore replaced")
 
 
 def confirm(stage: Stage, ts: str, say: Callable[[str], None], person: str = "U0SARA") -> None:
@@ -94,15 +94,15 @@ def confirm(stage: Stage, ts: str, say: Callable[[str], None], person: str = "U0
     raise WentWrong("no code was accepted")
 
 
-def ended(person: Any, title: str, done: str = "") -> Any:
-    """The newest card with this title once its job has ended well. Raises WentWrong when it ended otherwise."""
+def ended(person: Any, title: str) -> Any:
+    """The newest card with this in its title once its job has ended well. Raises WentWrong when it ended otherwise."""
 
     def over(message: Any) -> bool:
         text = words(message)
-        return title in text and done in text and any(each in text for each in (": done", ": failed", ": interrupted"))
+        return any(title + state in text for state in ("done", "failed", "interrupted", "cancelled"))
 
     card = person.wait_for_message(OPS, over, JOB_SECONDS)
-    if ": done" not in words(card):
+    if title + "done" not in words(card):
         raise WentWrong(words(card))
     return card
 

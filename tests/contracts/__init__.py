@@ -1,1 +1,1 @@
-"""One suite a port, over the fake and the real."""
+"""One suite for each port: whatever stands behind the port, real or fake, keeps its contract."""

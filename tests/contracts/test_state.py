@@ -207,7 +207,7 @@ def test_the_fake_and_redis_answer_every_sequence_alike(redis_url: str, sequence
 
 
 def _told(state: State, sequence: list[Step]) -> list[object]:
-    """What each step answered, with versions by the order in which they were made. A step names one of them, or none."""
+    """What each step answered, with versions by the order they were made in. A step names one of them, or none."""
     made: list[str] = []
     answers: list[object] = []
     for what, key, value, which in sequence:

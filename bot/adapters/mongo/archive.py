@@ -18,7 +18,7 @@ from bson.errors import BSONError
 
 from bot.adapters.mongo.canonical import definition, index_text, options_text
 from handlers.core.errors import OutsideError
-from handlers.core.manifests import CollectionKind, CollectionSpec
+from handlers.core.manifests import CollectionKind, CollectionSpec, reported_name
 from handlers.core.text import Text
 
 MAGIC = 0x8199E26D
@@ -26,7 +26,6 @@ TERMINATOR = -1
 SMALLEST_DOCUMENT = 5
 LARGEST_DOCUMENT = 48 * 1024 * 1024
 _LENGTH = struct.Struct("<i")
-_BUCKETS = "system.buckets."
 
 
 class ArchiveWalker:
@@ -38,9 +37,11 @@ class ArchiveWalker:
         self._magic_seen = False
         self._in_prelude = True
         self._counting: list[int] | None = None
+        self._closing = False
         self._counts: dict[str, list[int]] = {}
         self._specs: list[CollectionSpec] = []
-        self._database = ""
+        self._streams: set[str] = set()
+        self.database = ""
         self.closed: set[str] = set()
         self.server = ""
         self.tool = ""
@@ -55,7 +56,12 @@ class ArchiveWalker:
         """Whether the stream could end here."""
         return self._magic_seen and not (self._carry or self._skip or self._in_prelude or self._counting is not None)
 
-    def feed(self, data: bytes) -> None:
+    @property
+    def in_prelude(self) -> bool:
+        """Whether more collections may be announced."""
+        return self._in_prelude
+
+    def feed(self, data: bytes | memoryview) -> None:
         """The next piece. Raises OutsideError (permanent) for what is not an archive."""
         if self._skip:
             step = min(self._skip, len(data))
@@ -64,10 +70,10 @@ class ArchiveWalker:
         if not data:
             return
         if self._carry:
-            data, self._carry = self._carry + data, b""
+            data, self._carry = self._carry + bytes(data), b""
         self._walk(data)
 
-    def _walk(self, data: bytes) -> None:
+    def _walk(self, data: bytes | memoryview) -> None:
         position, end, unpack = 0, len(data), _LENGTH.unpack_from
         while end - position >= 4:
             if not self._magic_seen:
@@ -83,20 +89,22 @@ class ArchiveWalker:
                 raise _not_an_archive()
             counting = self._counting
             if counting is not None:
+                if self._closing:
+                    raise _not_an_archive()
                 counting[0] += 1
                 counting[1] += length
                 position += length
                 continue
             if position + length > end:
                 break
-            self._header(data[position : position + length])
+            self._header(bytes(data[position : position + length]))
             position += length
         if position > end:
             self._skip = position - end
         else:
-            self._carry = data[position:]
+            self._carry = bytes(data[position:])
 
-    def _start(self, data: bytes) -> None:
+    def _start(self, data: bytes | memoryview) -> None:
         if int.from_bytes(data[:4], "little") != MAGIC:
             raise _not_an_archive()
         self._magic_seen = True
@@ -107,7 +115,7 @@ class ArchiveWalker:
         elif self._counting is None:
             raise _not_an_archive()
         else:
-            self._counting = None
+            self._counting, self._closing = None, False
 
     def _header(self, raw: bytes) -> None:
         try:
@@ -123,35 +131,35 @@ class ArchiveWalker:
 
     def _announce(self, document: dict[str, object]) -> None:
         database = str(document["db"])
-        if self._database not in {"", database}:
+        if self.database not in {"", database}:
             raise ValueError("several databases")
-        self._database = database
+        self.database = database
         metadata = json.loads(str(document["metadata"]))
         indexes = [definition(json.dumps(index)) for index in metadata.get("indexes") or []]
-        self._specs.append(
-            CollectionSpec(
-                name=str(document["collection"]),
-                kind=CollectionKind(str(document["type"]) or "collection"),
-                options=options_text(definition(json.dumps(metadata.get("options") or {}))),
-                indexes=tuple(sorted((index_text(index) for index in indexes), key=index_name)),
-                documents=0,
-            )
+        spec = CollectionSpec(
+            name=str(document["collection"]),
+            kind=CollectionKind(str(document["type"]) or "collection"),
+            options=options_text(definition(json.dumps(metadata.get("options") or {}))),
+            indexes=tuple(sorted((index_text(index) for index in indexes), key=index_name)),
+            documents=0,
         )
+        if reported_name(spec) in self._streams:
+            raise ValueError("a collection announced twice")
+        self._streams.add(reported_name(spec))
+        self._specs.append(spec)
 
     def _block(self, document: dict[str, object]) -> None:
         name = str(document["collection"])
-        if str(document["db"]) != self._database or name in self.closed:
+        if str(document["db"]) != self.database or name not in self._streams or name in self.closed:
             raise ValueError("a block that was not announced")
         counts = self._counts.setdefault(name, [0, 0])
         if document["EOF"]:
             self.closed.add(name)
-            # Its terminator follows at once; a document here would be counted nowhere.
-            counts = [0, 0]
+            self._closing = True
         self._counting = counts
 
     def _counted(self, spec: CollectionSpec) -> CollectionSpec:
-        name = f"{_BUCKETS}{spec.name}" if spec.kind is CollectionKind.TIMESERIES else spec.name
-        documents, size = self._counts.get(name, (0, 0))
+        documents, size = self._counts.get(reported_name(spec), (0, 0))
         return replace(spec, documents=documents, size_bytes=size)
 
 

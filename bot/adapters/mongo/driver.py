@@ -96,7 +96,8 @@ class MongoDriver:
 
     def create_indexes(self, name: str, indexes: Sequence[str], *, expire: bool) -> None:
         """See the port."""
-        wanted = [_to_create(index, expire=expire) for index in indexes if index_name(index) != "_id_"]
+        # `_id_`, and the index of a clustered collection, whatever its name, come with the collection.
+        wanted = [_to_create(index, expire=expire) for index in indexes if not _comes_by_itself(definition(index))]
         if not wanted:
             return
         with self._translated("indexed"):
@@ -210,9 +211,12 @@ def _stored_name(name: str, kind: CollectionKind) -> str:
     return f"{_BUCKETS}{name}" if kind is CollectionKind.TIMESERIES else name
 
 
+def _comes_by_itself(index: dict[str, Any]) -> bool:
+    return index["name"] == "_id_" or bool(index.get("clustered"))
+
+
 def _to_create(text: str, *, expire: bool) -> dict[str, Any]:
     index = definition(text)
-    index.pop("clustered", None)
     if "expireAfterSeconds" in index and not expire:
         index["expireAfterSeconds"] = LONGEST_EXPIRY_SECONDS
     if _TEXT_KEY in index["key"]:

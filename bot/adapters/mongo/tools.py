@@ -38,7 +38,7 @@ ZSTD_THREADS = 2
 TERM_SECONDS = 10.0
 TAIL_LINES = 12
 LINE_BYTES = 4096
-_DONE = re.compile(r"done dumping `?(?P<name>.+?)`? \((?P<count>\d+) documents?\)$")
+_DONE = re.compile(r"done dumping (?:`(?P<quoted>.+)`|(?P<name>.+)) \((?P<count>\d+) documents?\)$")
 _RESTORED = re.compile(r"(?P<restored>\d+) document\(s\) restored successfully\. (?P<failed>\d+) document\(s\) failed")
 
 
@@ -54,13 +54,14 @@ class Listener:
         self._thread.start()
 
     def _listen(self, stream: IO[bytes]) -> None:
-        for raw in iter(lambda: stream.readline(LINE_BYTES), b""):
-            line = raw.decode(errors="replace").rstrip("\r\n")
-            match = self._pattern.search(line)
-            if match is not None:
-                self.found.append(match)
-            if line.strip():
-                self._tail.append(line)
+        with stream:
+            for raw in iter(lambda: stream.readline(LINE_BYTES), b""):
+                line = raw.decode(errors="replace").rstrip("\r\n")
+                match = self._pattern.search(line)
+                if match is not None:
+                    self.found.append(match)
+                if line.strip():
+                    self._tail.append(line)
 
     def last_lines(self) -> str:
         """What it said last. Waits a moment for the end of the stream."""
@@ -153,7 +154,7 @@ class ToolDump:
     def read(self) -> bytes:
         """See the port."""
         while not self._ended:
-            if not select.select([self._out], [], [], self._stall)[0]:
+            if not _ready(self._out, select.POLLIN, self._stall):
                 raise _stalled("mongodump", self._stall)
             raw = os.read(self._out, PIECE_BYTES)
             if raw:
@@ -178,10 +179,11 @@ class ToolDump:
         last_lines = self._listener.last_lines()
         reported = {}
         for match in self._listener.found:
-            database, _, name = match["name"].partition(".")
+            database, _, name = (match["quoted"] or match["name"]).partition(".")
             if database == self._connection.database:
                 reported[name] = int(match["count"])
         return DumpEvidence(
+            # It said all is well, but the stream ends inside something: then it did not end well.
             return_code=code if self._walker.at_a_boundary or code else 1,
             announced=self._walker.announced,
             reported=reported,
@@ -269,7 +271,7 @@ def _feed(packed: Iterable[bytes], into: IO[bytes], stall_seconds: float) -> Non
 def _write(descriptor: int, raw: bytes, stall_seconds: float) -> bool:
     view = memoryview(raw)
     while view:
-        if not select.select([], [descriptor], [], stall_seconds)[1]:
+        if not _ready(descriptor, select.POLLOUT, stall_seconds):
             raise _stalled("mongorestore", stall_seconds)
         try:
             view = view[os.write(descriptor, view[:PIECE_BYTES]) :]
@@ -278,6 +280,12 @@ def _write(descriptor: int, raw: bytes, stall_seconds: float) -> bool:
         except BrokenPipeError:
             return False
     return True
+
+
+def _ready(descriptor: int, event: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, event)
+    return bool(poll.poll(seconds * 1000))
 
 
 def _literal(name: str) -> str:

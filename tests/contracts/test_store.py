@@ -1,0 +1,215 @@
+"""Every artifact store keeps the contract of handlers.core.ports.ArtifactStore.
+
+Another store joins by one name in STORES and a fixture of that name.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bot.adapters.store_directory import DirectoryStore
+from bot.adapters.store_s3 import S3Store
+from handlers.core.errors import OutsideError
+from handlers.core.ports import ArtifactStore
+from sandbox.aws import Aws
+
+MIB = 1024 * 1024
+STORES = ("directory_store", "s3_store")
+HOSTILE_KEYS = (
+    "", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", ".hidden", "a/.hidden", "a b", "a\n", "a\nb", "a\x00b",
+    "a\\b", "ä", "１", "a*", "a?b", "%2e%2e", "a" * 300, "C:", "~", "a/b/../../../etc/passwd",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Aws]:
+    with Aws() as server:
+        server.create_bucket("backups")
+        yield server
+
+
+@pytest.fixture
+def directory_store(tmp_path: Path) -> DirectoryStore:
+    return DirectoryStore(tmp_path / "backups")
+
+
+@pytest.fixture
+def s3_store(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> S3Store:
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+    return S3Store(f"s3://backups/{secrets.token_hex(8)}", first_part_bytes=5 * MIB)
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest) -> ArtifactStore:
+    found: ArtifactStore = request.getfixturevalue(request.param)
+    return found
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _keys(store: ArtifactStore, prefix: str = "") -> list[str]:
+    return [artifact.key for artifact in store.list(prefix)]
+
+
+def _begun(store: ArtifactStore, key: str) -> None:
+    """An upload of more than a part, left alone."""
+    store.open_write(key).write(bytes(5 * MIB + 1))
+
+
+def test_what_was_put_is_read_back(store: ArtifactStore) -> None:
+    assert store.put_new("v1/shop/a.json", b"hello")
+    assert store.get("v1/shop/a.json") == b"hello"
+    assert b"".join(store.read("v1/shop/a.json")) == b"hello"
+
+
+def test_what_is_there_is_never_overwritten(store: ArtifactStore) -> None:
+    assert store.put_new("a", b"first")
+    assert not store.put_new("a", b"second")
+    upload = store.open_write("a")
+    upload.write(b"third")
+    with pytest.raises(OutsideError) as caught:
+        upload.commit()
+    assert caught.value.permanent
+    assert store.get("a") == b"first"
+
+
+def test_of_many_who_put_at_once_exactly_one_wins(store: ArtifactStore) -> None:
+    start = threading.Barrier(8)
+
+    def put(number: int) -> bool:
+        start.wait()
+        return store.put_new(key, b"%d" % number)
+
+    with ThreadPoolExecutor(8) as pool:
+        for key in ("race/0", "race/1", "race/2", "race/3"):
+            won = list(pool.map(put, range(8)))
+            assert won.count(True) == 1
+            assert store.get(key) == b"%d" % won.index(True)
+
+
+@pytest.mark.parametrize("size", [0, 1, MIB, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 11 * MIB + 7])
+def test_an_upload_of_any_size_arrives_whole(store: ArtifactStore, size: int) -> None:
+    data = os.urandom(size)
+    upload = store.open_write("v1/data.zst")
+    for at in range(0, size, 700_001):
+        upload.write(data[at : at + 700_001])
+    assert _keys(store) == []
+    upload.commit()
+    pieces = list(store.read("v1/data.zst"))
+    assert b"".join(pieces) == data
+    assert max(map(len, pieces), default=0) <= MIB
+    assert [artifact.size_bytes for artifact in store.list("")] == [size]
+    assert store.sweep(_now() + timedelta(minutes=1)) == 0
+
+
+def test_an_upload_can_be_written_in_one_large_piece(store: ArtifactStore) -> None:
+    data = os.urandom(11 * MIB)
+    upload = store.open_write("a")
+    upload.write(data)
+    upload.commit()
+    assert store.get("a") == data
+
+
+def test_an_aborted_upload_leaves_nothing(store: ArtifactStore) -> None:
+    upload = store.open_write("a")
+    upload.write(bytes(11 * MIB))
+    upload.abort()
+    upload.abort()
+    assert _keys(store) == []
+    assert store.sweep(_now() + timedelta(minutes=1)) == 0
+    with pytest.raises(OutsideError):
+        upload.write(b"more")
+    with pytest.raises(OutsideError):
+        upload.commit()
+    assert store.put_new("a", b"free")
+
+
+def test_an_abort_after_the_commit_takes_nothing_back(store: ArtifactStore) -> None:
+    upload = store.open_write("a")
+    upload.write(bytes(6 * MIB))
+    upload.commit()
+    upload.abort()
+    assert _keys(store) == ["a"]
+    with pytest.raises(OutsideError):
+        upload.write(b"more")
+
+
+def test_what_is_missing_is_said(store: ArtifactStore) -> None:
+    assert store.get("not/there") is None
+    assert store.list("not/") == ()
+    store.delete("not/there")
+    with pytest.raises(OutsideError) as caught:
+        list(store.read("not/there"))
+    assert caught.value.permanent
+
+
+def test_a_deleted_artifact_is_gone_and_its_key_is_free(store: ArtifactStore) -> None:
+    store.put_new("a/b", b"1")
+    store.delete("a/b")
+    store.delete("a/b")
+    assert store.get("a/b") is None
+    assert _keys(store) == []
+    assert store.put_new("a/b", b"2")
+
+
+def test_a_list_is_sorted_by_key_and_filtered_by_its_beginning(store: ArtifactStore) -> None:
+    for key in ("b", "a/b/c", "a/b-c", "a/bc", "a/c.json", "a0"):
+        assert store.put_new(key, key.encode())
+    assert _keys(store) == ["a/b-c", "a/b/c", "a/bc", "a/c.json", "a0", "b"]
+    assert _keys(store, "a/") == ["a/b-c", "a/b/c", "a/bc", "a/c.json"]
+    assert _keys(store, "a/b") == ["a/b-c", "a/b/c", "a/bc"]
+    assert _keys(store, "a/b/") == ["a/b/c"]
+    assert _keys(store, "c") == []
+    assert _keys(store, "../") == []
+
+
+def test_a_listed_artifact_says_its_size_and_its_time(store: ArtifactStore) -> None:
+    store.put_new("a", b"12345")
+    (artifact,) = store.list("a")
+    assert artifact.size_bytes == 5
+    assert artifact.modified.utcoffset() == timedelta(0)
+    assert abs(artifact.modified - _now()) < timedelta(minutes=1)
+
+
+def test_a_sweep_removes_the_leftovers_begun_before_under_its_prefix_only(store: ArtifactStore) -> None:
+    _begun(store, "v1/shop/data")
+    _begun(store, "v1/shop2/data")
+    assert store.sweep(_now() - timedelta(minutes=1)) == 0
+    assert store.sweep(_now() + timedelta(minutes=1), "v2/") == 0
+    assert store.sweep(_now() + timedelta(minutes=1), "v1/shop/") == 1
+    assert store.sweep(_now() + timedelta(minutes=1)) == 1
+    assert store.sweep(_now() + timedelta(minutes=1)) == 0
+
+
+def test_a_swept_upload_cannot_be_committed(store: ArtifactStore) -> None:
+    upload = store.open_write("a")
+    upload.write(bytes(6 * MIB))
+    store.sweep(_now() + timedelta(minutes=1))
+    with pytest.raises(OutsideError):
+        upload.commit()
+    assert _keys(store) == []
+
+
+@pytest.mark.parametrize("key", HOSTILE_KEYS, ids=ascii)
+def test_what_is_not_a_key_is_refused_everywhere(store: ArtifactStore, key: str) -> None:
+    def put(key: str) -> bool:
+        return store.put_new(key, b"")
+
+    def read(key: str) -> list[bytes]:
+        return list(store.read(key))
+
+    for touch in (store.open_write, store.get, store.delete, put, read):
+        with pytest.raises(OutsideError, match="is not a name") as caught:
+            touch(key)
+        assert caught.value.permanent
