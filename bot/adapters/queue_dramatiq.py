@@ -75,6 +75,10 @@ class DramatiqQueue:
         dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=self._broker)(run)
         return Consumer(self._broker, threads)
 
+    def close(self) -> None:
+        """Lets go of the connections. A later call opens new ones."""
+        self._broker.client.close()
+
 
 class Consumer:
     """A consumer. It beats as long as it runs: also while every thread works, since Dramatiq keeps looking into its

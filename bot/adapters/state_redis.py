@@ -22,6 +22,8 @@ from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,  # noqa: A004 Redis's own: the built-in one is not used here
     NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
     RedisError,
     ResponseError,
 )
@@ -54,11 +56,13 @@ _REASONS: dict[type[RedisError], str] = {
     AuthenticationError: "it does not take the user or password in REDIS_URL",
     NoPermissionError: "its user may not do this (ACL)",
     BusyLoadingError: "it is still reading its file",
+    ReadOnlyError: "it is a read-only replica",
+    OutOfMemoryError: "its memory is full (maxmemory)",
 }
 # Redis 6.2 wraps what a script's command was refused for into another error, and keeps only the words.
 _SCRIPT_REASONS = {
-    "READONLY": "it is a read-only replica",
-    "OOM ": "its memory is full (maxmemory)",
+    "-READONLY": "it is a read-only replica",
+    "-OOM": "its memory is full (maxmemory)",
     "MISCONF": "it cannot write to its disk",
 }
 
@@ -123,6 +127,10 @@ class RedisState:
             problems.append(Text("appendonly is off: a restart forgets jobs and makes everybody wait with their codes"))
         return problems
 
+    def close(self) -> None:
+        """Lets go of the connections. A later call opens new ones."""
+        self._client.close()
+
     def _info(self, section: str) -> dict[str, Any]:
         return _read(lambda: self._client.info(section))
 
@@ -167,7 +175,7 @@ def _write(action: Callable[[], _T]) -> _T:
 def _away(error: RedisError | None) -> OutsideError:
     known = [words for kind, words in _REASONS.items() if isinstance(error, kind)]
     if isinstance(error, ResponseError):
-        known += [words for code, words in _SCRIPT_REASONS.items() if code in f"{type(error).__name__} {error}"]
+        known += [words for code, words in _SCRIPT_REASONS.items() if code in str(error)]
         known.append("it refused what it was asked")
     return OutsideError(
         Text("Redis cannot be used ({reason}), so nothing was decided.", reason=[*known, "it does not answer"][0])

@@ -105,7 +105,7 @@ def test_the_secrets_of_the_address_never_come_back() -> None:
 
 
 def test_the_secret_is_not_in_any_command_line() -> None:
-    script = "print(open('/proc/self/cmdline').read().replace(chr(0), ' ').count('s3cr'))"
+    script = "print(open('/proc/self/cmdline').read().replace(chr(0), ' ').count('s3' + 'cr'))"
     if not Path("/proc/self/cmdline").exists():
         pytest.skip("no /proc here")
     assert _python(script).run().last_lines == "0"
@@ -168,14 +168,13 @@ def test_a_beat_is_taken_about_each_second() -> None:
 
 
 def test_a_beat_that_raises_ends_the_program_and_goes_through(tmp_path: Path) -> None:
-    def beats() -> Iterator[None]:
+    def beat(_: int) -> None:
         _pid_in(tmp_path / "pid")
         raise Cancelled(Text("Enough."))
-        yield
 
     script = "import os, sys, time; open(sys.argv[1], 'w').write(f'{os.getpid()}\\n'); time.sleep(60)"
     with pytest.raises(Cancelled, match=r"Enough\."):
-        _python(script, str(tmp_path / "pid")).run(beats())
+        _python(script, str(tmp_path / "pid")).run(map(beat, range(1)))
     assert not is_running(_pid_in(tmp_path / "pid"))
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -21,6 +22,21 @@ from handlers.core.ports import State
 from sandbox.servers.redis import RedisServer
 from tests.conftest import needs
 from tests.fakes import FakeClock, MemoryState
+
+Connect = Callable[[str], RedisState]
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Opens states, and closes them at the end."""
+    with ExitStack() as open_states:
+
+        def connected(url: str) -> RedisState:
+            state = RedisState(url)
+            open_states.callback(state.close)
+            return state
+
+        yield connected
 
 
 @dataclass
@@ -38,8 +54,8 @@ def memory(request: pytest.FixtureRequest) -> Memory:
         clock = FakeClock()
         state = MemoryState(clock)
         return Memory(state, state, clock.advance)
-    url = request.getfixturevalue("redis_url")
-    return Memory(RedisState(url), RedisState(url), time.sleep)
+    url, connect = request.getfixturevalue("redis_url"), request.getfixturevalue("connect")
+    return Memory(connect(url), connect(url), time.sleep)
 
 
 @pytest.fixture
@@ -199,10 +215,10 @@ steps = st.tuples(
 @pytest.mark.usefixtures("redis_server")
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sequence=st.lists(steps, max_size=25))
-def test_the_fake_and_redis_answer_every_sequence_alike(redis_url: str, sequence: list[Step]) -> None:
+def test_the_fake_and_redis_answer_every_sequence_alike(redis_url: str, sequence: list[Step], connect: Connect) -> None:
     with redis.Redis.from_url(redis_url) as client:
         client.flushdb()
-    real, fake = RedisState(redis_url), MemoryState(FakeClock())
+    real, fake = connect(redis_url), MemoryState(FakeClock())
     assert _told(real, sequence) == _told(fake, sequence)
 
 
@@ -231,10 +247,10 @@ def test_a_state_that_is_away_says_so_in_every_answer() -> None:
     _every_answer_is_an_outside_error(fake)
 
 
-def test_a_redis_that_is_not_there_says_so_in_every_answer(own_redis: RedisServer) -> None:
+def test_a_redis_that_is_not_there_says_so_in_every_answer(own_redis: RedisServer, connect: Connect) -> None:
     url = own_redis.url
     own_redis.stop()
-    _every_answer_is_an_outside_error(RedisState(url))
+    _every_answer_is_an_outside_error(connect(url))
 
 
 def _every_answer_is_an_outside_error(state: State) -> None:
@@ -252,17 +268,17 @@ def _every_answer_is_an_outside_error(state: State) -> None:
         assert not raised.value.permanent
 
 
-def test_a_flush_changes_the_incarnation_and_it_then_stays(own_redis: RedisServer) -> None:
-    state = RedisState(own_redis.url)
+def test_a_flush_changes_the_incarnation_and_it_then_stays(own_redis: RedisServer, connect: Connect) -> None:
+    state = connect(own_redis.url)
     before = state.incarnation()
     own_redis.flush()
     after = state.incarnation()
     assert after != before
-    assert RedisState(own_redis.url).incarnation() == after
+    assert connect(own_redis.url).incarnation() == after
 
 
-def test_a_restart_keeps_the_values_and_changes_the_incarnation(own_redis: RedisServer) -> None:
-    state = RedisState(own_redis.url)
+def test_a_restart_keeps_the_values_and_changes_the_incarnation(own_redis: RedisServer, connect: Connect) -> None:
+    state = connect(own_redis.url)
     before, version = state.incarnation(), put(state, "key")
     own_redis.restart()
     held = state.get("key")
@@ -272,8 +288,8 @@ def test_a_restart_keeps_the_values_and_changes_the_incarnation(own_redis: Redis
     assert state.put_if("key", b"next", version) is not None
 
 
-def test_a_replica_that_takes_over_changes_the_incarnation(own_redis: RedisServer) -> None:
-    state = RedisState(own_redis.url)
+def test_a_replica_that_takes_over_changes_the_incarnation(own_redis: RedisServer, connect: Connect) -> None:
+    state = connect(own_redis.url)
     before = state.incarnation()
     with redis.Redis.from_url(own_redis.url) as client:
         client.replicaof("127.0.0.1", "1")
@@ -283,8 +299,8 @@ def test_a_replica_that_takes_over_changes_the_incarnation(own_redis: RedisServe
     assert state.incarnation() != before
 
 
-def test_connections_that_were_dropped_meanwhile_are_replaced(redis_url: str) -> None:
-    state = RedisState(redis_url)
+def test_connections_that_were_dropped_meanwhile_are_replaced(redis_url: str, connect: Connect) -> None:
+    state = connect(redis_url)
     version = put(state, "key")
     for _ in range(3):
         with redis.Redis.from_url(redis_url) as client:
@@ -306,6 +322,7 @@ class Cutting:
         self.port: int = self._listener.getsockname()[1]
         self.lose = b""
         self.lost = 0
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._serve)
 
     def __enter__(self) -> Cutting:
@@ -313,16 +330,17 @@ class Cutting:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stopping.set()
         with socket.create_connection(("127.0.0.1", self.port)):
-            self._listener.close()
-        self._thread.join()
+            self._thread.join()
+        self._listener.close()
 
     def _serve(self) -> None:
         threads = []
         while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
+            client, _ = self._listener.accept()
+            if self._stopping.is_set():
+                client.close()
                 break
             threads.append(threading.Thread(target=self._pass, args=(client,)))
             threads[-1].start()
@@ -341,10 +359,10 @@ class Cutting:
                 client.sendall(answer)
 
 
-def test_a_write_whose_answer_was_lost_is_not_sent_again(own_redis: RedisServer) -> None:
-    direct = RedisState(own_redis.url)
+def test_a_write_whose_answer_was_lost_is_not_sent_again(own_redis: RedisServer, connect: Connect) -> None:
+    direct = connect(own_redis.url)
     with Cutting(own_redis.port) as way:
-        state = RedisState(f"redis://127.0.0.1:{way.port}/0")
+        state = connect(f"redis://127.0.0.1:{way.port}/0")
         version = put(state, "key", b"first")
         way.lose = b"EVALSHA"
         with pytest.raises(OutsideError):
@@ -355,23 +373,23 @@ def test_a_write_whose_answer_was_lost_is_not_sent_again(own_redis: RedisServer)
         assert held is not None
         assert held.value == b"second"
         assert held == direct.get("key")
-        state._client.close()
+        state.close()
 
 
-def test_a_read_whose_answer_was_lost_is_asked_once_more(own_redis: RedisServer) -> None:
+def test_a_read_whose_answer_was_lost_is_asked_once_more(own_redis: RedisServer, connect: Connect) -> None:
     with Cutting(own_redis.port) as way:
-        state = RedisState(f"redis://127.0.0.1:{way.port}/0")
+        state = connect(f"redis://127.0.0.1:{way.port}/0")
         put(state, "key")
         way.lose = b"HMGET"
         with pytest.raises(OutsideError):
             state.get("key")
         assert way.lost == 2
-        state._client.close()
+        state.close()
 
 
-def test_a_redis_that_says_nothing_is_given_up_after_seconds() -> None:
+def test_a_redis_that_says_nothing_is_given_up_after_seconds(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        state = RedisState(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        state = connect(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
         began = time.monotonic()
         with pytest.raises(OutsideError):
             state.get("key")
@@ -392,10 +410,10 @@ def test_what_is_not_an_address_is_refused_without_quoting_it(url: str) -> None:
 
 
 @pytest.mark.parametrize("demanded", [SECRET, "another"])
-def test_a_password_is_in_no_message(demanded: str) -> None:
+def test_a_password_is_in_no_message(demanded: str, connect: Connect) -> None:
     needs("redis-server")
     with _WithPassword(demanded) as server:
-        state = RedisState(f"redis://:{SECRET}@127.0.0.1:{server.port}/0")
+        state = connect(f"redis://:{SECRET}@127.0.0.1:{server.port}/0")
         if demanded == SECRET:
             put(state, "key")
             server.kill()
@@ -419,8 +437,8 @@ class _WithPassword(RedisServer):
                 return False
 
 
-def test_a_full_redis_refuses_to_forget_and_says_that_it_is_full(own_redis: RedisServer) -> None:
-    state = RedisState(own_redis.url)
+def test_a_full_redis_refuses_to_forget_and_says_that_it_is_full(own_redis: RedisServer, connect: Connect) -> None:
+    state = connect(own_redis.url)
     spent = put(state, "spent")
     with redis.Redis.from_url(own_redis.url) as client:
         client.config_set("maxmemory", "1mb")
@@ -431,16 +449,18 @@ def test_a_full_redis_refuses_to_forget_and_says_that_it_is_full(own_redis: Redi
     assert held.version == spent
 
 
-def test_a_redis_as_it_should_be_has_no_problem(own_redis: RedisServer) -> None:
-    assert RedisState(own_redis.url).check() == []
+def test_a_redis_as_it_should_be_has_no_problem(own_redis: RedisServer, connect: Connect) -> None:
+    assert connect(own_redis.url).check() == []
 
 
 @pytest.mark.parametrize(
     ("setting", "value", "said"),
     [("maxmemory-policy", "allkeys-lru", "must be noeviction"), ("appendonly", "no", "appendonly is off")],
 )
-def test_a_redis_that_may_forget_is_told_apart(own_redis: RedisServer, setting: str, value: str, said: str) -> None:
+def test_a_redis_that_may_forget_is_told_apart(
+    own_redis: RedisServer, setting: str, value: str, said: str, connect: Connect
+) -> None:
     with redis.Redis.from_url(own_redis.url) as client:
         client.config_set(setting, value)
-    (problem,) = RedisState(own_redis.url).check()
+    (problem,) = connect(own_redis.url).check()
     assert said in str(problem)

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from bot.adapters.mongo import tools
+from bot.adapters.mongo.canonical import same_but_for_order
 from bot.adapters.mongo.connection import Connection
 from bot.adapters.mongo.driver import MongoDriver
+from handlers.core.errors import OutsideError
+from handlers.core.manifests import CollectionKind, CollectionSpec
 from handlers.core.ports import LoadEvidence
+from handlers.core.text import Code, Text
 
 STALL_SECONDS = 60.0
 
@@ -31,8 +36,27 @@ class MongoDatabase(MongoDriver):
     @contextmanager
     def dump(self) -> Iterator[tools.ToolDump]:
         """See the port."""
+        pipelines = self._pipelines()
         with tools.tool("mongodump", ["--archive"], self._connection, self._path, feeding=False) as process:
-            yield tools.ToolDump(process, self._connection, self._stall_seconds)
+            yield tools.ToolDump(
+                process, self._connection, self._stall_seconds, lambda spec: self._as_made(spec, pipelines)
+            )
+
+    def _pipelines(self) -> dict[str, str]:
+        return {
+            live.spec.name: live.spec.options for live in self.collections() if live.spec.kind is CollectionKind.VIEW
+        }
+
+    def _as_made(self, spec: CollectionSpec, pipelines: dict[str, str]) -> CollectionSpec:
+        """A view with its pipeline in the order it was made with, which mongodump does not keep (see canonical)."""
+        if spec.kind is not CollectionKind.VIEW:
+            return spec
+        options = pipelines.get(spec.name)
+        if options is None or not same_but_for_order(options, spec.options):
+            options = self._pipelines().get(spec.name)
+        if options is None or not same_but_for_order(options, spec.options):
+            raise OutsideError(Text("The view {name} was changed while it was saved.", name=Code(spec.name)))
+        return replace(spec, options=options)
 
     def load(self, packed: Iterable[bytes], prefix: str, views: Sequence[str]) -> LoadEvidence:
         """See the port."""

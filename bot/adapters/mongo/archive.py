@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import bson
+import zstandard
 from bson.errors import BSONError
 
 from bot.adapters.mongo.canonical import definition, index_text, options_text
-from handlers.core.errors import OutsideError
+from handlers.core.errors import Damage, OutsideError
 from handlers.core.manifests import CollectionKind, CollectionSpec, reported_name
 from handlers.core.text import Text
 
@@ -25,7 +27,16 @@ MAGIC = 0x8199E26D
 TERMINATOR = -1
 SMALLEST_DOCUMENT = 5
 LARGEST_DOCUMENT = 48 * 1024 * 1024
+# What is unpacked at once: little, for little can unpack to very much.
+PACKED_BYTES = 16 * 1024
 _LENGTH = struct.Struct("<i")
+
+
+class ArchiveError(OutsideError):
+    """The stream is not an archive."""
+
+    def __init__(self) -> None:
+        super().__init__(Text("What mongodump wrote is not an archive. No backup was kept."), permanent=True)
 
 
 class ArchiveWalker:
@@ -62,7 +73,7 @@ class ArchiveWalker:
         return self._in_prelude
 
     def feed(self, data: bytes | memoryview) -> None:
-        """The next piece. Raises OutsideError (permanent) for what is not an archive."""
+        """The next piece. Raises ArchiveError."""
         if self._skip:
             step = min(self._skip, len(data))
             self._skip -= step
@@ -86,11 +97,11 @@ class ArchiveWalker:
                 self._terminate()
                 continue
             if not SMALLEST_DOCUMENT <= length <= LARGEST_DOCUMENT:
-                raise _not_an_archive()
+                raise ArchiveError()
             counting = self._counting
             if counting is not None:
                 if self._closing:
-                    raise _not_an_archive()
+                    raise ArchiveError()
                 counting[0] += 1
                 counting[1] += length
                 position += length
@@ -106,14 +117,14 @@ class ArchiveWalker:
 
     def _start(self, data: bytes | memoryview) -> None:
         if int.from_bytes(data[:4], "little") != MAGIC:
-            raise _not_an_archive()
+            raise ArchiveError()
         self._magic_seen = True
 
     def _terminate(self) -> None:
         if self._in_prelude:
             self._in_prelude = False
         elif self._counting is None:
-            raise _not_an_archive()
+            raise ArchiveError()
         else:
             self._counting, self._closing = None, False
 
@@ -127,7 +138,7 @@ class ArchiveWalker:
             else:
                 self._announce(document)
         except (BSONError, KeyError, TypeError, ValueError) as error:
-            raise _not_an_archive() from error
+            raise ArchiveError() from error
 
     def _announce(self, document: dict[str, object]) -> None:
         database = str(document["db"])
@@ -135,6 +146,8 @@ class ArchiveWalker:
             raise ValueError("several databases")
         self.database = database
         metadata = json.loads(str(document["metadata"]))
+        if not isinstance(metadata, dict):
+            raise TypeError("not a definition")
         indexes = [definition(json.dumps(index)) for index in metadata.get("indexes") or []]
         spec = CollectionSpec(
             name=str(document["collection"]),
@@ -168,5 +181,20 @@ def index_name(text: str) -> str:
     return str(json.loads(text)["name"])
 
 
-def _not_an_archive() -> OutsideError:
-    return OutsideError(Text("What mongodump wrote is not an archive. No backup was kept."), permanent=True)
+def unpacked(packed: Iterable[bytes]) -> Iterator[bytes]:
+    """The archive inside the stored pieces. Raises Damage when they are not one whole frame of Zstandard."""
+    unpacker = zstandard.ZstdDecompressor().decompressobj()
+    for piece in packed:
+        for start in range(0, len(piece), PACKED_BYTES):
+            try:
+                raw = unpacker.decompress(piece[start : start + PACKED_BYTES])
+            except zstandard.ZstdError as error:
+                raise _damaged() from error
+            if raw:
+                yield raw
+    if not unpacker.eof or unpacker.unused_data:
+        raise _damaged()
+
+
+def _damaged() -> Damage:
+    return Damage(Text("The stored backup is damaged: it cannot be unpacked."))

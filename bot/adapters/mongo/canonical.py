@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bson import json_util
+from bson.errors import BSONError
 
 # Fields of an index that say nothing about it, or that servers of different versions add by themselves.
 _INDEX_NOISE = frozenset({"v", "ns", "background"})
@@ -54,7 +55,7 @@ def definition(text: str) -> dict[str, Any]:
     """A definition as the driver takes it, inner order kept. Raises ValueError."""
     try:
         found = json.loads(text, object_pairs_hook=_value)
-    except (TypeError, KeyError, ArithmeticError) as error:
+    except (BSONError, TypeError, KeyError, ArithmeticError) as error:
         raise ValueError("not a definition") from error
     if not isinstance(found, dict):
         raise ValueError("not a definition")

@@ -2,62 +2,95 @@
 
 - Names are collection names; what MongoDB keeps for itself (`system.*`) is never shown. A time-series is named by its
   view, and its UUID is that of its buckets: that is what changes when it is made anew.
-- Everything is written with majority concern: what a failover could take back has not happened.
+- Everything is read from the primary and written with majority concern: what a failover could take back has not
+  happened. What the connection string says about concerns, read preference and timeouts of operations is not used.
+- Small steps end after 60 s, here and on the server; counting, copying and building indexes take their time.
 - Every exception of the driver becomes an OutsideError, also inside cursors, without the connection string.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import pymongo
 from bson import CodecOptions
 from bson.binary import Binary
+from bson.codec_options import DatetimeConversion
+from bson.errors import BSONError
+from pymongo import ReadPreference
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from bot.adapters.mongo.archive import index_name
 from bot.adapters.mongo.canonical import definition, index_text, options_text
 from bot.adapters.mongo.connection import Connection
+from bot.adapters.mongo.timeseries import BUCKETS, ageless, check_whole, copy_buckets, give_age
 from handlers.core.errors import OutsideError, Refusal
 from handlers.core.manifests import CollectionKind, CollectionSpec
 from handlers.core.ports import DatabaseFacts, LiveCollection
 from handlers.core.text import Code, Text
 
-SELECTION_MILLISECONDS = 5000
+SELECTION_SECONDS = 5.0
+STEP_SECONDS = 60.0
 WRITE_MILLISECONDS = 30_000
 LONGEST_EXPIRY_SECONDS = 2_147_483_647
-_BUCKETS = "system.buckets."
 _NAMESPACE_NOT_FOUND = 26
-_WAITED_TOO_LONG = frozenset({50, 64, 91, 112, 189, 262, 11600, 11602, 10107, 13435})
-# Fields that text indexes derive from their weights; createIndexes takes only the key as it was written.
+# Server errors that pass: time ran out, somebody else was in the way, a member went away or stepped down
+# (github.com/mongodb/mongo, src/mongo/base/error_codes.yml).
+_PASSING = frozenset(
+    {6, 7, 24, 43, 46, 50, 64, 89, 91, 112, 117, 133, 134, 175, 189, 246, 262, 276, 314, 358}
+    | {9001, 10107, 11600, 11601, 11602, 12586, 12587, 13435, 13436}
+)
+_OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
+    tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
+_WRITE = WriteConcern("majority", wtimeout=WRITE_MILLISECONDS)
+# Where a text index keeps the fields that its weights name.
 _TEXT_KEY = "_fts"
 
 
 class MongoDriver:
     """Everything of the port Database that needs no tool. Connects when first used."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        selection_seconds: float = SELECTION_SECONDS,
+        step_seconds: float = STEP_SECONDS,
+    ) -> None:
         self._connection = connection
+        self._selection_seconds = selection_seconds
+        self._step_seconds = step_seconds
         self._client: pymongo.MongoClient[dict[str, Any]] | None = None
         self._lock = threading.Lock()
 
+    @property
+    def name(self) -> str:
+        """See the port."""
+        return self._connection.database
+
+    def close(self) -> None:
+        """Ends its connections; it connects again when used again."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
     def facts(self) -> DatabaseFacts:
         """See the port."""
-        with self._translated("looked at"):
-            hello = self._database().command("hello")
-            if hello.get("msg") == "isdbgrid":
+        with self._translated("looked at"), pymongo.timeout(self._step_seconds):
+            if self._run({"hello": 1}).get("msg") == "isdbgrid":
                 raise Refusal(Text("This is a sharded cluster (mongos): it cannot be saved whole this way."))
-            stats = self._database().command("dbStats")
-            server = self._database().client.server_info()["version"]
+            stats = self._run({"dbStats": 1})
             return DatabaseFacts(
                 database=self._connection.database,
-                server=str(server),
+                server=str(self._run({"buildInfo": 1})["version"]),
                 documents=int(stats["objects"]),
                 data_bytes=int(stats["dataSize"]),
                 collections=int(stats["collections"]) + int(stats.get("views", 0)),
@@ -66,33 +99,12 @@ class MongoDriver:
     def collections(self, *, count: bool = False, prefix: str = "") -> tuple[LiveCollection, ...]:
         """See the port."""
         with self._translated("listed"):
-            infos = {info["name"]: dict(info) for info in self._database().list_collections()}
-            found = [
+            infos = self._listed()
+            return tuple(
                 self._live(info, infos, count=count)
                 for name, info in sorted(infos.items())
                 if name.startswith(prefix) and not name.startswith("system.")
-            ]
-            return tuple(found)
-
-    def _live(self, info: dict[str, Any], infos: dict[str, dict[str, Any]], *, count: bool) -> LiveCollection:
-        name, kind = info["name"], CollectionKind(info["type"])
-        stored = infos.get(f"{_BUCKETS}{name}") if kind is CollectionKind.TIMESERIES else info
-        uuid = "" if stored is None or kind is CollectionKind.VIEW else _uuid(stored)
-        spec = CollectionSpec(
-            name=name,
-            kind=kind,
-            options=options_text(info["options"]),
-            indexes=() if kind is CollectionKind.VIEW else self._indexes(name),
-            documents=self._count(_stored_name(name, kind)) if count and kind is not CollectionKind.VIEW else 0,
-        )
-        return LiveCollection(spec, uuid)
-
-    def _indexes(self, name: str) -> tuple[str, ...]:
-        return tuple(sorted((index_text(index) for index in self._database()[name].list_indexes()), key=index_name))
-
-    def _count(self, name: str) -> int:
-        counted = list(self._database()[name].aggregate([{"$count": "documents"}]))
-        return int(counted[0]["documents"]) if counted else 0
+            )
 
     def create_indexes(self, name: str, indexes: Sequence[str], *, expire: bool) -> None:
         """See the port."""
@@ -102,113 +114,164 @@ class MongoDriver:
             return
         with self._translated("indexed"):
             # A unique index over large data takes as long as it takes; a lost connection still ends the wait.
-            self._database().command("createIndexes", name, indexes=wanted)
+            self._write({"createIndexes": name, "indexes": wanted})
 
     def set_expiry(self, name: str, indexes: Sequence[str]) -> None:
         """See the port."""
-        with self._translated("given its expiry"):
+        with self._translated("given its expiry"), pymongo.timeout(self._step_seconds):
             for text in indexes:
                 index = definition(text)
                 if "expireAfterSeconds" in index:
                     change = {"name": index["name"], "expireAfterSeconds": index["expireAfterSeconds"]}
-                    self._database().command("collMod", name, index=change)
+                    self._write({"collMod": name, "index": change})
 
     def create_view(self, spec: CollectionSpec) -> None:
-        """See the port."""
-        with self._translated("made a view"):
-            there = {info["name"]: info for info in self._database().list_collections(filter={"name": spec.name})}
-            found = there.get(spec.name)
-            if found is not None and found["type"] == "view" and options_text(found["options"]) == spec.options:
-                return
-            self._database().command({"create": spec.name, **definition(spec.options)})
+        """See the port. Raises OutsideError when something else has that name."""
+        with self._translated("given a view"), pymongo.timeout(self._step_seconds):
+            found = self._listed(spec.name).get(spec.name)
+            if found is None or found["type"] != "view" or options_text(found["options"]) != spec.options:
+                self._write({"create": spec.name, **definition(spec.options)})
 
     def rename(self, name: str, to: str) -> None:
         """See the port."""
-        with self._translated("renamed"):
-            self._database()[name].rename(to)
+        full = {"renameCollection": f"{self.name}.{name}", "to": f"{self.name}.{to}", "dropTarget": False}
+        with self._translated("renamed"), pymongo.timeout(self._step_seconds):
+            self._write(full, self._database().client.get_database("admin", codec_options=_OPTIONS))
 
     def drop(self, name: str) -> None:
         """See the port."""
-        with self._translated("dropped"):
-            self._database().drop_collection(name)
+        with self._translated("dropped"), pymongo.timeout(self._step_seconds):
+            try:
+                self._write({"drop": name})
+            except OperationFailure as error:
+                if error.code != _NAMESPACE_NOT_FOUND:
+                    raise
 
     def copy_timeseries(self, spec: CollectionSpec, source: str, to: str) -> None:
-        """See the port."""
+        """See the port. Raises OutsideError, before anything is dropped, when `source` is no time-series."""
         with self._translated("copied"):
-            database = self._database()
-            database.drop_collection(to)
-            database.command({"create": to, **definition(spec.options)})
-            target = f"{_BUCKETS}{to}"
-            batches: Any = database[f"{_BUCKETS}{source}"].find_raw_batches({})
-            for batch in batches:
-                self._insert_raw(target, batch)
-            self._create_missing_indexes(to, spec.indexes)
-            if self._count(target) != self._count(f"{_BUCKETS}{source}"):
-                raise OutsideError(Text("Not every bucket of {name} was copied.", name=Code(spec.name)))
+            there = self._listed(source).get(source)
+            if there is None or there["type"] != "timeseries" or source == to:
+                raise OutsideError(
+                    Text("{name} is not a time-series that could be copied.", name=Code(source)), permanent=True
+                )
+            options = definition(spec.options)
+            self.drop(to)
+            self._write({"create": to, **ageless(options)})
+            copied = copy_buckets(self._database(), source, to)
+            arrived = self._count(f"{BUCKETS}{to}")
+            check_whole(source, copied=copied, arrived=arrived, left=self._count(f"{BUCKETS}{source}"))
+            # Newer servers make one index by themselves.
+            own = {index_name(index) for index in self._indexes(to)}
+            self.create_indexes(to, [index for index in spec.indexes if index_name(index) not in own], expire=True)
+            give_age(self._write, to, options)
 
-    def _insert_raw(self, name: str, batch: bytes) -> None:
-        documents = _raw_documents(batch)
-        if documents:
-            self._raw_database()[name].insert_many(documents, ordered=True)
+    def _live(self, info: dict[str, Any], infos: dict[str, dict[str, Any]], *, count: bool) -> LiveCollection:
+        name, kind = info["name"], CollectionKind(info["type"])
+        options = options_text(info["options"])
+        if kind is CollectionKind.VIEW:
+            return LiveCollection(CollectionSpec(name, kind, options, (), 0), "")
+        stored = f"{BUCKETS}{name}" if kind is CollectionKind.TIMESERIES else name
+        indexes = self._indexes(name)
+        documents = self._count(stored) if count else 0
+        return LiveCollection(CollectionSpec(name, kind, options, indexes, documents), _uuid(infos.get(stored, {})))
 
-    def _create_missing_indexes(self, name: str, indexes: Sequence[str]) -> None:
-        there = {index_name(index) for index in self._indexes(name)}
-        self.create_indexes(name, [index for index in indexes if index_name(index) not in there], expire=True)
+    def _listed(self, name: str | None = None) -> dict[str, dict[str, Any]]:
+        """listCollections by name: all, or one."""
+        only = {"filter": {"name": name}} if name is not None else {}
+        with self._database().list_collections(**only) as found:
+            return {info["name"]: dict(info) for info in found}
+
+    def _indexes(self, name: str) -> tuple[str, ...]:
+        try:
+            with self._database().cursor_command({"listIndexes": name}) as found:
+                return tuple(sorted((index_text(index) for index in found), key=index_name))
+        except OperationFailure as error:
+            if error.code == _NAMESPACE_NOT_FOUND:
+                return ()
+            raise
+
+    def _count(self, name: str) -> int:
+        """One by one; the server's own counter is wrong after a crash. Through `_id_` where there is one: it is small."""
+        own = any(index_name(index) == "_id_" for index in self._indexes(name))
+        counted = self._run(
+            {
+                "aggregate": name,
+                "pipeline": [{"$group": {"_id": None, "n": {"$sum": 1}}}],
+                "cursor": {},
+                "readConcern": {"level": "majority"},
+                **({"hint": "_id_"} if own else {}),
+            }
+        )
+        batch = counted["cursor"]["firstBatch"]
+        return int(batch[0]["n"]) if batch else 0
+
+    def _run(self, command: Mapping[str, Any]) -> dict[str, Any]:
+        return self._database().command(command)
+
+    def _write(self, command: Mapping[str, Any], database: Database[dict[str, Any]] | None = None) -> None:
+        """Runs a command that changes something, until a majority has it; `command` of the driver asks for neither."""
+        into = self._database() if database is None else database
+        reply = into.command({**command, "writeConcern": _WRITE.document})
+        late = reply.get("writeConcernError")
+        if late is not None:
+            raise OperationFailure(str(late.get("errmsg", "")), 64)
 
     def _database(self) -> Database[dict[str, Any]]:
         with self._lock:
             if self._client is None:
+                milliseconds = int(self._selection_seconds * 1000)
                 self._client = pymongo.MongoClient(
                     self._connection.uri,
-                    serverSelectionTimeoutMS=SELECTION_MILLISECONDS,
-                    connectTimeoutMS=SELECTION_MILLISECONDS,
+                    serverSelectionTimeoutMS=milliseconds,
+                    connectTimeoutMS=milliseconds,
+                    socketTimeoutMS=None,
+                    timeoutMS=None,
                     appname="negahban",
                     tz_aware=True,
                 )
             return self._client.get_database(
                 self._connection.database,
-                write_concern=WriteConcern("majority", wtimeout=WRITE_MILLISECONDS),
-                read_concern=ReadConcern("local"),
+                codec_options=_OPTIONS,
+                read_preference=ReadPreference.PRIMARY,
+                read_concern=ReadConcern("majority"),
+                write_concern=_WRITE,
             )
-
-    def _raw_database(self) -> Database[Any]:
-        from bson.raw_bson import RawBSONDocument
-
-        options: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)
-        return self._database().with_options(codec_options=options)
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (InvalidURI, ConfigurationError) as error:
+        except ConfigurationError as error:
+            # The names behind mongodb+srv are asked for while connecting: that may go better next time.
             raise OutsideError(
-                Text("MONGODB_URI cannot be used: {why}", why=self._why(error)), permanent=True
+                Text("MONGODB_URI cannot be used: {why}", why=self._why(error)),
+                permanent=not self._connection.uri.startswith("mongodb+srv:"),
             ) from error
-        except OperationFailure as error:
-            permanent = error.code not in _WAITED_TOO_LONG
+        except ConnectionFailure as error:
+            text = Text(
+                "MongoDB does not answer; the database could not be {what}: {why}", what=what, why=self._why(error)
+            )
+            raise OutsideError(text) from error
+        except (PyMongoError, BSONError) as error:
+            passing = isinstance(error, PyMongoError) and (
+                error.timeout or (isinstance(error, OperationFailure) and error.code in _PASSING)
+            )
+            text = Text("MongoDB refused; the database could not be {what}: {why}", what=what, why=self._why(error))
+            raise OutsideError(text, permanent=not passing) from error
+        except ValueError as error:
+            # The driver's words for a connection string it cannot read may quote from it.
             raise OutsideError(
-                Text("MongoDB refused; the database could not be {what}: {why}", what=what, why=self._why(error)),
-                permanent=permanent,
-            ) from error
-        except PyMongoError as error:
-            raise OutsideError(
-                Text(
-                    "MongoDB does not answer; the database could not be {what}: {why}", what=what, why=self._why(error)
-                )
+                Text("MONGODB_URI cannot be used: user, password and port must be percent-encoded."), permanent=True
             ) from error
 
     def _why(self, error: Exception) -> str:
         return self._connection.scrubbed(str(error).partition(", full error")[0])[:200]
 
 
-def _uuid(info: dict[str, Any]) -> str:
+def _uuid(info: Mapping[str, Any]) -> str:
     uuid = info.get("info", {}).get("uuid")
-    return uuid.hex() if isinstance(uuid, Binary) else str(uuid or "")
-
-
-def _stored_name(name: str, kind: CollectionKind) -> str:
-    return f"{_BUCKETS}{name}" if kind is CollectionKind.TIMESERIES else name
+    return uuid.hex() if isinstance(uuid, Binary) else ""
 
 
 def _comes_by_itself(index: dict[str, Any]) -> bool:
@@ -233,14 +296,3 @@ def _text_key(index: dict[str, Any]) -> dict[str, Any]:
         elif field != "_ftsx":
             key[field] = direction
     return key
-
-
-def _raw_documents(batch: bytes) -> list[Any]:
-    from bson.raw_bson import RawBSONDocument
-
-    documents, position = [], 0
-    while position < len(batch):
-        length = int.from_bytes(batch[position : position + 4], "little")
-        documents.append(RawBSONDocument(batch[position : position + length]))
-        position += length
-    return documents

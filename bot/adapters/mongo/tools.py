@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import io
 import os
 import re
 import select
@@ -17,22 +16,22 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import IO, cast
+from itertools import chain
+from typing import IO
 
 import zstandard
 
-from bot.adapters.mongo.archive import ArchiveWalker
+from bot.adapters.mongo.archive import ArchiveError, ArchiveWalker, unpacked
 from bot.adapters.mongo.connection import Connection, config_pipe
 from handlers.core.errors import Damage, OutsideError
-from handlers.core.manifests import DumpEvidence
+from handlers.core.manifests import CollectionSpec, DumpEvidence
 from handlers.core.ports import LoadEvidence
 from handlers.core.text import Code, Seconds, Text
 
 PIECE_BYTES = 1024 * 1024
 PIPE_BYTES = 1024 * 1024
-PACKED_BYTES = 128 * 1024
 ZSTD_LEVEL = 3
 ZSTD_THREADS = 2
 TERM_SECONDS = 10.0
@@ -110,29 +109,37 @@ def _found(name: str, path: str) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is not None:
-            break
+    if process.poll() is None:
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(TERM_SECONDS)
+            os.killpg(process.pid, signal.SIGTERM)
+    # A tool that waits for its pipe does not hear SIGTERM, so the pipe goes first.
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             with suppress(OSError):
                 stream.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(TERM_SECONDS)
+    # Also when the tool has ended: a child of it may have stayed.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 class ToolDump:
     """Dump (see the port)."""
 
-    def __init__(self, process: subprocess.Popen[bytes], connection: Connection, stall_seconds: float) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        connection: Connection,
+        stall_seconds: float,
+        as_made: Callable[[CollectionSpec], CollectionSpec],
+    ) -> None:
         assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 both are pipes by construction
         self._process = process
         self._connection = connection
         self._stall = stall_seconds
+        self._as_made = as_made
         self._out = process.stdout.fileno()
         with suppress(OSError):
             fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -185,7 +192,7 @@ class ToolDump:
         return DumpEvidence(
             # It said all is well, but the stream ends inside something: then it did not end well.
             return_code=code if self._walker.at_a_boundary or code else 1,
-            announced=self._walker.announced,
+            announced=tuple(self._as_made(spec) for spec in self._walker.announced),
             reported=reported,
             closed=frozenset(self._walker.closed),
             raw_bytes=self._raw,
@@ -207,18 +214,20 @@ def load(
     stall_seconds: float,
 ) -> LoadEvidence:
     """Load (see the port Database)."""
-    # The last pair that matches wins: the general one first, the buckets of time-series last. A pair by a
-    # time-series' own name would be ignored, and load into the live one.
-    target = _literal(connection.database)
+    source, pieces = _opened(unpacked(packed))
+    target = connection.database
     arguments = ["--archive", "--stopOnError", "--noIndexRestore"]
     for view in views:
-        arguments += ["--nsExclude", f"*.{_literal(view)}"]
-    arguments += ["--nsFrom", "$db$.$c$", "--nsTo", f"{target}.{prefix}$c$"]
-    arguments += ["--nsFrom", "$db$.system.buckets.$c$", "--nsTo", f"{target}.system.buckets.{prefix}$c$"]
+        # With the database: `*.stats` would leave out the collection `app.stats` too.
+        arguments += ["--nsExclude", f"{_literal(source)}.{_literal(view)}"]
+    # The last pair that matches wins: the general one first, the buckets of time-series last. A pair by a
+    # time-series' own name would be ignored, and load into the live one.
+    for parent in ("", "system.buckets."):
+        arguments += ["--nsFrom", f"{_literal(source)}.{parent}$c$", "--nsTo", f"{target}.{parent}{prefix}$c$"]
     with tool("mongorestore", arguments, connection, path, feeding=True) as process:
         assert process.stdin is not None and process.stderr is not None  # noqa: S101, PT018 both are pipes by construction
         listener = Listener(process.stderr, _RESTORED, connection)
-        _feed(packed, process.stdin, stall_seconds)
+        _feed(pieces, process.stdin, stall_seconds)
         try:
             code = process.wait(stall_seconds * 10)
         except subprocess.TimeoutExpired:
@@ -229,39 +238,27 @@ def load(
         return LoadEvidence(code, restored, failed, last_lines)
 
 
-class _Pieces(io.RawIOBase):
-    """A stream made of pieces, for a reader that asks for so many bytes."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        super().__init__()
-        self._pieces = iter(pieces)
-        self._rest = b""
-
-    def read(self, size: int = -1) -> bytes:
-        """At most `size` bytes; b"" at the end."""
-        while not self._rest:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return b""
-            self._rest = piece
-        given, self._rest = self._rest[:size], self._rest[size:]
-        return given
+def _opened(pieces: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
+    """The database the archive was made of, and the whole archive. Raises Damage for what is not one."""
+    walker, head = ArchiveWalker(), list[bytes]()
+    try:
+        while walker.in_prelude and not walker.database:
+            head.append(next(pieces))
+            walker.feed(head[-1])
+    except (ArchiveError, StopIteration) as error:
+        raise Damage(Text("The stored backup is damaged: what it holds is not an archive.")) from error
+    return walker.database, chain(head, pieces)
 
 
-def _feed(packed: Iterable[bytes], into: IO[bytes], stall_seconds: float) -> None:
-    """Unpacks into the pipe. A pipe that was closed at the other end is not an error here: its exit code says why."""
+def _feed(pieces: Iterator[bytes], into: IO[bytes], stall_seconds: float) -> None:
+    """Into the pipe. A pipe that was closed at the other end is not an error here: its exit code says why."""
     descriptor = into.fileno()
     with suppress(OSError):
         fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     os.set_blocking(descriptor, False)
-    unpacked = zstandard.ZstdDecompressor().stream_reader(cast(IO[bytes], _Pieces(packed)), read_size=PACKED_BYTES)
     try:
-        while True:
-            try:
-                raw = unpacked.read(PIECE_BYTES)
-            except zstandard.ZstdError as error:
-                raise Damage(Text("The stored backup is damaged: it cannot be unpacked.")) from error
-            if not raw or not _write(descriptor, raw, stall_seconds):
+        for raw in pieces:
+            if not _write(descriptor, raw, stall_seconds):
                 return
     finally:
         with suppress(OSError):

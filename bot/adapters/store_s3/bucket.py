@@ -86,7 +86,10 @@ class Bucket:
                 request()
             except FAILURES as error:
                 # Also a refusal can be the answer to a repetition whose first sending was done.
-                there = self.mark_of(full)
+                try:
+                    there = self.mark_of(full)
+                except OutsideError:
+                    raise self.problem(error) from error
                 if there is not None:
                     return there == mark
                 if turn == ATTEMPTS or code_of(error) not in CONTENDED:

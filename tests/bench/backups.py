@@ -1,0 +1,47 @@
+"""Starting backups in processes of their own."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+from sandbox.parts import search_path
+from tests.bench.one_backup import Taken
+
+
+def environment(uri: str, redis_url: str, folder: Path) -> dict[str, str]:
+    """The settings of a worker."""
+    kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
+    return {
+        **kept,
+        "PATH": search_path(),
+        "MONGODB_URI": uri,
+        "REDIS_URL": redis_url,
+        "BACKUP_DIR": str(folder),
+        "MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+    }
+
+
+def taken(uri: str, redis_url: str, folder: Path) -> Taken:
+    """Makes one backup in a fresh process. Raises CalledProcessError."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.one_backup"],
+        env=environment(uri, redis_url, folder),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return Taken(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def endless(uri: str, redis_url: str, folder: Path) -> subprocess.Popen[bytes]:
+    """One backup after the other, until the process's standard input is closed."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.one_backup", "--until-closed"],
+        env=environment(uri, redis_url, folder),
+        stdin=subprocess.PIPE,
+    )

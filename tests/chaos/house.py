@@ -1,0 +1,190 @@
+"""A desk with real MongoDB, Redis and files behind it, and one breaking point built into it.
+
+- A point is a word: `rename.2.before` is the moment before the second rename; `put.decision.after` the moment after the
+  journal's decision was stored; `read.1.after` after the first piece of a dump; `fed.1.after` after the first piece was
+  given to mongorestore.
+- What happens there is the caller's: kill this process, kill MongoDB, kill a tool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bot.adapters.clock import SystemClock, SystemEntropy
+from bot.adapters.command import ShellCommand
+from bot.adapters.mongo import MongoDatabase
+from bot.adapters.state_redis import RedisState
+from bot.adapters.store_directory import DirectoryStore
+from handlers.backup import BackupHandler
+from handlers.core.answers import Invocation, JobId, TargetName
+from handlers.core.approval import Gate
+from handlers.core.catalogue import Catalogue
+from handlers.core.desk import Began, Desk, Outside
+from handlers.core.jobs import Job
+from handlers.core.ports import LoadEvidence, Target
+from handlers.core.records import Jobs
+from handlers.restore import RestoreHandler
+from tests.fakes import FakeFactors, FakePeople, MemoryAudit, MemoryQueue, someone
+
+SHOP = TargetName("shop")
+SARA = someone("U0SARA")
+
+
+class QuickClock(SystemClock):
+    """Waits less; `meanwhile` is what happens while somebody waits."""
+
+    meanwhile: Callable[[], None] = staticmethod(lambda: None)
+
+    def sleep(self, seconds: float) -> None:
+        self.meanwhile()
+        super().sleep(min(seconds, 0.2))
+
+
+@dataclass
+class Break:
+    """Where something happens, once. An empty point: nowhere."""
+
+    point: str = ""
+    action: Callable[[], None] = lambda: None
+    reached: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def at(self, method: str, when: str) -> None:
+        """Says that this moment has come."""
+        if when == "before":
+            self.counts[method] = self.counts.get(method, 0) + 1
+        if self.point in {f"{method}.{self.counts[method]}.{when}", f"{method}.{when}"} and not self.reached:
+            self.reached = True
+            self.action()
+
+
+class BreakingDatabase(MongoDatabase):
+    """The real one, with moments."""
+
+    breaking = Break()
+
+    def _around(self, method: str, call: Callable[[], None]) -> None:
+        self.breaking.at(method, "before")
+        call()
+        self.breaking.at(method, "after")
+
+    def rename(self, name: str, to: str) -> None:
+        self._around("rename", lambda: super(BreakingDatabase, self).rename(name, to))
+
+    def drop(self, name: str) -> None:
+        self._around("drop", lambda: super(BreakingDatabase, self).drop(name))
+
+    def create_indexes(self, name: str, indexes: Sequence[str], *, expire: bool) -> None:
+        self._around("index", lambda: super(BreakingDatabase, self).create_indexes(name, indexes, expire=expire))
+
+    def set_expiry(self, name: str, indexes: Sequence[str]) -> None:
+        self._around("expiry", lambda: super(BreakingDatabase, self).set_expiry(name, indexes))
+
+    def create_view(self, spec: Any) -> None:
+        self._around("view", lambda: super(BreakingDatabase, self).create_view(spec))
+
+    def copy_timeseries(self, spec: Any, source: str, to: str) -> None:
+        self._around("copy", lambda: super(BreakingDatabase, self).copy_timeseries(spec, source, to))
+
+    @contextmanager
+    def dump(self) -> Iterator[Any]:
+        with super().dump() as dump:
+            yield BreakingDump(dump, self.breaking)
+
+    def load(self, packed: Iterable[bytes], prefix: str, views: Sequence[str]) -> LoadEvidence:
+        def watched() -> Iterator[bytes]:
+            for piece in packed:
+                self.breaking.at("fed", "before")
+                # Fed in two, so that there is a moment in the middle of the archive whatever its size.
+                yield piece[: len(piece) // 2]
+                self.breaking.at("fed", "after")
+                yield piece[len(piece) // 2 :]
+
+        return super().load(watched(), prefix, views)
+
+
+class BreakingDump:
+    """A dump with moments."""
+
+    def __init__(self, inner: Any, breaking: Break) -> None:
+        self._inner, self._breaking = inner, breaking
+
+    @property
+    def raw_bytes(self) -> int:
+        return int(self._inner.raw_bytes)
+
+    def read(self) -> bytes:
+        self._breaking.at("read", "before")
+        piece: bytes = self._inner.read()
+        self._breaking.at("read", "after")
+        return piece
+
+    def evidence(self) -> Any:
+        return self._inner.evidence()
+
+
+class BreakingStore(DirectoryStore):
+    """The real one, with moments around what the journal and the catalogue put."""
+
+    breaking = Break()
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        name = f"put.{Path(key).stem}"
+        self.breaking.at(name, "before")
+        stored = super().put_new(key, data)
+        self.breaking.at(name, "after")
+        return stored
+
+
+@dataclass
+class House:
+    """The desk and what a test asks about."""
+
+    desk: Desk
+    state: RedisState
+    store: BreakingStore
+    catalogue: Catalogue
+    factors: FakeFactors
+    clock: QuickClock
+    breaking: Break
+    database: BreakingDatabase
+
+    def asked(self, command: str, *words: str) -> JobId:
+        """A job that was asked for, and confirmed when it must be."""
+        answer = self.desk.ask(Invocation(command, words, SARA, "C0OPS"))
+        assert isinstance(answer, Began), answer
+        if command == "restore":
+            challenge = self.desk.challenge(answer.job, SARA)
+            step = int(self.clock.now().timestamp()) // 30
+            verdict = self.desk.approve(challenge.id, SARA, self.factors.code("U0SARA", step))
+            assert not hasattr(verdict, "text"), verdict
+        return answer.job
+
+    def loaded(self, job: JobId) -> Job:
+        """The job's record."""
+        found = self.desk.load(job)
+        assert found is not None
+        return found
+
+
+def house(uri: str, redis_url: str, folder: Path, path: str, breaking: Break | None = None) -> House:
+    """Builds one; every process builds its own."""
+    breaking = breaking or Break()
+    clock, entropy, factors = QuickClock(), SystemEntropy(), FakeFactors()
+    factors.add("U0SARA")
+    state, store = RedisState(redis_url), BreakingStore(folder)
+    database = BreakingDatabase(uri, path=path, stall_seconds=20)
+    database.breaking = store.breaking = breaking
+    targets = {SHOP: Target(SHOP, database, store, ShellCommand("", uri))}
+    catalogue = Catalogue(SHOP, store)
+    handlers: Any = {
+        "backup": BackupHandler(targets, {SHOP: catalogue}, Jobs(state), clock),
+        "restore": RestoreHandler(targets, {SHOP: catalogue}, clock),
+    }
+    outside = Outside(state, MemoryQueue(), MemoryAudit(), FakePeople(), clock, entropy)
+    desk = Desk(handlers, Gate(state, factors, clock, entropy), outside)
+    return House(desk, state, store, catalogue, factors, clock, breaking, database)
