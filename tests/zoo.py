@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -110,7 +110,7 @@ def uuids(database: Zoo) -> dict[str, str]:
     return {info["name"]: str(info["info"].get("uuid", "")) for info in database.list_collections()}
 
 
-def spelled(document: dict[str, Any]) -> str:
+def spelled(document: Mapping[str, Any]) -> str:
     """Canonical Extended JSON, fields in their order; the order of the outermost ones means nothing."""
     return json_util.dumps(dict(sorted(document.items())), json_options=_PLAIN)
 

@@ -86,12 +86,11 @@ class AuditFile:
         while time.monotonic() < deadline:
             file = os.open(self._path, _OPEN, 0o600)
             try:
-                if _is_locked(file) and _is_at(file, self._path):
+                if _got_lock(file, deadline) and _is_at(file, self._path):
                     yield file
                     return
             finally:
                 os.close(file)
-            time.sleep(_LOCK_TURN_SECONDS)
         raise OutsideError(
             Text(
                 "The audit record {path} is locked by another process, so nothing is done.", path=Code(str(self._path))
@@ -160,12 +159,15 @@ def read_lines(path: Path) -> Iterator[bytes]:
         ) from error
 
 
-def _is_locked(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _got_lock(file: int, deadline: float) -> bool:
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_TURN_SECONDS)
+        else:
+            return True
+    return False
 
 
 def _is_at(file: int, path: Path) -> bool:

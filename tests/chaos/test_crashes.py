@@ -24,6 +24,7 @@ from handlers.core.jobs import Job, JobState
 from handlers.core.switches import RESERVED
 from sandbox.demo import shop
 from sandbox.servers.mongod import Mongod
+from sandbox.servers.process import is_running
 from tests.chaos.house import Break, House, house
 from tests.conftest import needs
 
@@ -267,7 +268,7 @@ def work_without_mongodb(scene: Scene, mongod: Mongod, command: str, word: str, 
     """A job whose MongoDB is killed at a point, and comes back only when somebody waits for it."""
 
     def come_back() -> None:
-        if not mongod.alive:
+        if not is_running(mongod.pid):
             mongod.restart()
 
     try:
@@ -276,10 +277,8 @@ def work_without_mongodb(scene: Scene, mongod: Mongod, command: str, word: str, 
         come_back()
 
 
-@pytest.mark.parametrize("point", ["read.1.after", "fed.1.after", "index.3.before", "rename.9.before", "copy.3.before"])
+@pytest.mark.parametrize("point", ["fed.1.after", "rename.9.before", "copy.3.before"])
 def test_a_restore_whose_mongodb_is_killed_ends_in_the_old_data(scene: Scene, own_mongod: Mongod, point: str) -> None:
-    if point == "read.1.after":
-        fatten(scene)
     ended = work_without_mongodb(scene, own_mongod, "restore", "latest", point)
     assert ended.state is JobState.FAILED
     assert "the old data" in str(ended.outcome)

@@ -114,7 +114,7 @@ def stand_in(mongod: Mongod, database: str, folder: Path, name: str, body: str) 
 
 
 def test_a_silent_mongodump_is_ended_with_its_children(mongod: Mongod, database: str, tmp_path: Path) -> None:
-    body = f"sleep 300 & echo $! > {tmp_path}/child; wait"
+    body = f"(trap '' TERM; exec sleep 300) & echo $! > {tmp_path}/child; wait"
     started = time.monotonic()
     with stand_in(mongod, database, tmp_path, "mongodump", body) as adapter:
         with pytest.raises(OutsideError, match="mongodump moved no byte") as caught:
