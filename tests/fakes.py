@@ -20,11 +20,12 @@ from datetime import UTC, datetime, timedelta
 from handlers.core.answers import Actor, JobId, PersonId, Surface
 from handlers.core.audit import AuditEvent
 from handlers.core.errors import Damage, OutsideError
-from handlers.core.ports import Artifact, Factor, Held, Standing
+from handlers.core.ports import Artifact, Clock, Factor, Held, Standing
 from handlers.core.text import Text
 
 STEP_SECONDS = 30
 PIECE_BYTES = 1 << 20
+MAX_KEY_CHARACTERS = 200
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
@@ -269,7 +270,7 @@ class FakeFactors:
 class MemoryStore:
     """ArtifactStore (calls `store.…`, `store.piece` for each piece read, and `upload.…`)."""
 
-    def __init__(self, clock: FakeClock, faults: Faults | None = None) -> None:
+    def __init__(self, clock: Clock, faults: Faults | None = None) -> None:
         self.clock = clock
         self.faults = faults or Faults()
         self.artifacts: dict[str, tuple[bytes, datetime]] = {}
@@ -369,7 +370,7 @@ class MemoryUpload:
 
 
 def _checked(key: str) -> str:
-    if not _KEY.fullmatch(key):
+    if len(key) > MAX_KEY_CHARACTERS or not _KEY.fullmatch(key):
         raise OutsideError(Text("{key} is not a name that the store takes.", key=key), permanent=True)
     return key
 

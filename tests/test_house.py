@@ -17,9 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = Path(sys.executable).parent
-RULES: list[dict[str, str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
-    "contracts"
-]
+RULES: list[dict[str, str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +45,23 @@ PLANTS = [
     Plant("bot-floors", "bot/logs.py", "import bot.adapters.clock"),
     Plant("adapters-independent", "bot/adapters/store_directory.py", "from bot.adapters import audit_file"),
     Plant("settings-door", "bot/worker.py", "from bot import settings"),
-    Plant("settings-door", "bot/adapters/mongo.py", "import bot.settings"),
+    Plant("settings-door", "bot/adapters/mongo/driver.py", "import bot.settings"),
     Plant("handlers-touch-nothing", "handlers/backup.py", "import pymongo"),
     Plant("handlers-touch-nothing", "handlers/core/approval.py", "import secrets"),
     Plant("door-slack", "bot/web.py", "import slack_sdk"),
-    Plant("door-slack", "bot/relay.py", "from slack_bolt import App"),
+    Plant("door-slack", "bot/relay/loop.py", "from slack_bolt import App"),
     Plant("door-mongodb", "bot/worker.py", "import pymongo"),
-    Plant("door-mongodb", "bot/adapters/mongo_tools.py", "import bson"),
-    Plant("door-redis", "bot/scheduler.py", "import redis"),
+    Plant("door-mongodb", "bot/adapters/store_directory.py", "import bson"),
+    Plant("door-redis", "bot/worker.py", "import redis"),
     Plant("door-dramatiq", "bot/worker.py", "import dramatiq"),
     Plant("door-s3", "bot/adapters/store_directory.py", "import boto3"),
     Plant("door-second-factor", "bot/adapters/factors.py", "import pyotp"),
     Plant("door-cryptography", "bot/adapters/audit_file.py", "import cryptography"),
     Plant("door-compression", "bot/adapters/store_directory.py", "import zstandard"),
-    Plant("door-web", "bot/relay.py", "import waitress"),
+    Plant("door-web", "bot/relay/loop.py", "import waitress"),
     Plant("door-yaml", "bot/wiring.py", "import yaml"),
     Plant("door-qr", "bot/web.py", "import segno"),
+    Plant("door-metrics", "bot/worker.py", "import prometheus_client"),
     Plant("doors-not-built", "bot/wiring.py", "import hvac"),
     Plant("no-circles", "sandbox/servers/ports.py", "import sandbox.servers.process"),
 ]

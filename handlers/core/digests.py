@@ -42,7 +42,8 @@ def digest(domain: str, value: Json) -> str:
 def spoken(digest_hex: str) -> str:
     """`river-amber-coral 1a2b3c4d`: for people to compare; not a replacement for the digest."""
     number = int(digest_hex[:6], 16)
-    words = [WORDS[(number >> shift) & 63] for shift in (12, 6, 0)]
+    first, second, third, rest = ((number >> shift) & 63 for shift in (18, 12, 6, 0))
+    words = [WORDS[each] for each in (first, second, third ^ rest)]
     return f"{'-'.join(words)} {digest_hex[-8:]}"
 
 

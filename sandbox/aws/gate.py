@@ -4,7 +4,7 @@ Each was measured to be missing in moto 5.2, or to be unsure under threads:
 1. Only requests signed with the one key are served, and only with the body that was signed (signature.py).
 2. A wrong `Content-MD5` or `x-amz-checksum-sha256` is refused (BadDigest); an upload created with SHA-256 takes only
    parts with that checksum (InvalidRequest), and is completed only with the same ones (InvalidPart).
-3. `If-None-Match: *` counts on CompleteMultipartUpload too; test and effect are one step.
+3. The test and the effect of `If-None-Match: *` are one step: of many at once, one is done.
 4. ListMultipartUploads says when each upload really began; one that ended is not known any more (NoSuchUpload).
 Faults are found here, too, and what was asked for is counted.
 """
@@ -82,8 +82,6 @@ class Gate:
         match operation:
             case "PutObject" | "CompleteMultipartUpload":
                 with self._writing:
-                    if environ.get("HTTP_IF_NONE_MATCH") == "*" and self._is_there(environ):
-                        raise Refused(412, "PreconditionFailed")
                     if operation == "CompleteMultipartUpload":
                         self._check_parts(upload, body)
                     answer = self._forward(environ, body)
@@ -111,13 +109,6 @@ class Gate:
         pieces = self._inner(inner, lambda status, headers, _=None: said.extend((status, headers)))
         data = b"".join(pieces)
         return said[0], list(said[1]), data
-
-    def _is_there(self, environ: Environ) -> bool:
-        path = environ["RAW_URI"].partition("?")[0]
-        asked = {**environ, "REQUEST_METHOD": "HEAD", "QUERY_STRING": "", "RAW_URI": path, "REQUEST_URI": path}
-        del asked["HTTP_IF_NONE_MATCH"]
-        status, _, _ = self._forward(asked, b"")
-        return status.startswith("200")
 
     def _created(self, environ: Environ, answer: Answer) -> Answer:
         found = _UPLOAD_ID.search(answer[2].decode())
@@ -210,9 +201,9 @@ def operation_of(environ: Environ) -> str:
             return "ListMultipartUploads" if "uploads" in query else "ListObjectsV2"
 
 
-def _cut_off(environ: Environ, data: bytes = b"") -> Iterator[bytes]:
-    """These bytes, and then the end of the connection."""
-    if data:
+def _cut_off(environ: Environ, data: bytes | None = None) -> Iterator[bytes]:
+    """The answer's head with these bytes (None: not even that), and then the end of the connection."""
+    if data is not None:
         yield data
     environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
     raise ConnectionAbortedError("as it was ordered")

@@ -83,7 +83,7 @@ class Stage:
     def enrol(self, person: str) -> None:
         """Enrols a person by the command line, as whoever holds the host would."""
         environment = Bot(self.given).environment()
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-m", "bot", "enroll", person],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -91,7 +91,12 @@ class Stage:
             env={**environment, "PYTHONUNBUFFERED": "1"},
             text=True,
             start_new_session=True,  # without a terminal the codes are read from standard input
-        )
+        ) as process:
+            said = self._talked_through(person, process)
+            if process.wait(60) != 0:
+                raise EnrolmentFailed(said)
+
+    def _talked_through(self, person: str, process: subprocess.Popen[str]) -> str:
         if process.stdin is None or process.stdout is None:
             raise EnrolmentFailed("no pipes")
         said = ""
@@ -104,8 +109,7 @@ class Stage:
                 process.stdin.write(f"{authenticator.code(key, step - 1)}\n{authenticator.code(key, step)}\n")
                 process.stdin.close()
                 self.keys[person] = key
-        if process.wait(60) != 0:
-            raise EnrolmentFailed(said)
+        return said
 
     def _settings(self, folder: Path) -> dict[str, str]:
         return {

@@ -27,9 +27,8 @@ def take(stage: Stage, say: Callable[[str], None]) -> None:
     """The whole tour. Raises WentWrong."""
     sara, omid = stage.slack.person("U0SARA"), stage.slack.person("U0OMID")
     before = shop.picture(stage.uri)
-    say(
-        f"The shop holds {sum(len(each['documents']) for each in before.values()):,} documents in {len(before)} collections."
-    )
+    documents = sum(len(each["documents"]) for each in before.values())
+    say(f"The shop holds {documents:,} documents in {len(before)} collections.")
 
     say("Sara types /backup now")
     sara.command(OPS, "/backup now")

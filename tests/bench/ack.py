@@ -121,7 +121,7 @@ def _end(processes: list[subprocess.Popen[bytes]]) -> None:
 
 
 def _one_by_one(person: Person) -> list[float]:
-    times = []
+    times: list[float] = []
     for number in range(EACH):
         times.append(_send(person, number))
         time.sleep(PAUSE_SECONDS)
@@ -129,7 +129,7 @@ def _one_by_one(person: Person) -> list[float]:
 
 
 def _bursts(person: Person) -> list[float]:
-    times = []
+    times: list[float] = []
     with ThreadPoolExecutor(BURST) as pool:
         for first in range(0, EACH, BURST):
             times += pool.map(lambda number: _send(person, number), range(first, first + BURST))

@@ -15,7 +15,8 @@ from tests.bench.one_backup import Taken
 
 
 def environment(uri: str, redis_url: str, folder: Path) -> dict[str, str]:
-    """The settings of a worker."""
+    """The settings of a worker that keeps its backups in `folder`, which is made."""
+    folder.mkdir(exist_ok=True)
     kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
     return {
         **kept,

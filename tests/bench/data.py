@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import multiprocessing
 import random
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +18,7 @@ from pymongo import MongoClient, WriteConcern
 
 PROCESSES = 2
 BATCH = 1000
-ORDER_BYTES = 1150
+ORDER_BYTES = 990
 SCAN_BYTES = 64 * 1024
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _STATES = ("new", "paid", "packed", "sent", "returned")
@@ -67,10 +66,11 @@ def _fill(uri: str, make: Callable[[random.Random, int], tuple[str, list[_Docume
 
 def _orders(draw: random.Random, batch: int) -> tuple[str, list[_Document]]:
     words = ["".join(draw.choices(_SYLLABLES, k=draw.randrange(1, 5))) for _ in range(400)]
-    return "orders", [_order(draw, words, batch * BATCH + number) for number in range(BATCH)]
+    phrases = [" ".join(draw.choices(words, k=9)) for _ in range(600)]
+    return "orders", [_order(draw, words, phrases, batch * BATCH + number) for number in range(BATCH)]
 
 
-def _order(draw: random.Random, words: list[str], number: int) -> _Document:
+def _order(draw: random.Random, words: list[str], phrases: list[str], number: int) -> _Document:
     return {
         "_id": ObjectId(f"{number:08x}{draw.getrandbits(64):016x}"),
         "customer": draw.randrange(200_000),
@@ -78,7 +78,7 @@ def _order(draw: random.Random, words: list[str], number: int) -> _Document:
         "state": draw.choice(_STATES),
         "at": _EPOCH + timedelta(seconds=number * 7 + draw.randrange(7)),
         "total": Decimal128(f"{draw.randrange(1, 99999)}.{draw.randrange(100):02d}"),
-        "key": uuid.UUID(int=draw.getrandbits(128), version=4).hex,
+        "key": f"{draw.getrandbits(128):032x}",
         "address": {
             "city": draw.choice(_CITIES),
             "street": f"{draw.choice(words)} {draw.randrange(200)}",
@@ -89,11 +89,11 @@ def _order(draw: random.Random, words: list[str], number: int) -> _Document:
                 "sku": f"S{draw.randrange(5000):05d}",
                 "n": Int64(draw.randrange(1, 9)),
                 "price": draw.randrange(100, 99_999) / 100,
-                "title": " ".join(draw.choices(words, k=4)),
+                "title": draw.choice(phrases)[:30],
             }
             for _ in range(4)
         ],
-        "note": " ".join(draw.choices(words, k=45)),
+        "note": " ".join(draw.choices(phrases, k=5)),
     }
 
 

@@ -49,6 +49,19 @@ def test_no_other_text_is_a_code(typed: str) -> None:
     assert (Totp().matching_step(RFC_SEED, typed, steps) is not None) == (typed in codes)
 
 
+@pytest.mark.parametrize("zero", ["０", "٠", "۰", "०", "𝟎"])
+def test_digits_of_other_scripts_are_no_code(zero: str) -> None:
+    same = "287082".translate({ord("0") + digit: chr(ord(zero) + digit) for digit in range(10)})
+    assert int(same) == 287082
+    assert Totp().matching_step(RFC_SEED, same, (1,)) is None
+
+
+@pytest.mark.parametrize("typed", ["287082 ", " 287082", "287082\n", "0287082", "28708", "\ud800", "287 082", ""])
+def test_what_is_more_or_less_than_the_code_is_no_code(typed: str) -> None:
+    assert Totp().matching_step(RFC_SEED, "287082", (1,)) == 1
+    assert Totp().matching_step(RFC_SEED, typed, (1,)) is None
+
+
 def test_without_steps_nothing_matches() -> None:
     assert Totp().matching_step(RFC_SEED, "287082", ()) is None
 

@@ -9,6 +9,7 @@ import resource
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -187,6 +188,19 @@ def test_a_file_that_was_moved_away_is_followed_by_a_new_one(path: Path) -> None
     audit = _written(path, 2)
     path.rename(path.with_name("old"))
     audit.write(EVENT)
+    assert _is_whole(path, 1)
+    assert _is_whole(path.with_name("old"), 2)
+
+
+def test_a_file_that_is_moved_away_while_its_lock_is_awaited_gets_no_record(path: Path) -> None:
+    audit = _written(path, 2)
+    with path.open("rb") as other, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        writing = pool.submit(audit.write, EVENT)
+        time.sleep(0.2)
+        path.rename(path.with_name("old"))
+        fcntl.flock(other, fcntl.LOCK_UN)
+        writing.result()
     assert _is_whole(path, 1)
     assert _is_whole(path.with_name("old"), 2)
 

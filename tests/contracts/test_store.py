@@ -16,14 +16,16 @@ from pathlib import Path
 
 import pytest
 
+from bot.adapters.clock import SystemClock
 from bot.adapters.store_directory import DirectoryStore
 from bot.adapters.store_s3 import S3Store
 from handlers.core.errors import OutsideError
 from handlers.core.ports import ArtifactStore
 from sandbox.aws import Aws
+from tests.fakes import MemoryStore
 
 MIB = 1024 * 1024
-STORES = ("directory_store", "s3_store")
+STORES = ("memory_store", "directory_store", "s3_store")
 HOSTILE_KEYS = (
     "", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", ".hidden", "a/.hidden", "a b", "a\n", "a\nb", "a\x00b",
     "a\\b", "ä", "１", "a*", "a?b", "%2e%2e", "a" * 300, "C:", "~", "a/b/../../../etc/passwd",
@@ -35,6 +37,11 @@ def aws() -> Iterator[Aws]:
     with Aws() as server:
         server.create_bucket("backups")
         yield server
+
+
+@pytest.fixture
+def memory_store() -> MemoryStore:
+    return MemoryStore(SystemClock())
 
 
 @pytest.fixture
@@ -83,6 +90,17 @@ def test_what_is_there_is_never_overwritten(store: ArtifactStore) -> None:
         upload.commit()
     assert caught.value.permanent
     assert store.get("a") == b"first"
+
+
+def test_a_large_upload_overwrites_nothing_either(store: ArtifactStore) -> None:
+    upload = store.open_write("a")
+    upload.write(bytes(6 * MIB))
+    assert store.put_new("a", b"first")
+    with pytest.raises(OutsideError, match="there already") as caught:
+        upload.commit()
+    assert caught.value.permanent
+    assert store.get("a") == b"first"
+    assert store.sweep(_now() + timedelta(minutes=1)) == 0
 
 
 def test_of_many_who_put_at_once_exactly_one_wins(store: ArtifactStore) -> None:

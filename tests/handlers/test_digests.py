@@ -84,4 +84,4 @@ def test_the_words_are_sixty_four_different_ones() -> None:
 
 def test_both_ends_of_a_digest_are_heard() -> None:
     one = "0" * 64
-    assert len({spoken(each) for each in (one, "1" + one[1:], one[:5] + "1" + one[6:], one[:-1] + "1")}) == 4
+    assert len({spoken(each) for each in (one, one[:2] + "1" + one[3:], one[:5] + "1" + one[6:], one[:-1] + "1")}) == 4

@@ -108,7 +108,8 @@ BROKEN: dict[str, tuple[Callable[[DumpEvidence], DumpEvidence], str]] = {
         lambda seen: replace(seen, reported={"system.buckets.weather": 2}), "never said it finished items",
     ),
     "it said more than there is": (
-        lambda seen: replace(seen, reported={**seen.reported, "items": 4}), "said 4 documents in items, the archive holds 3",
+        lambda seen: replace(seen, reported={**seen.reported, "items": 4}),
+        "said 4 documents in items, the archive holds 3",
     ),
     "it said less than there is": (lambda seen: replace(seen, reported={**seen.reported, "items": 2}), "said 2"),
     "there was nothing": (lambda seen: replace(seen, announced=(), reported={}, closed=frozenset()), "nothing to save"),
@@ -246,7 +247,7 @@ def test_equal_collections_have_no_differences_in_any_order(specs: tuple[Collect
         ([ITEMS], [replace(ITEMS, indexes=())], ["items has other options or indexes"]),
         ([ITEMS], [replace(ITEMS, options="{ }")], ["items has other options or indexes"]),
         ([ITEMS], [replace(ITEMS, size_bytes=9)], []),
-        ([ITEMS, WEATHER], [CHEAP], ["cheap is there, but not in the backup", "items is missing", "weather is missing"]),
+        ([ITEMS], [CHEAP], ["cheap is there, but not in the backup", "items is missing"]),
     ],
 )  # fmt: skip
 def test_differences_name_what_is_not_the_same(

@@ -59,9 +59,7 @@ class _Quiet(WSGIRequestHandler):
 @contextmanager
 def served(app: App) -> Iterator[str]:
     """Serves an app over HTTP and yields its request URL."""
-    with make_server(
-        "127.0.0.1", 0, SlackRequestHandler(app), server_class=_Server, handler_class=_Quiet
-    ) as server:
+    with make_server("127.0.0.1", 0, SlackRequestHandler(app), server_class=_Server, handler_class=_Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

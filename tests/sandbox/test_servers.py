@@ -62,9 +62,7 @@ class Sleeper(Server):
 
 
 @pytest.fixture
-def two_servers_of_another_process() -> Iterator[
-    tuple[subprocess.Popen[str], dict[str, list[int]], list[Path]]
-]:
+def two_servers_of_another_process() -> Iterator[tuple[subprocess.Popen[str], dict[str, list[int]], list[Path]]]:
     """A process that has started a mongod and a Redis: itself, the ids, the servers' folders."""
     needs("mongod")
     needs("redis-server")

@@ -68,9 +68,7 @@ _VALUES = st.recursive(
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.dictionaries(_NAMES, inner, max_size=4),
-        st.builds(
-            lambda kind, rest: {**rest, "type": kind}, _KINDS, st.dictionaries(_NAMES, inner, max_size=4)
-        ),
+        st.builds(lambda kind, rest: {**rest, "type": kind}, _KINDS, st.dictionaries(_NAMES, inner, max_size=4)),
     ),
     max_leaves=20,
 )

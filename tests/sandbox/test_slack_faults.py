@@ -45,9 +45,7 @@ def _burst(client: WebClient, channel: str, count: int) -> int:
     return _accepted(client, "chat.postMessage", count, channel=channel)[0]
 
 
-def test_a_channel_takes_one_message_a_second_after_a_short_burst(
-    slack: LocalSlack, client: WebClient
-) -> None:
+def test_a_channel_takes_one_message_a_second_after_a_short_burst(slack: LocalSlack, client: WebClient) -> None:
     assert _burst(client, "C0OPS", 10) == POST_BURST
     assert _burst(client, "#ops", 1) == 0, "a channel's name is the same channel"
     assert _burst(client, "C0ALERTS", 1) == 1, "a quiet channel does not wait for a noisy one"

@@ -125,9 +125,7 @@ LIMITS: list[tuple[str, int, Make]] = [
 
 
 @pytest.mark.parametrize(("limit", "make"), [(n, make) for _, n, make in LIMITS], ids=[x[0] for x in LIMITS])
-def test_a_message_passes_at_the_limit_and_is_refused_one_over(
-    client: WebClient, limit: int, make: Make
-) -> None:
+def test_a_message_passes_at_the_limit_and_is_refused_one_over(client: WebClient, limit: int, make: Make) -> None:
     client.chat_postMessage(channel="C0OPS", text="t", blocks=make(limit))
     with pytest.raises(SlackApiError) as refusal:
         client.chat_postMessage(channel="C0OPS", text="t", blocks=make(limit + 1))
@@ -181,9 +179,7 @@ def test_the_text_of_all_blocks_together_is_limited(client: WebClient) -> None:
     blocks = [*_section(text=plain(_text(3000))), *_section(text=plain(_text(3000)))] * 2
     client.chat_postMessage(channel="C0OPS", text="t", blocks=[*blocks, *_section(text=plain(_text(1200)))])
     with pytest.raises(SlackApiError) as refusal:
-        client.chat_postMessage(
-            channel="C0OPS", text="t", blocks=[*blocks, *_section(text=plain(_text(1201)))]
-        )
+        client.chat_postMessage(channel="C0OPS", text="t", blocks=[*blocks, *_section(text=plain(_text(1201)))])
     assert _error(refusal) == "msg_blocks_too_long"
 
 
@@ -227,9 +223,7 @@ VIEW_LIMITS: list[tuple[str, int, Callable[[int], JSON]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("limit", "make"), [(n, make) for _, n, make in VIEW_LIMITS], ids=[x[0] for x in VIEW_LIMITS]
-)
+@pytest.mark.parametrize(("limit", "make"), [(n, make) for _, n, make in VIEW_LIMITS], ids=[x[0] for x in VIEW_LIMITS])
 def test_a_view_passes_at_the_limit_and_is_refused_one_over(
     client: WebClient, limit: int, make: Callable[[int], JSON]
 ) -> None:

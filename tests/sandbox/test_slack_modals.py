@@ -73,18 +73,14 @@ def test_a_trigger_is_spent_once(sara: Person, stage: Stage, client: WebClient) 
     assert again == "exchanged_trigger_id"
 
 
-def test_a_view_that_is_refused_does_not_spend_the_trigger(
-    sara: Person, stage: Stage, client: WebClient
-) -> None:
+def test_a_view_that_is_refused_does_not_spend_the_trigger(sara: Person, stage: Stage, client: WebClient) -> None:
     trigger_id = trigger(sara, stage)
     long = modal("totp", title=plain("x" * 25))
     assert error_of(lambda: client.views_open(trigger_id=trigger_id, view=long)) == "invalid_arguments"
     assert client.views_open(trigger_id=trigger_id, view=modal("totp"))["ok"]
 
 
-def test_a_trigger_lives_three_seconds(
-    slack: LocalSlack, sara: Person, stage: Stage, client: WebClient
-) -> None:
+def test_a_trigger_lives_three_seconds(slack: LocalSlack, sara: Person, stage: Stage, client: WebClient) -> None:
     late = trigger(sara, stage)
     slack.advance(3.1)
     assert error_of(lambda: client.views_open(trigger_id=late, view=modal("totp"))) == "expired_trigger_id"
@@ -97,9 +93,7 @@ def test_a_trigger_that_slack_did_not_give_is_invalid(client: WebClient) -> None
     assert error_of(lambda: client.views_open(trigger_id="1.2.3", view=modal("totp"))) == "invalid_trigger_id"
 
 
-def test_a_modal_is_seen_by_its_person_only(
-    slack: LocalSlack, sara: Person, stage: Stage, client: WebClient
-) -> None:
+def test_a_modal_is_seen_by_its_person_only(slack: LocalSlack, sara: Person, stage: Stage, client: WebClient) -> None:
     view = open_modal(sara, stage, client)
     omid = slack.person("U0OMID")
     assert omid.views() == []

@@ -95,9 +95,7 @@ def test_a_response_url_lives_thirty_minutes(slack: LocalSlack, sara: Person, st
     assert (status, json.loads(body)["error"]) == (404, "expired_url")
 
 
-def test_a_response_can_be_for_all_and_is_checked_like_a_message(
-    slack: LocalSlack, sara: Person, stage: Stage
-) -> None:
+def test_a_response_can_be_for_all_and_is_checked_like_a_message(slack: LocalSlack, sara: Person, stage: Stage) -> None:
     url = _response_url(sara, stage)
     assert _post(url, {"text": "all", "response_type": "in_channel"})[0] == 200
     assert slack.person("U0OMID").messages("C0OPS")[-1]["text"] == "all"
@@ -124,9 +122,7 @@ def test_a_response_replaces_or_deletes_the_message_that_was_clicked(
 def test_the_control_api_does_over_http_what_the_server_object_does(
     slack: LocalSlack, sara: Person, stage: Stage, client: WebClient
 ) -> None:
-    assert (
-        _post(f"{slack.url}/control/faults", {"method": "auth.test", "kind": "error:token_revoked"})[0] == 200
-    )
+    assert _post(f"{slack.url}/control/faults", {"method": "auth.test", "kind": "error:token_revoked"})[0] == 200
     assert error_of(client.auth_test) == "token_revoked"
     assert _post(f"{slack.url}/control/faults", {"method": "auth.test", "kind": "flood"})[0] == 400
     late = trigger(sara, stage)

@@ -20,9 +20,7 @@ from tests.sandbox.bolt_app import JSON, web_client
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_program_prints_what_an_app_needs_and_ends_when_told(number: signal.Signals) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "sandbox.slack"], stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen([sys.executable, "-m", "sandbox.slack"], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             lines = [process.stdout.readline().strip() for _ in range(5)]

@@ -110,9 +110,7 @@ def test_what_is_said_in_the_ack_is_ephemeral_unless_in_channel(slack: LocalSlac
     assert [message["text"] for message in omid.messages("C0OPS")] == ["everybody"]
 
 
-def test_a_command_not_acknowledged_in_three_seconds_shows_slacks_failure(
-    slack: LocalSlack, heard: Heard
-) -> None:
+def test_a_command_not_acknowledged_in_three_seconds_shows_slacks_failure(slack: LocalSlack, heard: Heard) -> None:
     heard.delay = 4.5
     sara = slack.person("U0SARA")
     began = time.monotonic()
@@ -160,9 +158,7 @@ def test_a_choice_arrives_as_an_option_and_in_the_state(slack: LocalSlack, heard
 
 def test_an_ephemerals_buttons_work_for_its_reader_only(slack: LocalSlack, heard: Heard) -> None:
     client = web_client(slack)
-    ts = client.chat_postEphemeral(channel="C0OPS", user="U0SARA", text="t", blocks=actions(button("go")))[
-        "message_ts"
-    ]
+    ts = client.chat_postEphemeral(channel="C0OPS", user="U0SARA", text="t", blocks=actions(button("go")))["message_ts"]
     assert slack.person("U0OMID").click("C0OPS", ts, "go")["error"] == "message_not_found"
     assert slack.person("U0SARA").click("C0OPS", ts, "go") == {"ok": True}
     payload = heard.next()

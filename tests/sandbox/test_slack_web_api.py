@@ -114,9 +114,7 @@ def test_an_edit_changes_own_messages_only(slack: LocalSlack, client: WebClient)
     assert error_of(lambda: client.chat_update(channel="#ops", ts=own["ts"], text="x")) == "channel_not_found"
 
 
-def test_an_ephemeral_is_seen_by_its_reader_only_and_can_not_be_edited(
-    slack: LocalSlack, client: WebClient
-) -> None:
+def test_an_ephemeral_is_seen_by_its_reader_only_and_can_not_be_edited(slack: LocalSlack, client: WebClient) -> None:
     ts = client.chat_postEphemeral(channel="C0OPS", user="U0SARA", text="secret")["message_ts"]
     seen = [message["text"] for message in slack.person("U0SARA").messages("C0OPS")]
     assert seen == ["secret"]
@@ -227,9 +225,7 @@ def test_a_reaction_is_given_once(client: WebClient) -> None:
     assert again == "no_reaction"
 
 
-def test_what_a_person_types_is_escaped_and_what_the_app_sends_is_not(
-    slack: LocalSlack, client: WebClient
-) -> None:
+def test_what_a_person_types_is_escaped_and_what_the_app_sends_is_not(slack: LocalSlack, client: WebClient) -> None:
     slack.person("U0SARA").say("C0OPS", "a < b & <!channel>")
     client.chat_postMessage(channel="C0OPS", text="<!here> & co")
     texts = [message["text"] for message in slack.person("U0OMID").messages("C0OPS")]

@@ -1,7 +1,10 @@
 """A connection string: its database, and how it is given to MongoDB's tools.
 
 - Tools get it through a pipe they inherit, as `--config`: not as an argument, not in the environment, not on disk.
-- `serverSelectionTimeoutMS` is left out for them: with 500 there, mongodump 100.7.0 waited 500 seconds.
+- `serverSelectionTimeoutMS` is left out for them: with 500 there, mongodump 100.7.0 waited 500 seconds. All other
+  options are given as they were written.
+- mongorestore gets no database: it would load only collections of that name. Without one it would look for the user
+  in `admin`, so it is told where the user is: what the driver would use (mongodb.com/docs, "authSource").
 - Whatever is shown to people has no user and no password in it.
 """
 
@@ -13,12 +16,18 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-from handlers.core.errors import Refusal
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
+
+from handlers.core.errors import OutsideError, Refusal
 from handlers.core.text import Text
 
 _NOT_FOR_TOOLS = frozenset({"serverselectiontimeoutms", "appname"})
+# Users that are kept outside the server; naming a database for them is an error.
+_EXTERNAL = frozenset({"mongodb-x509", "mongodb-aws", "mongodb-oidc", "gssapi"})
+_NOT_IN_A_NAME = frozenset('/\\. "$*<>:|?')
 
 
 class Connection:
@@ -26,23 +35,40 @@ class Connection:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self._parts = urlsplit(uri)
-        self.database = unquote(self._parts.path.strip("/"))
-        if not self.database or "/" in self.database:
+        try:
+            self._parts = urlsplit(uri)
+        except ValueError as error:
+            # Its words may quote from the connection string.
+            raise Refusal(Text("MONGODB_URI cannot be read: it must be like mongodb://host:27017/shop")) from error
+        self.database = unquote(self._parts.path.removeprefix("/"))
+        if not self.database or _NOT_IN_A_NAME & set(self.database):
             raise Refusal(Text("MONGODB_URI names no database: it must end like mongodb://host:27017/shop"))
 
     def for_tools(self, *, database: bool) -> str:
-        """The connection string for mongodump (`database`: with the name) and mongorestore (without)."""
-        options = [
-            (name, value)
-            for name, value in parse_qsl(self._parts.query, keep_blank_values=True)
-            if name.lower() not in _NOT_FOR_TOOLS
-        ]
-        # Without a path the tools would look for the user in `admin`, not in the database of the path.
-        if not database and "@" in self._parts.netloc and "authsource" not in {name.lower() for name, _ in options}:
-            options.append(("authSource", self.database))
-        path = f"/{quote(self.database, safe='')}" if database else "/"
-        return urlunsplit((self._parts.scheme, self._parts.netloc, path, urlencode(options), ""))
+        """The connection string for mongodump (`database`: with the name) and mongorestore (without). Raises
+        OutsideError when the names behind mongodb+srv cannot be asked for."""
+        options = [each for each in self._parts.query.split("&") if each and _name(each) not in _NOT_FOR_TOOLS]
+        path = "/"
+        if database:
+            path += quote(self.database, safe="")
+        elif source := self._unwritten_source(options):
+            options.append(f"authSource={quote(source, safe='$')}")
+        return urlunsplit((self._parts.scheme, self._parts.netloc, path, "&".join(options), ""))
+
+    def _unwritten_source(self, options: list[str]) -> str:
+        """Where the user is kept, when that follows from the database in the path; else nothing."""
+        given = {_name(each): each.partition("=")[2].lower() for each in options}
+        if "@" not in self._parts.netloc or "authsource" in given or given.get("authmechanism") in _EXTERNAL:
+            return ""
+        if self._parts.scheme != "mongodb+srv":
+            return self.database
+        try:
+            # The TXT record of the host may say it, and what stands in the string would win over the record.
+            return str(parse_uri(self.uri)["options"].get("authSource") or self.database)
+        except (PyMongoError, ValueError) as error:
+            raise OutsideError(
+                Text("MONGODB_URI cannot be used: {why}", why=self.scrubbed(str(error))[:200])
+            ) from error
 
     def scrubbed(self, text: str) -> str:
         """Without this connection's user and password, however they are written."""
@@ -51,6 +77,10 @@ class Connection:
         for secret in sorted(secrets - {""}, key=len, reverse=True):
             text = text.replace(secret, "…")
         return re.sub(r"(mongodb(?:\+srv)?://)[^/@\s]+@", r"\1…@", text)
+
+
+def _name(option: str) -> str:
+    return unquote(option.partition("=")[0]).lower()
 
 
 @contextmanager

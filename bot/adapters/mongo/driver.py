@@ -22,7 +22,7 @@ from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 from pymongo import ReadPreference
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import ConfigurationError, ConnectionFailure, InvalidURI, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -50,8 +50,6 @@ _OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
 _WRITE = WriteConcern("majority", wtimeout=WRITE_MILLISECONDS)
-# Where a text index keeps the fields that its weights name.
-_TEXT_KEY = "_fts"
 
 
 class MongoDriver:
@@ -98,7 +96,7 @@ class MongoDriver:
 
     def collections(self, *, count: bool = False, prefix: str = "") -> tuple[LiveCollection, ...]:
         """See the port."""
-        with self._translated("listed"):
+        with self._translated("listed"), pymongo.timeout(None if count else self._step_seconds):
             infos = self._listed()
             return tuple(
                 self._live(info, infos, count=count)
@@ -136,7 +134,7 @@ class MongoDriver:
         """See the port."""
         full = {"renameCollection": f"{self.name}.{name}", "to": f"{self.name}.{to}", "dropTarget": False}
         with self._translated("renamed"), pymongo.timeout(self._step_seconds):
-            self._write(full, self._database().client.get_database("admin", codec_options=_OPTIONS))
+            self._write(full, self._database().client.get_database("admin"))
 
     def drop(self, name: str) -> None:
         """See the port."""
@@ -178,13 +176,13 @@ class MongoDriver:
 
     def _listed(self, name: str | None = None) -> dict[str, dict[str, Any]]:
         """listCollections by name: all, or one."""
-        only = {"filter": {"name": name}} if name is not None else {}
-        with self._database().list_collections(**only) as found:
+        only = {} if name is None else {"name": name}
+        with self._database().list_collections(filter=only) as found:
             return {info["name"]: dict(info) for info in found}
 
     def _indexes(self, name: str) -> tuple[str, ...]:
         try:
-            with self._database().cursor_command({"listIndexes": name}) as found:
+            with self._database().cursor_command({"listIndexes": name}, codec_options=_OPTIONS) as found:
                 return tuple(sorted((index_text(index) for index in found), key=index_name))
         except OperationFailure as error:
             if error.code == _NAMESPACE_NOT_FOUND:
@@ -192,7 +190,7 @@ class MongoDriver:
             raise
 
     def _count(self, name: str) -> int:
-        """One by one; the server's own counter is wrong after a crash. Through `_id_` where there is one: it is small."""
+        """One by one; the server's own counter is wrong after a crash. Through `_id_` if there is one: it is small."""
         own = any(index_name(index) == "_id_" for index in self._indexes(name))
         counted = self._run(
             {
@@ -207,7 +205,7 @@ class MongoDriver:
         return int(batch[0]["n"]) if batch else 0
 
     def _run(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        return self._database().command(command)
+        return self._database().command(dict(command))
 
     def _write(self, command: Mapping[str, Any], database: Database[dict[str, Any]] | None = None) -> None:
         """Runs a command that changes something, until a majority has it; `command` of the driver asks for neither."""
@@ -220,16 +218,7 @@ class MongoDriver:
     def _database(self) -> Database[dict[str, Any]]:
         with self._lock:
             if self._client is None:
-                milliseconds = int(self._selection_seconds * 1000)
-                self._client = pymongo.MongoClient(
-                    self._connection.uri,
-                    serverSelectionTimeoutMS=milliseconds,
-                    connectTimeoutMS=milliseconds,
-                    socketTimeoutMS=None,
-                    timeoutMS=None,
-                    appname="negahban",
-                    tz_aware=True,
-                )
+                self._client = self._connected()
             return self._client.get_database(
                 self._connection.database,
                 codec_options=_OPTIONS,
@@ -237,6 +226,23 @@ class MongoDriver:
                 read_concern=ReadConcern("majority"),
                 write_concern=_WRITE,
             )
+
+    def _connected(self) -> pymongo.MongoClient[dict[str, Any]]:
+        milliseconds = int(self._selection_seconds * 1000)
+        try:
+            return pymongo.MongoClient(
+                self._connection.uri,
+                serverSelectionTimeoutMS=milliseconds,
+                connectTimeoutMS=milliseconds,
+                socketTimeoutMS=None,
+                timeoutMS=None,
+                appname="negahban",
+            )
+        except (InvalidURI, ValueError):
+            # The driver's words may quote a password with `@` or `:` in it, so they are not even kept as the cause.
+            raise OutsideError(
+                Text("MONGODB_URI cannot be read. User and password must be percent-encoded."), permanent=True
+            ) from None
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:
@@ -259,11 +265,6 @@ class MongoDriver:
             )
             text = Text("MongoDB refused; the database could not be {what}: {why}", what=what, why=self._why(error))
             raise OutsideError(text, permanent=not passing) from error
-        except ValueError as error:
-            # The driver's words for a connection string it cannot read may quote from it.
-            raise OutsideError(
-                Text("MONGODB_URI cannot be used: user, password and port must be percent-encoded."), permanent=True
-            ) from error
 
     def _why(self, error: Exception) -> str:
         return self._connection.scrubbed(str(error).partition(", full error")[0])[:200]
@@ -282,7 +283,7 @@ def _to_create(text: str, *, expire: bool) -> dict[str, Any]:
     index = definition(text)
     if "expireAfterSeconds" in index and not expire:
         index["expireAfterSeconds"] = LONGEST_EXPIRY_SECONDS
-    if _TEXT_KEY in index["key"]:
+    if "_fts" in index["key"]:
         index["key"] = _text_key(index)
     return index
 
@@ -291,7 +292,7 @@ def _text_key(index: dict[str, Any]) -> dict[str, Any]:
     """The key as it was written: the parts before and after stay, `_fts` becomes a field for each weight."""
     key: dict[str, Any] = {}
     for field, direction in index["key"].items():
-        if field == _TEXT_KEY:
+        if field == "_fts":
             key.update(dict.fromkeys(index["weights"], "text"))
         elif field != "_ftsx":
             key[field] = direction

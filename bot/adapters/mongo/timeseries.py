@@ -53,7 +53,7 @@ def check_whole(name: str, *, copied: int, arrived: int, left: int) -> None:
     if arrived != copied or left > copied:
         raise OutsideError(
             Text(
-                "Not every bucket of {name} was copied: {copied} were read, {arrived} arrived, {left} are in the source.",
+                "Not every bucket of {name} was copied: {copied} read, {arrived} arrived, {left} are in the source.",
                 name=Code(name),
                 copied=copied,
                 arrived=arrived,

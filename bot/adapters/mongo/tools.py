@@ -24,6 +24,7 @@ from typing import IO
 import zstandard
 
 from bot.adapters.mongo.archive import ArchiveError, ArchiveWalker, unpacked
+from bot.adapters.mongo.canonical import definition
 from bot.adapters.mongo.connection import Connection, config_pipe
 from handlers.core.errors import Damage, OutsideError
 from handlers.core.manifests import CollectionSpec, DumpEvidence
@@ -214,9 +215,12 @@ def load(
     stall_seconds: float,
 ) -> LoadEvidence:
     """Load (see the port Database)."""
-    source, pieces = _opened(unpacked(packed))
-    target = connection.database
+    prelude, pieces = _opened(unpacked(packed))
+    source, target = prelude.database, connection.database
     arguments = ["--archive", "--stopOnError", "--noIndexRestore"]
+    if any("validator" in definition(spec.options) for spec in prelude.announced):
+        # Documents may be older than their validator. Only then: this needs the role dbAdmin.
+        arguments.append("--bypassDocumentValidation")
     for view in views:
         # With the database: `*.stats` would leave out the collection `app.stats` too.
         arguments += ["--nsExclude", f"{_literal(source)}.{_literal(view)}"]
@@ -238,16 +242,16 @@ def load(
         return LoadEvidence(code, restored, failed, last_lines)
 
 
-def _opened(pieces: Iterator[bytes]) -> tuple[str, Iterator[bytes]]:
-    """The database the archive was made of, and the whole archive. Raises Damage for what is not one."""
+def _opened(pieces: Iterator[bytes]) -> tuple[ArchiveWalker, Iterator[bytes]]:
+    """A walker that has seen the prelude, and the whole archive. Raises Damage for what is not one."""
     walker, head = ArchiveWalker(), list[bytes]()
     try:
-        while walker.in_prelude and not walker.database:
+        while walker.in_prelude:
             head.append(next(pieces))
             walker.feed(head[-1])
     except (ArchiveError, StopIteration) as error:
         raise Damage(Text("The stored backup is damaged: what it holds is not an archive.")) from error
-    return walker.database, chain(head, pieces)
+    return walker, chain(head, pieces)
 
 
 def _feed(pieces: Iterator[bytes], into: IO[bytes], stall_seconds: float) -> None:

@@ -91,6 +91,30 @@ def test_an_archive_of_another_database_is_loaded_into_this_one(
         real.client.drop_database(name)
 
 
+def test_documents_that_are_older_than_their_validator_come_back(
+    adapter: MongoDatabase, real: Database[dict[str, Any]]
+) -> None:
+    real.strict.insert_one({"_id": 1, "name": 5})
+    real.command("collMod", "strict", validator={"name": {"$type": "string"}})
+    packed, _ = dumped(adapter)
+    loaded = adapter.load(packed, PREFIX, ())
+    assert (loaded.return_code, loaded.restored, loaded.failed) == (0, 1, 0)
+    assert real[f"{PREFIX}strict"].options() == real.strict.options()
+
+
+def test_loading_without_validators_needs_no_more_than_read_and_write(
+    guarded: Mongod, adapter: MongoDatabase, real: Database[dict[str, Any]], tools_path: str
+) -> None:
+    real.plain.insert_one({"_id": 1})
+    packed, _ = dumped(adapter)
+    with guarded.client() as client:
+        client.small.command("createUser", "writer", pwd="writer-pass", roles=["readWrite"])
+    uri = guarded.uri("small").replace(f"{guarded.user}:{guarded.password}", "writer:writer-pass")
+    with closing(MongoDatabase(uri.replace("authSource=admin", "authSource=small"), path=tools_path)) as other:
+        loaded = other.load(packed, PREFIX, ())
+    assert (loaded.return_code, loaded.restored, loaded.failed) == (0, 1, 0)
+
+
 def test_a_view_is_saved_in_the_order_it_was_made_with(adapter: MongoDatabase, real: Database[dict[str, Any]]) -> None:
     fill(real)
     (made,) = [spec.options for spec in live(adapter) if spec.name == "stats"]
