@@ -5,8 +5,7 @@
 - `picture` is everything that can be seen of a database, so that two are the same when their pictures are equal:
   every document byte for byte (canonical Extended JSON to read, a checksum for what that cannot show), options,
   indexes. Documents are sorted, only those of a capped collection keep their order.
-- `picture(prefix=…)` shows the collections of that prefix alone, without it.
-- `uuids` tells whether collections are still the same ones.
+- `picture(prefix=…)` shows the collections of that prefix alone, without it; `uuids` tells whether they are the same.
 """
 
 from __future__ import annotations

@@ -69,6 +69,7 @@ class Record:
     """All the gate remembers of a person. Times are Unix seconds."""
 
     incarnation: str
+    enrolled_step: int = 0  # the enrolment the failures were counted against
     last_step: int = 0
     failures: int = 0
     locked_until: int = 0
@@ -83,6 +84,7 @@ class Record:
         return canonical(
             {
                 "incarnation": self.incarnation,
+                "enrolled_step": self.enrolled_step,
                 "last_step": self.last_step,
                 "failures": self.failures,
                 "locked_until": self.locked_until,
@@ -223,21 +225,21 @@ class Gate:
         record = None if held is None else Record.from_bytes(held.value)
         version = None if held is None else held.version
         if record is not None and record.incarnation == incarnation:
-            return record, version
+            return _since_enrolment(record, factor), version
         quiet = self._now() + QUARANTINE_SECONDS if factor.used else 0
         fresh = Record(incarnation) if record is None else replace(record, incarnation=incarnation, challenges={})
         fresh = replace(fresh, quiet_until=quiet)
         stored = self._state.put_if(_key(actor), fresh.to_bytes(), version)
         if stored is None:
-            return self._record_again(actor, incarnation)
-        return fresh, stored
+            return self._record_again(actor, factor, incarnation)
+        return _since_enrolment(fresh, factor), stored
 
-    def _record_again(self, actor: Actor, incarnation: str) -> tuple[Record, str | None]:
+    def _record_again(self, actor: Actor, factor: Factor, incarnation: str) -> tuple[Record, str | None]:
         held = self._state.get(_key(actor))
         record = None if held is None else Record.from_bytes(held.value)
         if held is None or record is None or record.incarnation != incarnation:
             raise _contended()
-        return record, held.version
+        return _since_enrolment(record, factor), held.version
 
     def _put(self, actor: Actor, record: Record, version: str | None) -> bool:
         return self._state.put_if(_key(actor), record.to_bytes(), version) is not None
@@ -254,6 +256,13 @@ class Gate:
 
     def _now(self) -> int:
         return _unix(self._clock.now())
+
+
+def _since_enrolment(record: Record, factor: Factor) -> Record:
+    """Failures and locks count against one enrolment; a newer one starts anew. Spent steps stay spent."""
+    if factor.floor_step <= record.enrolled_step:
+        return record
+    return replace(record, enrolled_step=factor.floor_step, failures=0, locked_until=0, challenges={})
 
 
 def _key(actor: Actor) -> str:

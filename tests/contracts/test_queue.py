@@ -13,6 +13,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,8 +186,7 @@ def test_a_worker_takes_no_more_jobs_than_it_has_threads(redis_url: str, connect
     consumer.start()
     assert until(lambda: len(given) == 2)
     time.sleep(0.5)
-    with redis.Redis.from_url(redis_url) as client:
-        assert client.llen(f"{NAMESPACE}:jobs") == 4
+    assert _queued(redis_url) == 4
     go.set()
     assert until(lambda: len(given) == 6)
     consumer.stop(5)
@@ -262,18 +262,35 @@ def test_stopping_does_not_wait_longer_than_it_was_told(redis_url: str, connect:
     go.set()
 
 
-def test_stopping_without_redis_is_quiet(connect: Connect) -> None:
+def test_stopping_without_redis_is_quiet_also_with_a_job_that_was_taken_and_not_begun(connect: Connect) -> None:
     needs("redis-server")
-    with RedisServer() as server:
-        queue, given = connect(server.url), list[JobId]()
-        consumer = queue.consume(given.append, 1)
+    with RedisServer() as server, ThreadPoolExecutor(1) as elsewhere:
+        queue, given, go = connect(server.url), list[JobId](), threading.Event()
+
+        def work(job: JobId) -> None:
+            given.append(job)
+            go.wait(PATIENCE_SECONDS)
+
+        consumer = queue.consume(work, 2)
         consumer.start()
-        queue.put(JobId("job"))
-        assert until(lambda: given == ["job"])
+        queue.put(JobId("long"))
+        assert until(lambda: given == ["long"])
+        stopped = elsewhere.submit(consumer.stop, 3)
+        time.sleep(1)  # the idle thread has ended; what is taken now is not begun
+        queue.put(JobId("late"))
+        assert until(lambda: _queued(server.url) == 0)
         server.kill()
-        began = time.monotonic()
-        consumer.stop(5)
-        assert time.monotonic() - began < 8
+        stopped.result(12)
+        assert given == ["long"]
+        server.restart()
+        go.set()
+        assert until(lambda: _waiting(server.url) == 1)
+
+
+def _queued(url: str) -> int:
+    """Messages that nobody took."""
+    with redis.Redis.from_url(url) as client:
+        return int(client.llen(f"{NAMESPACE}:jobs"))
 
 
 def _waiting(url: str) -> int:

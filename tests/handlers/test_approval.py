@@ -173,6 +173,14 @@ def test_ten_wrong_codes_in_a_row_lock_beyond_the_loss_of_the_state(house: House
         house.gate.open(SARA, "plan")
 
 
+def test_enrolling_anew_lifts_the_lock_of_ten_wrong_codes(house: House) -> None:
+    for _ in range(10):
+        fail(house, 1)
+        house.clock.advance(3600)
+    house.factors.add("U0SARA", floor_step=house.step - 1, used=True)
+    assert house.submit(house.gate.open(SARA, "plan"), house.code()) is Decision.ACCEPTED
+
+
 def test_no_state_means_no_approval(house: House) -> None:
     challenge = house.gate.open(SARA, "plan")
     house.state.away = True

@@ -24,6 +24,7 @@ from pymongo.uri_parser import parse_uri
 from handlers.core.errors import OutsideError, Refusal
 from handlers.core.text import Text
 
+_NAMES_SECONDS = 5.0
 _NOT_FOR_TOOLS = frozenset({"serverselectiontimeoutms", "appname"})
 # Users that are kept outside the server; naming a database for them is an error.
 _EXTERNAL = frozenset({"mongodb-x509", "mongodb-aws", "mongodb-oidc", "gssapi"})
@@ -64,7 +65,9 @@ class Connection:
             return self.database
         try:
             # The TXT record of the host may say it, and what stands in the string would win over the record.
-            return str(parse_uri(self.uri)["options"].get("authSource") or self.database)
+            return str(
+                parse_uri(self.uri, connect_timeout=_NAMES_SECONDS)["options"].get("authSource") or self.database
+            )
         except (PyMongoError, ValueError) as error:
             raise OutsideError(
                 Text("MONGODB_URI cannot be used: {why}", why=self.scrubbed(str(error))[:200])

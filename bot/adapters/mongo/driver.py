@@ -4,7 +4,8 @@
   view, and its UUID is that of its buckets: that is what changes when it is made anew.
 - Everything is read from the primary and written with majority concern: what a failover could take back has not
   happened. What the connection string says about concerns, read preference and timeouts of operations is not used.
-- Small steps end after 60 s, here and on the server; counting, copying and building indexes take their time.
+- The server ends small steps after 60 s; counting, copying and building indexes take their time. A server that is
+  silent is noticed by the driver's own monitor, about 20 s later, and that ends whatever waits for it.
 - Every exception of the driver becomes an OutsideError, also inside cursors, without the connection string.
 """
 
@@ -40,6 +41,7 @@ STEP_SECONDS = 60.0
 WRITE_MILLISECONDS = 30_000
 LONGEST_EXPIRY_SECONDS = 2_147_483_647
 _NAMESPACE_NOT_FOUND = 26
+_WRITE_NOT_CONFIRMED = 64
 # Server errors that pass: time ran out, somebody else was in the way, a member went away or stepped down
 # (github.com/mongodb/mongo, src/mongo/base/error_codes.yml).
 _PASSING = frozenset(
@@ -64,7 +66,7 @@ class MongoDriver:
     ) -> None:
         self._connection = connection
         self._selection_seconds = selection_seconds
-        self._step_seconds = step_seconds
+        self._step = int(step_seconds * 1000)
         self._client: pymongo.MongoClient[dict[str, Any]] | None = None
         self._lock = threading.Lock()
 
@@ -82,7 +84,7 @@ class MongoDriver:
 
     def facts(self) -> DatabaseFacts:
         """See the port."""
-        with self._translated("looked at"), pymongo.timeout(self._step_seconds):
+        with self._translated("looked at"):
             if self._run({"hello": 1}).get("msg") == "isdbgrid":
                 raise Refusal(Text("This is a sharded cluster (mongos): it cannot be saved whole this way."))
             stats = self._run({"dbStats": 1})
@@ -96,7 +98,7 @@ class MongoDriver:
 
     def collections(self, *, count: bool = False, prefix: str = "") -> tuple[LiveCollection, ...]:
         """See the port."""
-        with self._translated("listed"), pymongo.timeout(None if count else self._step_seconds):
+        with self._translated("listed"):
             infos = self._listed()
             return tuple(
                 self._live(info, infos, count=count)
@@ -112,11 +114,11 @@ class MongoDriver:
             return
         with self._translated("indexed"):
             # A unique index over large data takes as long as it takes; a lost connection still ends the wait.
-            self._write({"createIndexes": name, "indexes": wanted})
+            self._write({"createIndexes": name, "indexes": wanted}, limited=False)
 
     def set_expiry(self, name: str, indexes: Sequence[str]) -> None:
         """See the port."""
-        with self._translated("given its expiry"), pymongo.timeout(self._step_seconds):
+        with self._translated("given its expiry"):
             for text in indexes:
                 index = definition(text)
                 if "expireAfterSeconds" in index:
@@ -125,7 +127,7 @@ class MongoDriver:
 
     def create_view(self, spec: CollectionSpec) -> None:
         """See the port. Raises OutsideError when something else has that name."""
-        with self._translated("given a view"), pymongo.timeout(self._step_seconds):
+        with self._translated("given a view"):
             found = self._listed(spec.name).get(spec.name)
             if found is None or found["type"] != "view" or options_text(found["options"]) != spec.options:
                 self._write({"create": spec.name, **definition(spec.options)})
@@ -133,12 +135,12 @@ class MongoDriver:
     def rename(self, name: str, to: str) -> None:
         """See the port."""
         full = {"renameCollection": f"{self.name}.{name}", "to": f"{self.name}.{to}", "dropTarget": False}
-        with self._translated("renamed"), pymongo.timeout(self._step_seconds):
-            self._write(full, self._database().client.get_database("admin"))
+        with self._translated("renamed"):
+            self._write(full, at="admin")
 
     def drop(self, name: str) -> None:
         """See the port."""
-        with self._translated("dropped"), pymongo.timeout(self._step_seconds):
+        with self._translated("dropped"):
             try:
                 self._write({"drop": name})
             except OperationFailure as error:
@@ -177,12 +179,14 @@ class MongoDriver:
     def _listed(self, name: str | None = None) -> dict[str, dict[str, Any]]:
         """listCollections by name: all, or one."""
         only = {} if name is None else {"name": name}
-        with self._database().list_collections(filter=only) as found:
+        with self._database().list_collections(filter=only, maxTimeMS=self._step) as found:
             return {info["name"]: dict(info) for info in found}
 
     def _indexes(self, name: str) -> tuple[str, ...]:
         try:
-            with self._database().cursor_command({"listIndexes": name}, codec_options=_OPTIONS) as found:
+            with self._database().cursor_command(
+                {"listIndexes": name, "maxTimeMS": self._step}, codec_options=_OPTIONS
+            ) as found:
                 return tuple(sorted((index_text(index) for index in found), key=index_name))
         except OperationFailure as error:
             if error.code == _NAMESPACE_NOT_FOUND:
@@ -192,7 +196,7 @@ class MongoDriver:
     def _count(self, name: str) -> int:
         """One by one; the server's own counter is wrong after a crash. Through `_id_` if there is one: it is small."""
         own = any(index_name(index) == "_id_" for index in self._indexes(name))
-        counted = self._run(
+        counted = self._database().command(
             {
                 "aggregate": name,
                 "pipeline": [{"$group": {"_id": None, "n": {"$sum": 1}}}],
@@ -205,15 +209,15 @@ class MongoDriver:
         return int(batch[0]["n"]) if batch else 0
 
     def _run(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        return self._database().command(dict(command))
+        return self._database().command({**command, "maxTimeMS": self._step})
 
-    def _write(self, command: Mapping[str, Any], database: Database[dict[str, Any]] | None = None) -> None:
+    def _write(self, command: Mapping[str, Any], *, at: str = "", limited: bool = True) -> None:
         """Runs a command that changes something, until a majority has it; `command` of the driver asks for neither."""
-        into = self._database() if database is None else database
-        reply = into.command({**command, "writeConcern": _WRITE.document})
-        late = reply.get("writeConcernError")
+        into = self._database().client.get_database(at or self.name)
+        limit = {"maxTimeMS": self._step} if limited else {}
+        late = into.command({**command, **limit, "writeConcern": _WRITE.document}).get("writeConcernError")
         if late is not None:
-            raise OperationFailure(str(late.get("errmsg", "")), 64)
+            raise OperationFailure(str(late.get("errmsg", "")), _WRITE_NOT_CONFIRMED)
 
     def _database(self) -> Database[dict[str, Any]]:
         with self._lock:
@@ -255,9 +259,7 @@ class MongoDriver:
                 permanent=not self._connection.uri.startswith("mongodb+srv:"),
             ) from error
         except ConnectionFailure as error:
-            text = Text(
-                "MongoDB does not answer; the database could not be {what}: {why}", what=what, why=self._why(error)
-            )
+            text = Text("MongoDB is silent; the database could not be {what}: {why}", what=what, why=self._why(error))
             raise OutsideError(text) from error
         except (PyMongoError, BSONError) as error:
             passing = isinstance(error, PyMongoError) and (
@@ -290,10 +292,8 @@ def _to_create(text: str, *, expire: bool) -> dict[str, Any]:
 
 def _text_key(index: dict[str, Any]) -> dict[str, Any]:
     """The key as it was written: the parts before and after stay, `_fts` becomes a field for each weight."""
+    weights = dict.fromkeys(index["weights"], "text")
     key: dict[str, Any] = {}
     for field, direction in index["key"].items():
-        if field == "_fts":
-            key.update(dict.fromkeys(index["weights"], "text"))
-        elif field != "_ftsx":
-            key[field] = direction
+        key |= weights if field == "_fts" else {} if field == "_ftsx" else {field: direction}
     return key
