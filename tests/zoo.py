@@ -288,8 +288,8 @@ def _views(database: Zoo) -> None:
             "orders",
             [
                 {"$match": {"total": {"$gt": Decimal128("500")}, "state": {"$in": ["paid", "sent"]}}},
-                {"$sort": {"state": 1, "customer": -1, "at": 1, "number": -1}},
-                {"$project": {"state": 1, "customer": 1, "at": 1, "double": {"$multiply": ["$number", 2.0]}}},
+                {"$sort": dict.fromkeys(("state", "customer", "at", "number", "z", "y", "b", "a"), -1)},
+                {"$project": {**dict.fromkeys("zyxwcba", 1), "double": {"$multiply": ["$number", 2.0]}}},
             ],
         ),
         (VIEWS[0], [{"$limit": 3}]),

@@ -220,8 +220,9 @@ class Gate:
         return factor
 
     def _record(self, actor: Actor, factor: Factor) -> tuple[Record, str | None]:
-        incarnation = self._state.incarnation()
         held = self._state.get(_key(actor))
+        # Asked after the record was read: a failover in between is then seen, not paired with an older life.
+        incarnation = self._state.incarnation()
         record = None if held is None else Record.from_bytes(held.value)
         version = None if held is None else held.version
         if record is not None and record.incarnation == incarnation:

@@ -83,10 +83,12 @@ def verify(lines: Iterable[bytes]) -> Verdict:
 def _checked(raw: bytes, sequence: int, previous: str) -> tuple[str, str]:
     try:
         entry: Any = json.loads(raw)
-    except ValueError:
+        # One spelling only: a key given twice, or a space, would let two readers see two records.
+        spelled = isinstance(entry, dict) and line(entry) == raw
+    except (ValueError, TypeError, RecursionError):
         return "not a record", previous
-    if not isinstance(entry, dict):
-        return "not a record", previous
+    if not spelled:
+        return "not a record as it was written", previous
     if entry.get("seq") != sequence:
         return f"has number {entry.get('seq')}: a record is missing, added or moved", previous
     if entry.get("prev") != previous:

@@ -137,7 +137,7 @@ class Job:
         """Raises ValueError for what is not a stored job."""
         try:
             return _job(json.loads(stored))
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError("not a stored job") from error
 
 

@@ -186,7 +186,7 @@ class Manifest:
         """Raises Damage for what is not a manifest, was changed, or has a schema this version does not know."""
         try:
             return _parsed(json.loads(stored))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             reason = str(error)
             raise Damage(
                 Text(

@@ -141,7 +141,11 @@ class Switch:
                     made_here = found.uuid in staged
                 case _:
                     assert_never(found.spec.kind)
-            if made_here:
+            if made_here and found.spec.kind is CollectionKind.COLLECTION:
+                # Back to where it was staged: `system.js` can be renamed, but not dropped.
+                self.database.rename(name, staging_prefix(self.job) + name)
+                del there[name]
+            elif made_here:
                 self.database.drop(name)
                 del there[name]
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import gridfs
-from bson import Binary, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp, json_util
+from bson import Binary, Code, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp, json_util
 from pymongo import ASCENDING, DESCENDING, GEOSPHERE, HASHED, TEXT, IndexModel, MongoClient
 from pymongo.collation import Collation
 from pymongo.database import Database
@@ -64,7 +64,7 @@ def picture(uri: str) -> dict[str, Any]:
         found = {}
         for info in sorted(database.list_collections(), key=lambda each: str(each["name"])):
             name = info["name"]
-            if name.startswith("system."):
+            if name.startswith("system.") and name != "system.js":
                 continue
             indexes = [] if info["type"] == "view" else list(database[name].list_indexes())
             found[name] = {
@@ -175,6 +175,7 @@ def _files(database: Documents, draw: random.Random) -> None:
 
 
 def _odd(database: Documents) -> None:
+    database["system.js"].insert_one({"_id": "double", "value": Code("function (x) { return 2 * x; }")})
     for number, name in enumerate(ODD_NAMES):
         database[name].insert_many({"_id": f"{number}-{each}"} for each in range(3))
     database.everything.insert_many(

@@ -1,7 +1,13 @@
-"""From a slash command to its acknowledgement, while twenty backups run on the same machine."""
+"""From a slash command to its acknowledgement, while twenty backups run on the same machine.
+
+- Measured twice: with every process equal, and with this one, in which the local Slack runs, ahead of the others: a
+  real Slack does not wait for this machine's processors. Who may not do that (it needs root) sees the first alone.
+- The jobs beside the bot's own run with the priority that the bot's worker has.
+"""
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import tempfile
@@ -29,29 +35,29 @@ CHANNEL = "C0OPS"
 PAUSE_SECONDS = 0.1
 LOAD_SECONDS = 60.0
 LIMIT_MILLISECONDS = 300.0
+AHEAD = -10
 
 
 def measure() -> Section:
     """See the module."""
-    rows, worst = [], 0.0
+    rows: list[tuple[str, ...]] = []
+    worst: list[float] = []
     with Stage(planted=False) as stage:
         data.plant_orders(stage.uri, MEGABYTES)
-        quiet = _one_by_one(stage.slack.person("U0SARA"))
-        rows.append(("no job", "one by one", *_row(quiet)))
-        print(f"ack: {' | '.join(rows[-1])}", flush=True)
+        sara = stage.slack.person("U0SARA")
+        _sent(sara, "no job", rows)
         with _busy(stage):
-            for how, send in (("one by one", _one_by_one), (f"bursts of {BURST}", _bursts)):
-                times = send(stage.slack.person("U0SARA"))
-                worst = max(worst, _percentile(times, 99))
-                rows.append((f"{ELSEWHERE + 1} jobs", how, *_row(times)))
-                print(f"ack: {' | '.join(rows[-1])}, {psutil.getloadavg()[0]:.0f} waiting to run", flush=True)
+            worst.append(_sent(sara, f"{ELSEWHERE + 1} jobs, all equal", rows))
+            if _go_ahead():
+                worst.append(_sent(sara, f"{ELSEWHERE + 1} jobs, the local Slack ahead", rows))
         acks = [call for call in stage.slack.log() if call["method"] == "ack"]
     failed = sum(1 for call in acks if call["answer"]["error"] is not None)
     return Section(
         "ack",
         "From a slash command to its ack",
-        f"**p99 is {worst:.0f} ms while {ELSEWHERE + 1} backups run**; the promise, less than "
-        f"{LIMIT_MILLISECONDS:.0f} ms, {'holds' if worst < LIMIT_MILLISECONDS else 'DOES NOT HOLD'}. "
+        f"**p99 is {worst[-1]:.0f} ms while {ELSEWHERE + 1} backups run**; the promise, less than "
+        f"{LIMIT_MILLISECONDS:.0f} ms, {'holds' if worst[-1] < LIMIT_MILLISECONDS else 'DOES NOT HOLD'}. "
+        f"{_caveat(worst)}"
         f"Of {len(acks)} commands {failed} were not acknowledged.",
         ("meanwhile", "sent", "commands", "p50", "p99", "most"),
         tuple(rows),
@@ -59,8 +65,36 @@ def measure() -> Section:
         "takes one backup at a time, so one of the jobs is the bot's own, in its worker, begun again by `/backup now` "
         f"whenever it ends; the other {ELSEWHERE} are the same job against the same database in processes of their "
         "own, each with its own mongodump, zstd, store and Redis database, one after the other without a pause. All of "
-        "it, MongoDB, Redis and the local Slack included, shares the machine's cores.",
+        "it, MongoDB, Redis and the local Slack included, shares the machine's cores. The local Slack is ahead where "
+        f"said (niceness {AHEAD}), since the real one has processors of its own.",
     )
+
+
+def _caveat(worst: list[float]) -> str:
+    if len(worst) == 1:
+        return "The local Slack, which waited for the same processors, is in this figure. "
+    return f"With the local Slack waiting for the same processors as the jobs, it is {worst[0]:.0f} ms. "
+
+
+def _sent(person: Person, meanwhile: str, rows: list[tuple[str, ...]]) -> float:
+    """Sends all commands in both ways, adds the rows; the larger p99 in milliseconds."""
+    larger = 0.0
+    for how, send in (("one by one", _one_by_one), (f"bursts of {BURST}", _bursts)):
+        times = send(person)
+        larger = max(larger, _percentile(times, 99))
+        rows.append((meanwhile, how, *_row(times)))
+        print(f"ack: {' | '.join(rows[-1])}; load {psutil.getloadavg()[0]:.0f}", flush=True)
+    return larger
+
+
+def _go_ahead() -> bool:
+    """Puts every thread of this process ahead of the others; False when that is not allowed."""
+    try:
+        for thread in psutil.Process().threads():
+            os.setpriority(os.PRIO_PROCESS, thread.id, AHEAD)
+    except PermissionError:
+        return False
+    return True
 
 
 @contextmanager
@@ -71,6 +105,9 @@ def _busy(stage: Stage) -> Iterator[None]:
         processes = [
             endless(stage.uri, stage.redis.url_of(number + 1), Path(place) / str(number)) for number in range(ELSEWHERE)
         ]
+        (worker,) = psutil.Process(stage.bot.pid).children()
+        for process in processes:
+            os.setpriority(os.PRIO_PROCESS, process.pid, worker.nice())
         own = threading.Thread(target=_keep_one_running, args=(stage, over), daemon=True)
         own.start()
         try:

@@ -182,6 +182,14 @@ def test_a_failed_part_stops_the_writing(aws: Aws, store: S3Store) -> None:
     assert _leftovers(store) == 0
 
 
+def test_no_part_is_under_way_any_more_after_an_abort(aws: Aws, store: S3Store) -> None:
+    aws.fail(Fault("UploadPart", "delay", times=9, seconds=0.3))
+    upload = store.open_write("data")
+    upload.write(bytes(2 * PART))
+    upload.abort()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("s3-upload")]
+
+
 def test_when_an_abort_fails_a_sweep_finds_the_rest(aws: Aws, store: S3Store) -> None:
     aws.fail(Fault("AbortMultipartUpload", "error", times=3))
     upload = store.open_write("data")

@@ -8,6 +8,9 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,10 +29,25 @@ from tests.fakes import MemoryStore
 
 MIB = 1024 * 1024
 STORES = ("memory_store", "directory_store", "s3_store")
+OUTLIVING = ("directory_store", "s3_store")
+"""Those that outlive the process that writes."""
 HOSTILE_KEYS = (
     "", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", ".hidden", "a/.hidden", "a b", "a\n", "a\nb", "a\x00b",
     "a\\b", "ä", "１", "a*", "a?b", "%2e%2e", "a" * 300, "C:", "~", "a/b/../../../etc/passwd",
 )  # fmt: skip
+
+# Writes more than two parts, says so, and waits for its end.
+_WRITER = """
+import signal, sys
+from pathlib import Path
+from bot.adapters.store_directory import DirectoryStore
+from bot.adapters.store_s3 import S3Store
+where = sys.argv[1]
+store = S3Store(where, first_part_bytes=5 * 2**20) if where.startswith("s3:") else DirectoryStore(Path(where))
+store.open_write("v1/shop/data").write(bytes(11 * 2**20))
+print("written", flush=True)
+signal.pause()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +135,7 @@ def test_of_many_who_put_at_once_exactly_one_wins(store: ArtifactStore) -> None:
             assert store.get(key) == b"%d" % won.index(True)
 
 
-@pytest.mark.parametrize("size", [0, 1, MIB, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 11 * MIB + 7])
+@pytest.mark.parametrize("size", [0, 1, MIB, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 11 * MIB + 7, 20_000_000])
 def test_an_upload_of_any_size_arrives_whole(store: ArtifactStore, size: int) -> None:
     data = os.urandom(size)
     upload = store.open_write("v1/data.zst")
@@ -209,6 +227,20 @@ def test_a_sweep_removes_the_leftovers_begun_before_under_its_prefix_only(store:
     assert store.sweep(_now() + timedelta(minutes=1), "v1/shop/") == 1
     assert store.sweep(_now() + timedelta(minutes=1)) == 1
     assert store.sweep(_now() + timedelta(minutes=1)) == 0
+
+
+@pytest.mark.parametrize("store", OUTLIVING, indirect=True)
+def test_of_a_writer_that_was_killed_nothing_is_listed_and_a_sweep_finds_the_rest(store: ArtifactStore) -> None:
+    with subprocess.Popen([sys.executable, "-c", _WRITER, store.describe()], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        said = writer.stdout.readline()
+        writer.kill()
+    assert (said, writer.returncode) == (b"written\n", -signal.SIGKILL)
+    assert _keys(store) == []
+    assert store.get("v1/shop/data") is None
+    assert store.sweep(_now() + timedelta(minutes=1), "v1/shop/") == 1
+    assert store.sweep(_now() + timedelta(minutes=1)) == 0
+    assert store.put_new("v1/shop/data", b"free")
 
 
 def test_a_swept_upload_cannot_be_committed(store: ArtifactStore) -> None:

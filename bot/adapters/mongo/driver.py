@@ -1,7 +1,7 @@
 """The driver's side of a database: what is there, and the small steps of a restore.
 
-- Names are collection names; what MongoDB keeps for itself (`system.*`) is never shown. A time-series is named by its
-  view, and its UUID is that of its buckets: that is what changes when it is made anew.
+- Names are collection names; what MongoDB keeps for itself (`system.*`, without `system.js`) is never shown. A
+  time-series is named by its view, and its UUID is that of its buckets: that is what changes when it is made anew.
 - Everything is read from the primary and written with majority concern: what a failover could take back has not
   happened. What the connection string says about concerns, read preference and timeouts of operations is not used.
 - The server ends small steps after 60 s; counting, copying and building indexes take their time. A server that is
@@ -41,6 +41,8 @@ STEP_SECONDS = 60.0
 WRITE_MILLISECONDS = 30_000
 LONGEST_EXPIRY_SECONDS = 2_147_483_647
 _NAMESPACE_NOT_FOUND = 26
+# The one `system.` collection that belongs to the application (mongodb.com/docs, "System Collections").
+_STORED_FUNCTIONS = "system.js"
 _WRITE_NOT_CONFIRMED = 64
 # Server errors that pass: time ran out, somebody else was in the way, a member went away or stepped down
 # (github.com/mongodb/mongo, src/mongo/base/error_codes.yml).
@@ -103,7 +105,7 @@ class MongoDriver:
             return tuple(
                 self._live(info, infos, count=count)
                 for name, info in sorted(infos.items())
-                if name.startswith(prefix) and not name.startswith("system.")
+                if name.startswith(prefix) and (not name.startswith("system.") or name == _STORED_FUNCTIONS)
             )
 
     def create_indexes(self, name: str, indexes: Sequence[str], *, expire: bool) -> None:

@@ -1,27 +1,22 @@
-"""The driver's side against a real MongoDB: definitions told and made again, and what is told when it fails."""
+"""The driver's side against a real MongoDB: definitions told and made again, and the small steps of a restore."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import socketserver
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import bson
 import pytest
 from pymongo.database import Database
 
 from bot.adapters.mongo.canonical import definition
 from bot.adapters.mongo.connection import Connection
 from bot.adapters.mongo.driver import LONGEST_EXPIRY_SECONDS, MongoDriver
-from handlers.core.errors import OutsideError, Refusal
+from bot.adapters.mongo.timeseries import BATCH_DOCUMENTS, check_whole
+from handlers.core.errors import OutsideError
 from handlers.core.manifests import CollectionKind, CollectionSpec
 from handlers.core.ports import LiveCollection
 from sandbox.servers.mongod import Mongod
@@ -29,6 +24,7 @@ from tests import zoo
 
 Real = Database[dict[str, Any]]
 COPY = "copy of "
+WRITES = {"create", "insert", "drop", "createIndexes", "collMod"}
 
 
 @pytest.fixture
@@ -50,10 +46,10 @@ def there(driver: MongoDriver) -> list[str]:
 
 def view_of(name: str, source: str) -> CollectionSpec:
     """A view without steps."""
-    return CollectionSpec(name, CollectionKind.VIEW, json.dumps({"pipeline": [], "viewOn": source}), (), 0)
+    return CollectionSpec(name, CollectionKind.VIEW, f'{{"pipeline":[],"viewOn":"{source}"}}', (), 0)
 
 
-def in_front(real: Real, **shape: Any) -> None:
+def measured(real: Real, **shape: Any) -> None:
     """A time-series of three buckets."""
     real.create_collection("metrics", timeseries={"timeField": "at", "metaField": "m"}, **shape)
     real.metrics.insert_many({"at": datetime.now(UTC) + timedelta(minutes=n), "m": n % 3, "v": n} for n in range(90))
@@ -93,7 +89,7 @@ def test_every_definition_can_be_made_again_as_it_was_told(driver: MongoDriver, 
 def test_documents_are_counted_one_by_one_and_only_when_asked(driver: MongoDriver, real: Real) -> None:
     real.orders.insert_many({"n": n} for n in range(321))
     real.create_collection("nothing")
-    in_front(real)
+    measured(real)
     assert {each.spec.name: each.spec.documents for each in driver.collections(count=True)} == {
         "orders": 321,
         "nothing": 0,
@@ -103,7 +99,7 @@ def test_documents_are_counted_one_by_one_and_only_when_asked(driver: MongoDrive
 
 
 def test_what_mongodb_keeps_for_itself_is_not_told(driver: MongoDriver, real: Real) -> None:
-    in_front(real)
+    measured(real)
     real.create_collection("shown", viewOn="metrics", pipeline=[])
     assert "system.views" in real.list_collection_names()
     assert there(driver) == ["metrics", "shown"]
@@ -140,7 +136,7 @@ def test_a_rename_keeps_the_uuid_and_never_goes_over_something(driver: MongoDriv
 
 def test_dropping_takes_any_kind_and_may_be_repeated(driver: MongoDriver, real: Real) -> None:
     real.orders.insert_one({})
-    in_front(real)
+    measured(real)
     real.create_collection("shown", viewOn="orders", pipeline=[])
     for name in ("shown", "metrics", "orders", "orders", "shown", "metrics", "never there"):
         driver.drop(name)
@@ -185,13 +181,13 @@ def test_a_view_may_be_made_twice_but_never_in_place_of_something_else(driver: M
         with pytest.raises(OutsideError) as caught:
             driver.create_view(other)
         assert caught.value.permanent
-    assert live(driver, "shown").spec.options == spec.options.replace(" ", "")
+    assert live(driver, "shown").spec.options == spec.options
 
 
 def test_a_copied_time_series_is_the_same_to_the_last_byte_but_not_the_same_one(
     driver: MongoDriver, real: Real
 ) -> None:
-    in_front(real, expireAfterSeconds=zoo.MONTH_SECONDS)
+    measured(real, expireAfterSeconds=zoo.MONTH_SECONDS)
     real.metrics.create_index([("m", 1), ("at", -1)], name="by m")
     before = live(driver, "metrics")
     real["copied metrics"].insert_one({"_id": "in the way"})
@@ -206,17 +202,17 @@ def test_a_copied_time_series_is_the_same_to_the_last_byte_but_not_the_same_one(
     assert live(driver, "metrics").uuid == before.uuid
 
 
-def test_a_time_series_larger_than_one_batch_is_copied_whole(
-    driver: MongoDriver, real: Real, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    in_front(real)
-    monkeypatch.setattr("bot.adapters.mongo.timeseries.BATCH_BYTES", 1)
-    driver.copy_timeseries(live(driver, "metrics").spec, "metrics", "other")
-    assert real.other.count_documents({}) == 90
+def test_a_time_series_larger_than_one_batch_is_copied_whole(driver: MongoDriver, real: Real) -> None:
+    real.create_collection("metrics", timeseries={"timeField": "at", "metaField": "m"})
+    real.metrics.insert_many({"at": datetime.now(UTC), "m": n} for n in range(BATCH_DOCUMENTS + 100))
+    spec = live(driver, "metrics").spec
+    assert spec.documents == BATCH_DOCUMENTS + 100
+    driver.copy_timeseries(spec, "metrics", "other")
+    assert live(driver, "other").spec == replace(spec, name="other")
 
 
 def test_what_is_no_time_series_is_not_copied_and_nothing_is_dropped(driver: MongoDriver, real: Real) -> None:
-    in_front(real)
+    measured(real)
     spec = live(driver, "metrics").spec
     real.plain.insert_one({})
     for source in ("gone", "plain", "metrics"):
@@ -226,134 +222,31 @@ def test_what_is_no_time_series_is_not_copied_and_nothing_is_dropped(driver: Mon
     assert real.metrics.count_documents({}) == 90
 
 
-def test_a_bucket_that_does_not_arrive_is_noticed(driver: MongoDriver, real: Real) -> None:
-    in_front(real)
-    spec = live(driver, "metrics").spec
-    # A copy that expires at once: the server would take what is older than a second, as soon as it can.
-    stale = datetime.now(UTC) - timedelta(days=400)
-    real.metrics.insert_many({"at": stale + timedelta(hours=n * 2), "m": 1, "v": n} for n in range(30))
-    driver.copy_timeseries(
-        replace(spec, options=json.dumps({**json.loads(spec.options), "expireAfterSeconds": 1})), "metrics", "short"
-    )
-    assert within(20, lambda: real.short.count_documents({}) == 90)
+@pytest.mark.parametrize(("arrived", "left"), [(89, 90), (91, 90), (90, 91), (0, 0)])
+def test_a_bucket_that_does_not_arrive_or_comes_late_is_noticed(arrived: int, left: int) -> None:
+    check_whole("metrics", copied=90, arrived=90, left=90)
+    check_whole("metrics", copied=90, arrived=90, left=80)
+    with pytest.raises(OutsideError, match="Not every bucket"):
+        check_whole("metrics", copied=90, arrived=arrived, left=left)
 
 
-@pytest.mark.parametrize("said", ["w=0", "w=1&wtimeoutMS=1", "timeoutMS=1&socketTimeoutMS=1", "readPreference=nearest"])
-def test_what_the_connection_string_says_about_concerns_and_times_is_not_used(
-    mongod: Mongod, real: Real, said: str
-) -> None:
-    real.old.insert_one({})
-    with closing(MongoDriver(Connection(f"{mongod.uri(real.name)}&{said}"))) as driver:
-        with pytest.raises(OutsideError):
-            driver.rename("gone", "new")
-        driver.rename("old", "new")
-        assert live(driver, "new").spec.documents == 1
-
-
-def test_a_lock_that_others_hold_ends_a_step_in_time_and_may_pass(mongod: Mongod, real: Real) -> None:
-    real.orders.insert_one({})
-    with closing(MongoDriver(Connection(mongod.uri(real.name)), step_seconds=0.3)) as driver, mongod.client() as client:
-        with client.start_session() as session, session.start_transaction():
-            real.client[real.name].orders.find_one({})
-            client[real.name].orders.insert_one({}, session=session)
-            with pytest.raises(OutsideError, match="time limit") as caught:
-                driver.rename("orders", "new")
-        assert not caught.value.permanent
-        assert there(driver) == ["orders"]
-
-
-def test_a_database_that_is_gone_is_told_soon_and_may_come_back() -> None:
-    with Mongod() as server, closing(MongoDriver(Connection(server.uri("shop")), selection_seconds=1)) as driver:
-        with server.client() as client:
-            client.shop.orders.insert_many({"n": n} for n in range(10))
-        assert there(driver) == ["orders"]
-        server.kill()
-        spec = view_of("shown", "orders")
-        steps: list[Callable[[], object]] = [
-            driver.facts,
-            driver.collections,
-            lambda: driver.create_indexes("orders", ['{"key":{"n":{"$numberInt":"1"}},"name":"n"}'], expire=True),
-            lambda: driver.set_expiry("orders", ['{"name":"n","expireAfterSeconds":{"$numberInt":"1"}}']),
-            lambda: driver.create_view(spec),
-            lambda: driver.rename("orders", "new"),
-            lambda: driver.drop("orders"),
-            lambda: driver.copy_timeseries(spec, "a", "b"),
-        ]
-        for step in steps:
-            begun = time.monotonic()
-            with pytest.raises(OutsideError, match="MongoDB is silent") as caught:
-                step()
-            assert not caught.value.permanent
-            assert time.monotonic() - begun < 5
-        server.restart()
-        assert live(driver, "orders").spec.documents == 10
-
-
-def test_a_server_that_freezes_is_noticed() -> None:
-    with Mongod() as server, closing(MongoDriver(Connection(server.uri("shop")), selection_seconds=1)) as driver:
-        driver.facts()
-        os.kill(server.pid, signal.SIGSTOP)
-        try:
-            begun = time.monotonic()
-            with pytest.raises(OutsideError, match="MongoDB is silent"):
-                driver.collections(count=True)
-            assert time.monotonic() - begun < 40
-        finally:
-            os.kill(server.pid, signal.SIGCONT)
-
-
-def test_no_password_is_ever_told() -> None:
-    with Mongod(authentication=True) as server:
-        wrong = server.uri("shop").replace(server.password, "hunter22")
-        with closing(MongoDriver(Connection(wrong))) as driver, pytest.raises(OutsideError) as caught:
-            driver.facts()
-        assert caught.value.permanent
-        assert "hunter22" not in str(caught.value)
-
-
-@pytest.mark.parametrize("uri", ["mongodb://u:hunter22@x@h:1/shop", "mongodb://u:p:hunter22@h/shop", "mongodb://h:x/a"])
-def test_a_connection_string_that_cannot_be_read_is_not_quoted(uri: str) -> None:
-    driver = MongoDriver(Connection(uri))
-    with pytest.raises(OutsideError, match="percent-encoded") as caught:
-        driver.facts()
-    assert caught.value.permanent
-    assert caught.value.__cause__ is None
-    assert "hunter22" not in str(caught.value)
-
-
-def test_a_sharded_cluster_is_refused() -> None:
-    with _mongos() as port:
-        uri = f"mongodb://127.0.0.1:{port}/shop"
-        with closing(MongoDriver(Connection(uri))) as driver, pytest.raises(Refusal, match="sharded"):
-            driver.facts()
-
-
-class _Mongos(socketserver.BaseRequestHandler):
-    """Says hello as a mongos does, to whatever it is asked (mongodb.com/docs, MongoDB Wire Protocol)."""
-
-    def handle(self) -> None:
-        while head := self.request.recv(16, 0):
-            length, number, operation = (int.from_bytes(head[at : at + 4], "little") for at in (0, 4, 12))
-            self.request.recv(length - 16)
-            hello = {"ok": 1, "isWritablePrimary": True, "msg": "isdbgrid", "minWireVersion": 0, "maxWireVersion": 17}
-            body = bson.encode(hello)
-            query, message = 2004, 2013
-            if operation == query:
-                reply, code = bytes(16) + (1).to_bytes(4, "little") + body, 1
-            else:
-                reply, code = bytes(5) + body, message
-            fields = (len(reply) + 16, 1, number, code)
-            self.request.sendall(b"".join(field.to_bytes(4, "little") for field in fields) + reply)
-
-
-@contextmanager
-def _mongos() -> Iterator[int]:
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Mongos) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-            thread.join(5)
+def test_every_write_waits_for_a_majority_and_a_copy_gets_its_age_last(driver: MongoDriver, real: Real) -> None:
+    measured(real, expireAfterSeconds=zoo.MONTH_SECONDS)
+    real.orders.insert_one({"at": datetime.now(UTC)})
+    real.orders.create_index("at", name="ttl", expireAfterSeconds=zoo.MONTH_SECONDS)
+    metrics, orders = live(driver, "metrics").spec, live(driver, "orders").spec
+    real.command("profile", 2)
+    driver.copy_timeseries(metrics, "metrics", "other")
+    driver.create_view(view_of("shown", "orders"))
+    driver.drop("shown")
+    driver.rename("orders", "new")
+    driver.create_indexes("fresh", orders.indexes, expire=True)
+    driver.set_expiry("new", orders.indexes)
+    real.command("profile", 0)
+    seen = [each["command"] for each in real["system.profile"].find().sort("ts", 1)]
+    writes = [each for each in seen if WRITES & each.keys()]
+    assert {name for each in writes for name in WRITES & each.keys()} == WRITES
+    assert {each["writeConcern"]["w"] for each in writes} == {"majority"}
+    of_copy = [each for each in writes if "other" in str(next(iter(each.values())))]
+    assert [next(iter(each)) for each in of_copy if "expireAfterSeconds" in each] == ["collMod"]
+    assert "expireAfterSeconds" in of_copy[-1]
