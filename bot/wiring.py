@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import signal
 import sys
@@ -43,6 +44,7 @@ from handlers.core.records import Jobs
 from handlers.restore import RestoreHandler
 
 COMMANDS = ("backup", "restore")
+WORKER_NICENESS = 10
 
 _log = logging.getLogger(__name__)
 
@@ -174,6 +176,8 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
 
 
 def _work(given: Settings, *, child: bool) -> int:
+    # Compression may use every core; whoever answers people goes first. Its children inherit this.
+    os.nice(WORKER_NICENESS)
     house = build(given, Nobody())
     worker = Worker(house.desk, house.queue.consume)
     _until_signalled(worker.stop)

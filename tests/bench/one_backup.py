@@ -73,6 +73,7 @@ def main() -> int:
         if "--until-closed" not in sys.argv:
             print(json.dumps(asdict(back_up(desk))))
             return 0
+        os.nice(wiring.WORKER_NICENESS)  # as a worker
         while not select.select([sys.stdin], [], [], 0)[0]:
             back_up(desk)
             shutil.rmtree(Path(given.backup_dir) / "v1")

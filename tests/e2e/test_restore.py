@@ -1,14 +1,18 @@
 """A backup and a restore as people do them: the bot, MongoDB and Redis are real, and so is the browser.
 
 - Everything is done on the page; the database is looked at only to compare it before and after.
+- Equal means every document, option and index; only the order of fields inside a validator is not compared, because
+  mongodump 100.7.0 writes those in random order (seen in one dump of eight).
 - Pictures of the plan, the modal and the finished cards are left in `tmp_path`, for a person to look at.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
@@ -49,6 +53,17 @@ def backups(demo: Stage) -> int:
     return sum(BACKUP_DONE in tour.words(each) for each in demo.slack.person("U0SARA").messages(tour.OPS))
 
 
+def picture(demo: Stage) -> dict[str, Any]:
+    """`shop.picture`, with the fields inside each validator in one order. A pipeline's order stays as it is."""
+    found = shop.picture(demo.uri)
+    for each in found.values():
+        options = json.loads(each["options"])
+        if "validator" in options:
+            options["validator"] = json.dumps(options["validator"], sort_keys=True)
+        each["options"] = json.dumps(options)
+    return found
+
+
 def a_wrong_code(key: str) -> str:
     """Six digits that are no code of these minutes."""
     now = authenticator.step_now()
@@ -75,14 +90,14 @@ def type_the_right_code(window: Window, key: str) -> None:
 
 @pytest.mark.timeout(240)
 def test_what_was_lost_comes_back_with_two_commands_and_one_code(browser: Browser, demo: Stage, tmp_path: Path) -> None:
-    before, cards = shop.picture(demo.uri), backups(demo)
+    before, cards = picture(demo), backups(demo)
     key = demo.keys["U0SARA"]
     with look(browser, demo, "U0SARA") as sara:
         sara.send("/backup now")
         expect(messages(sara, BACKUP_DONE)).to_have_count(cards + 1, timeout=JOB_MILLISECONDS)
 
         shop.live_on(demo.uri)
-        spoiled = shop.picture(demo.uri)
+        spoiled = picture(demo)
         assert spoiled != before
 
         sara.send("/restore latest")
@@ -99,13 +114,13 @@ def test_what_was_lost_comes_back_with_two_commands_and_one_code(browser: Browse
         sara.find("modal-submit").click()
         expect(sara.find("error-code")).to_contain_text("That code is not right. Tries left: 2.")
         sara.picture(tmp_path / "wrong.png")
-        assert shop.picture(demo.uri) == spoiled
+        assert picture(demo) == spoiled
 
         type_the_right_code(sara, key)
         expect(sara.message(ts)).to_contain_text(RESTORE_DONE, timeout=JOB_MILLISECONDS)
         expect(sara.find("button-confirm")).to_have_count(0)
         sara.picture(tmp_path / "done.png")
-    assert shop.picture(demo.uri) == before
+    assert picture(demo) == before
 
 
 @pytest.mark.timeout(180)

@@ -287,15 +287,4 @@ def _to_create(text: str, *, expire: bool) -> dict[str, Any]:
     index = definition(text)
     if "expireAfterSeconds" in index and not expire:
         index["expireAfterSeconds"] = LONGEST_EXPIRY_SECONDS
-    if "_fts" in index["key"]:
-        index["key"] = _text_key(index)
     return index
-
-
-def _text_key(index: dict[str, Any]) -> dict[str, Any]:
-    """The key as it was written: the parts before and after stay, `_fts` becomes a field for each weight."""
-    weights = dict.fromkeys(index["weights"], "text")
-    key: dict[str, Any] = {}
-    for field, direction in index["key"].items():
-        key |= weights if field == "_fts" else {} if field == "_ftsx" else {field: direction}
-    return key
