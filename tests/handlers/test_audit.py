@@ -128,7 +128,18 @@ def test_what_is_not_a_record_is_found(raw: bytes) -> None:
 def test_a_float_that_was_smuggled_in_is_found() -> None:
     entry = {**json.loads(PLAIN[0]), "facts": {"x": 0.5}}
     raw = json.dumps(entry, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-    assert verify([raw]).problem == "record 0: was changed"
+    assert verify([raw]).problem == "record 0: not a record"
+
+
+def test_a_key_given_twice_or_an_added_space_is_found() -> None:
+    first = PLAIN[0]
+    twice = b'{"decision":"deny",' + first[1:]
+    spaced = first.replace(b":", b": ", 1)
+    nested = b"[" * 100_000 + b"\n"
+    assert verify([first]).problem == ""
+    assert verify([twice]).problem == "record 0: not a record as it was written"
+    assert verify([spaced]).problem == "record 0: not a record as it was written"
+    assert verify([nested]).problem == "record 0: not a record"
 
 
 def test_the_hash_is_over_the_canonical_record_without_it() -> None:
