@@ -153,6 +153,9 @@ class FakeDatabase:
             ages = {_name_of(each): json.loads(each).get("expireAfterSeconds") for each in indexes}
             found.indexes = [_aged(each, ages.get(_name_of(each))) for each in found.indexes]
 
+    def set_validator(self, name: str, spec: CollectionSpec) -> None:
+        self._found(name)
+
     def create_view(self, spec: CollectionSpec) -> None:
         with self.faults.at("database.create_view"):
             found = self.there.get(spec.name)

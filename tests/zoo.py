@@ -67,6 +67,7 @@ _PLAIN = json_util.JSONOptions(
 )
 _RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)
 _READABLE: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
+_DEFAULTS = {"validationAction": "error", "validationLevel": "strict"}
 
 
 def plant(database: Zoo) -> None:
@@ -96,7 +97,7 @@ def picture(database: Zoo, *, prefix: str = "") -> dict[str, Any]:
         documents = _documents(database, name)
         found[name.removeprefix(prefix)] = {
             "type": kind,
-            "options": spelled(info["options"]),
+            "options": spelled({**_DEFAULTS, **info["options"]} if "validator" in info["options"] else info["options"]),
             "indexes": [] if kind == "view" else sorted(spelled(index) for index in shown[name].list_indexes()),
             "documents": documents if info["options"].get("capped") else sorted(documents),
             "buckets": sorted(_documents(database, BUCKETS + name)) if kind == "timeseries" else [],

@@ -213,6 +213,10 @@ class Database(Protocol):
     def set_expiry(self, name: str, indexes: Sequence[str]) -> None:
         """Gives TTL indexes built with `expire=False` their age. May be repeated."""
 
+    def set_validator(self, name: str, spec: CollectionSpec) -> None:
+        """Gives a collection the validator of `spec`, its fields in their order; nothing happens when it has none.
+        mongodump before 100.9.1 shuffles them in the archive (TOOLS-3411), which changes what a literal means."""
+
     def create_view(self, spec: CollectionSpec) -> None:
         """Makes a view; nothing happens when it is already there with that definition."""
 

@@ -54,6 +54,7 @@ def stage(target: Target, manifest: Manifest, work: Work, clock: Clock) -> tuple
     for spec in solid:
         work.check()
         work.progress(Progress(Text("Building the indexes of {name}", name=Code(spec.name))))
+        database.set_validator(prefix + spec.name, spec)
         database.create_indexes(prefix + spec.name, spec.indexes, expire=False)
     work.progress(Progress(Text("Checking what was loaded")))
     staged = tuple(_named_live(each, prefix) for each in database.collections(count=True, prefix=prefix))

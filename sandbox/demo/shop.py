@@ -20,6 +20,8 @@ from pymongo.database import Database
 
 Documents = Database[dict[str, Any]]
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+# Written down or not, this is what a validator does when nothing else is said.
+_DEFAULTS = {"validationAction": "error", "validationLevel": "strict"}
 _NAMES = ("Sara", "Omid", "لیلا", "Zoë", "李", "Nils", "Ana", "Ömer")
 ODD_NAMES = (
     "سفارش‌ها",
@@ -69,7 +71,9 @@ def picture(uri: str) -> dict[str, Any]:
             indexes = [] if info["type"] == "view" else list(database[name].list_indexes())
             found[name] = {
                 "type": info["type"],
-                "options": _spelled(info["options"]),
+                "options": _spelled(
+                    {**_DEFAULTS, **info["options"]} if "validator" in info["options"] else info["options"]
+                ),
                 "indexes": sorted(_spelled(index) for index in indexes),
                 "documents": sorted(_spelled(document) for document in database[name].find()),
             }
@@ -135,6 +139,9 @@ def _kinds(database: Documents) -> None:
     database.create_collection("log", capped=True, size=65_536, max=500)
     database.log.insert_many({"_id": number, "line": f"line {number}"} for number in range(300))
     database.create_collection("empty")
+    literal = {"street": "x", "city": "y", "zip": "z", "country": "w", "door": "v"}
+    database.create_collection("addresses", validator={"address": literal})
+    database.addresses.insert_one({"_id": 1, "address": literal})
     database.create_collection("labels", collation=Collation(locale="de", strength=2))
     database.labels.insert_many([{"_id": "Straße"}, {"_id": "Apfel"}])
     database.command("create", "clustered", clusteredIndex={"key": {"_id": 1}, "unique": True, "name": "cluster"})

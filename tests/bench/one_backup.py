@@ -1,4 +1,4 @@
-"""One backup in a process of its own, as a worker makes it: desk, lease, audit record, store, manifest.
+"""One backup in a process of its own, as a worker makes it: niceness, desk, lease, audit, store, manifest.
 
 - Settings come by the environment, as for the bot. The database is the first thing it is told about by MONGODB_URI.
 - Prints one line of JSON: what it took. With `--until-closed` it goes on until its standard input is closed, and
@@ -67,6 +67,7 @@ def memory_bytes(name: str) -> int:
 
 def main() -> int:
     """See the module."""
+    os.nice(wiring.WORKER_NICENESS)
     given = settings.read(os.environ, slack=False)
     desk = wiring.build(given, wiring.Nobody()).desk
     with Beat(desk):

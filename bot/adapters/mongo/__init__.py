@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from bot.adapters.mongo import tools
-from bot.adapters.mongo.canonical import same_but_for_order
+from bot.adapters.mongo.canonical import definition, same_but_for_order
 from bot.adapters.mongo.connection import Connection
 from bot.adapters.mongo.driver import MongoDriver
 from handlers.core.errors import OutsideError
@@ -36,26 +36,23 @@ class MongoDatabase(MongoDriver):
     @contextmanager
     def dump(self) -> Iterator[tools.ToolDump]:
         """See the port."""
-        pipelines = self._pipelines()
+        made = self._made()
         with tools.tool("mongodump", ["--archive"], self._connection, self._path, feeding=False) as process:
-            yield tools.ToolDump(
-                process, self._connection, self._stall_seconds, lambda spec: self._as_made(spec, pipelines)
-            )
+            yield tools.ToolDump(process, self._connection, self._stall_seconds, lambda spec: self._as_made(spec, made))
 
-    def _pipelines(self) -> dict[str, str]:
-        return {
-            live.spec.name: live.spec.options for live in self.collections() if live.spec.kind is CollectionKind.VIEW
-        }
+    def _made(self) -> dict[str, str]:
+        """The options of views and validated collections, in the order they were made with."""
+        return {live.spec.name: live.spec.options for live in self.collections() if _is_ordered(live.spec)}
 
-    def _as_made(self, spec: CollectionSpec, pipelines: dict[str, str]) -> CollectionSpec:
-        """A view with its pipeline in the order it was made with, which mongodump does not keep (see canonical)."""
-        if spec.kind is not CollectionKind.VIEW:
+    def _as_made(self, spec: CollectionSpec, made: dict[str, str]) -> CollectionSpec:
+        """With a pipeline or validator in the order it was made with, which mongodump does not keep (see canonical)."""
+        if not _is_ordered(spec):
             return spec
-        options = pipelines.get(spec.name)
+        options = made.get(spec.name)
         if options is None or not same_but_for_order(options, spec.options):
-            options = self._pipelines().get(spec.name)
+            options = self._made().get(spec.name)
         if options is None or not same_but_for_order(options, spec.options):
-            raise OutsideError(Text("The view {name} was changed while it was saved.", name=Code(spec.name)))
+            raise OutsideError(Text("The definition of {name} was changed while it was saved.", name=Code(spec.name)))
         return replace(spec, options=options)
 
     def load(self, packed: Iterable[bytes], prefix: str, views: Sequence[str]) -> LoadEvidence:
@@ -68,3 +65,7 @@ class MongoDatabase(MongoDriver):
             path=self._path,
             stall_seconds=self._stall_seconds,
         )
+
+
+def _is_ordered(spec: CollectionSpec) -> bool:
+    return spec.kind is CollectionKind.VIEW or "validator" in definition(spec.options)

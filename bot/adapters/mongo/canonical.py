@@ -2,8 +2,9 @@
 
 - Canonical Extended JSON keeps every number's type (mongodb.com/docs, "MongoDB Extended JSON v2").
 - mongodump 100.7.0 writes indexes as they are, but the fields of every document inside a collection's options in
-  random order (a Go map). So those are sorted here, and what the archive says about a pipeline is never used: the
-  order of `$sort` means something, so pipelines keep theirs, and are taken from the server.
+  random order (a Go map; TOOLS-3411, mended in 100.9.1). So those are sorted here, and what the archive says about a
+  pipeline or a validator is never used: order means something in `$sort` and in a literal document, so these keep
+  theirs, and are taken from the server.
 - The order inside index keys and filters is kept.
 """
 
@@ -19,9 +20,11 @@ from bson.errors import BSONError
 # Fields of an index that say nothing about it, or that servers of different versions add by themselves.
 _INDEX_NOISE = frozenset({"v", "ns", "background"})
 _OPTION_NOISE = frozenset({"uuid"})
+# What collMod writes down when it is given a validator, and what is meant when nothing is written.
+_OPTION_DEFAULTS = {"validationAction": "error", "validationLevel": "strict"}
 # Parts of an index whose own order means nothing.
 _UNORDERED_IN_INDEX = frozenset({"collation", "weights", "storageEngine"})
-_ORDERED_IN_OPTIONS = frozenset({"pipeline"})
+_ORDERED_IN_OPTIONS = frozenset({"pipeline", "validator"})
 
 
 def index_text(index: Mapping[str, Any]) -> str:
@@ -41,7 +44,7 @@ def options_text(options: Mapping[str, Any]) -> str:
         {
             name: value if name in _ORDERED_IN_OPTIONS else _sorted(value)
             for name, value in sorted(options.items())
-            if name not in _OPTION_NOISE
+            if name not in _OPTION_NOISE and _OPTION_DEFAULTS.get(name) != value
         }
     )
 

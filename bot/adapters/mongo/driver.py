@@ -127,6 +127,13 @@ class MongoDriver:
                     change = {"name": index["name"], "expireAfterSeconds": index["expireAfterSeconds"]}
                     self._write({"collMod": name, "index": change})
 
+    def set_validator(self, name: str, spec: CollectionSpec) -> None:
+        """See the port."""
+        validator = definition(spec.options).get("validator")
+        if validator is not None:
+            with self._translated("given its validator"):
+                self._write({"collMod": name, "validator": validator})
+
     def create_view(self, spec: CollectionSpec) -> None:
         """See the port. Raises OutsideError when something else has that name."""
         with self._translated("given a view"):

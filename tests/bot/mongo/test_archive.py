@@ -166,8 +166,8 @@ def test_a_frame_that_is_not_whole_is_damage(fault: str) -> None:
 
 
 def test_options_are_the_same_text_in_any_order() -> None:
-    one = {"validator": {"z": {"$gt": 1, "$lt": 5}, "a": [{"y": 1, "b": 2}]}, "capped": True, "uuid": 3}
-    other = {"capped": True, "validator": {"a": [{"b": 2, "y": 1}], "z": {"$lt": 5, "$gt": 1}}}
+    one = {"storageEngine": {"z": {"$gt": 1, "$lt": 5}, "a": [{"y": 1, "b": 2}]}, "capped": True, "uuid": 3}
+    other = {"capped": True, "storageEngine": {"a": [{"b": 2, "y": 1}], "z": {"$lt": 5, "$gt": 1}}}
     assert options_text(one) == options_text(other)
 
 

@@ -52,6 +52,8 @@ def test_a_load_makes_the_same_under_the_prefix_and_nothing_else(
     loaded = adapter.load(packed, PREFIX, views_of(evidence))
     assert (loaded.return_code, loaded.failed) == (0, 0)
     assert loaded.restored == sum(spec.documents for spec in evidence.announced)
+    for spec in evidence.announced:
+        adapter.set_validator(f"{PREFIX}{spec.name}", spec)
     staged = [replace(spec, name=spec.name.removeprefix(PREFIX), indexes=()) for spec in live(adapter, PREFIX)]
     wanted = [replace(spec, indexes=()) for spec in evidence.announced if spec.kind is not CollectionKind.VIEW]
     assert differences(wanted, staged) == ()

@@ -42,6 +42,7 @@ class Saved:
         assert (loaded.return_code, loaded.failed) == (0, 0), loaded.last_lines
         assert loaded.restored == sum(spec.documents for spec in self.evidence.announced)
         for spec in self.solid * 2:  # building may be repeated
+            self.adapter.set_validator(prefix + spec.name, spec)
             self.adapter.create_indexes(prefix + spec.name, spec.indexes, expire=False)
         return prefix
 
