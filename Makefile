@@ -39,7 +39,7 @@ check: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 
 test: $(STAMP) parts check
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
 
 bench: $(STAMP) parts
 	@$(BIN)/python -m tests.bench $(ARGS)

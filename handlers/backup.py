@@ -232,7 +232,7 @@ def _outcome_facts(facts: Mapping[str, object]) -> tuple[Fact, ...]:
     return (
         Fact(Text("Stored"), Text("{size}", size=Bytes(stored))),
         Fact(Text("Data"), Text("{size}", size=Bytes(raw))),
-        Fact(Text("SHA-256"), Text("{sha}", sha=Code(str(facts["sha256"])[:16]))),
+        Fact(Text("SHA-256"), Text("{sha}", sha=Code(f"{str(facts['sha256'])[:16]}…"))),
     )
 
 

@@ -296,7 +296,7 @@ def _plan_facts(job: Job) -> tuple[Fact, ...]:
             ),
         ),
         Fact(
-            Text("Live now"),
+            Text("Live when asked" if job.state.final else "Live now"),
             Text(
                 "about {documents} documents in {collections} collections, {size}",
                 documents=number["live_documents"],
@@ -306,6 +306,12 @@ def _plan_facts(job: Job) -> tuple[Fact, ...]:
         ),
         Fact(
             Text("Target"),
-            Text("{target}: {database}", target=Code(job.target), database=Code(str(arguments["database"]))),
+            _place(job.target, str(arguments["database"])),
         ),
     )
+
+
+def _place(target: str, database: str) -> Text:
+    if target == database:
+        return Text("{target}", target=Code(target))
+    return Text("{target}, its database {database}", target=Code(target), database=Code(database))

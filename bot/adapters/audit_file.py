@@ -5,7 +5,7 @@
 - A record is durable (fsync) when `write` returns. One that could not be written whole is taken back.
 - A last line that is cut (a crash in the middle of a write) is moved to `<path>.torn-<n>`, and a record
   `audit.mended` says so. A last line that is whole but wrong is never mended: nothing is written until somebody looked.
-- The file is 0600, and never a symbolic link.
+- The file is 0600, and never a symbolic link. Its folder is made (0700) when the one above is there.
 """
 
 from __future__ import annotations
@@ -83,6 +83,8 @@ class AuditFile:
     def _locked(self) -> Iterator[int]:
         """The file, locked, and still the one at the path."""
         deadline = time.monotonic() + self._lock_seconds
+        with contextlib.suppress(FileExistsError):
+            self._path.parent.mkdir(mode=0o700)
         while time.monotonic() < deadline:
             file = os.open(self._path, _OPEN, 0o600)
             try:

@@ -215,9 +215,12 @@ def test_the_file_is_for_its_owner_only_and_never_a_link(path: Path) -> None:
     assert _is_whole(path, 1)
 
 
-def test_a_folder_that_is_missing_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_is_missing_is_made_and_one_that_cannot_be_is_said(tmp_path: Path) -> None:
+    AuditFile(tmp_path / "backups" / "audit.jsonl").write(EVENT)
+    assert stat.S_IMODE((tmp_path / "backups").stat().st_mode) == 0o700
+    assert _is_whole(tmp_path / "backups" / "audit.jsonl", 1)
     with pytest.raises(OutsideError, match="so nothing is done"):
-        AuditFile(tmp_path / "not" / "there").write(EVENT)
+        AuditFile(tmp_path / "not" / "there" / "audit.jsonl").write(EVENT)
 
 
 @contextlib.contextmanager
