@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -17,12 +16,13 @@ from handlers.core.captures import capture
 from handlers.core.cards import Card, Fact, Tone
 from handlers.core.catalogue import Catalogues, folder, new_id
 from handlers.core.digests import Json
-from handlers.core.errors import OutsideError, Refusal
+from handlers.core.errors import Damage, OutsideError, Refusal
 from handlers.core.job_cards import Wording, job_card
 from handlers.core.jobs import Job, JobState, Outcome, Progress
 from handlers.core.manifests import BackupKind, CollectionKind, Manifest
 from handlers.core.policy import Permission
 from handlers.core.ports import Clock, Target
+from handlers.core.readings import reading
 from handlers.core.records import Jobs
 from handlers.core.targets import KINDS, line_of, named
 from handlers.core.text import Bytes, Code, Lines, Person, Seconds, Text
@@ -121,25 +121,26 @@ class BackupHandler:
             "backup": manifest.id,
             "stored_bytes": manifest.stored_bytes,
             "raw_bytes": manifest.raw_bytes,
-            "sha256": manifest.sha256,
+            "sha256": manifest.data.sha256,
         }
         return Outcome(JobState.DONE, text, facts)
 
     def _verify(self, target: Target, work: Work) -> Outcome:
         manifest = self._catalogues[target.name].find(str(work.job.plan.arguments["backup"]))
         stage, begun = Text("Reading the stored copy"), self._clock.monotonic()
-        digest, count = hashlib.sha256(), 0
-        for piece in target.store.read(manifest.data_key):
+
+        def watch(count: int) -> None:
             work.check()
-            digest.update(piece)
-            count += len(piece)
             elapsed = max(self._clock.monotonic() - begun, 0.001)
-            work.progress(Progress(stage, count, manifest.stored_bytes, round(count / elapsed)))
-        if digest.hexdigest() == manifest.sha256 and count == manifest.stored_bytes:
-            text = Text("Every byte is as it was written: {size}, SHA-256 fits.", size=Bytes(count))
-            return Outcome(JobState.DONE, text, {})
-        text = Text("The stored copy is damaged: its SHA-256 is not the one written down. Do not rely on it.")
-        return Outcome(JobState.FAILED, text, {})
+            work.progress(Progress(stage, count, manifest.data.size_bytes, round(count / elapsed)))
+
+        try:
+            for _ in reading(target.store, manifest.data, watch):
+                continue
+        except Damage as damage:
+            return Outcome(JobState.FAILED, damage.text, {})
+        size = Bytes(manifest.data.size_bytes)
+        return Outcome(JobState.DONE, Text("Every byte is as it was written: {size}, SHA-256 fits.", size=size), {})
 
     def _list(self, target: TargetName) -> Card:
         listing = self._catalogues[target].listing()
@@ -181,7 +182,7 @@ class BackupHandler:
                 Fact(Text("Took"), Text("{took}", took=Seconds(manifest.seconds))),
                 Fact(Text("Stored"), Text("{size}", size=Bytes(manifest.stored_bytes))),
                 Fact(Text("Data"), Text("{size}", size=Bytes(manifest.raw_bytes))),
-                Fact(Text("SHA-256"), Text("{sha}", sha=Code(manifest.sha256))),
+                Fact(Text("SHA-256"), Text("{sha}", sha=Code(manifest.data.sha256))),
             ),
         )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -20,6 +20,7 @@ from typing import Any
 
 from handlers.core.errors import OutsideError, Refusal
 from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence, reported_name
+from handlers.core.objects import Packing
 from handlers.core.ports import CommandResult, DatabaseFacts, LiveCollection, LoadEvidence
 from handlers.core.text import Code, Text
 from tests.fakes import Faults
@@ -28,6 +29,16 @@ ID_INDEX = '{"key":{"_id":{"$numberInt":"1"}},"name":"_id_"}'
 LONGEST_EXPIRY = {"$numberInt": "2147483647"}
 SERVER = "6.0.5"
 Document = dict[str, Any]
+
+
+class EveryName:
+    """All names but these, for `load`."""
+
+    def __init__(self, *but: str) -> None:
+        self._but = frozenset(but)
+
+    def __contains__(self, name: object) -> bool:
+        return name not in self._but
 
 
 @dataclass
@@ -101,15 +112,15 @@ class FakeDatabase:
         finally:
             self.running_tools -= 1
 
-    def load(self, packed: Iterable[bytes], prefix: str, views: Sequence[str]) -> LoadEvidence:
+    def load(self, packed: Iterable[bytes], prefix: str, names: Container[str]) -> LoadEvidence:
         with self.faults.at("database.load"):
             self.running_tools += 1
             try:
-                return self.seen_by_load(self._load(_lines(packed), prefix, set(views)))
+                return self.seen_by_load(self._load(_lines(packed), prefix, names))
             finally:
                 self.running_tools -= 1
 
-    def _load(self, lines: Iterator[bytes], prefix: str, views: set[str]) -> LoadEvidence:
+    def _load(self, lines: Iterator[bytes], prefix: str, names: Container[str]) -> LoadEvidence:
         restored, whole = 0, False
         for line in lines:
             with self.faults.at("database.line"):
@@ -118,8 +129,8 @@ class FakeDatabase:
                 except ValueError:
                     return LoadEvidence(1, restored, 0, "Failed: this is not an archive")
                 if "collections" in entry:
-                    self._announce([CollectionSpec.from_json(each) for each in entry["collections"]], prefix, views)
-                elif "document" in entry:
+                    self._announce([CollectionSpec.from_json(each) for each in entry["collections"]], prefix, names)
+                elif "document" in entry and entry["of"] in names:
                     documents = self.there[prefix + entry["of"]].documents
                     if any(_id_of(each) == _id_of(entry["document"]) for each in documents):
                         return LoadEvidence(1, restored, 1, "Failed: E11000 duplicate key error")
@@ -130,9 +141,9 @@ class FakeDatabase:
             return LoadEvidence(1, restored, 0, "Failed: the archive is cut")
         return LoadEvidence(0, restored, 0, f"{restored} document(s) restored successfully.")
 
-    def _announce(self, specs: Sequence[CollectionSpec], prefix: str, views: set[str]) -> None:
+    def _announce(self, specs: Sequence[CollectionSpec], prefix: str, names: Container[str]) -> None:
         for spec in specs:
-            if spec.name not in views and prefix + spec.name not in self.there:
+            if spec.name in names and prefix + spec.name not in self.there:
                 self.add(prefix + spec.name, kind=spec.kind, options=spec.options)
 
     def create_indexes(self, name: str, indexes: Sequence[str], *, expire: bool) -> None:
@@ -229,6 +240,7 @@ class FakeDump:
                 raw_bytes=len(self._archive),
                 stored_bytes=len(self._archive),
                 sha256=hashlib.sha256(self._archive).hexdigest(),
+                packing=Packing(),
                 tool="a fake mongodump",
                 server=SERVER,
                 last_lines="done dumping",

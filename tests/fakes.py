@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from handlers.core.answers import Actor, JobId, PersonId, Surface
 from handlers.core.audit import AuditEvent
 from handlers.core.errors import Damage, OutsideError
+from handlers.core.objects import Receipt
 from handlers.core.ports import Artifact, Clock, Factor, Held, Standing
 from handlers.core.text import Text
 
@@ -346,7 +347,7 @@ class MemoryUpload:
                 raise OutsideError(Text("The upload of {key} has ended.", key=self.key), permanent=True)
             self._data += data
 
-    def commit(self) -> None:
+    def commit(self) -> Receipt:
         with self._store.faults.at("upload.commit"):
             there = self in self._store.open_uploads and not self._over
             self._end()
@@ -354,6 +355,7 @@ class MemoryUpload:
                 raise OutsideError(Text("The upload of {key} is not there any more.", key=self.key))
             if not self._store.place(self.key, bytes(self._data)):
                 raise OutsideError(Text("{key} is there already.", key=self.key), permanent=True)
+            return Receipt()
 
     def abort(self) -> None:
         """What cannot be removed stays for `sweep`."""

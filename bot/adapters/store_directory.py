@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from handlers.core.errors import OutsideError
+from handlers.core.objects import Receipt
 from handlers.core.ports import Artifact
 from handlers.core.text import Code, Text
 
@@ -186,7 +187,7 @@ class DirectoryUpload:
             while rest:
                 rest = rest[os.write(file, rest) :]
 
-    def commit(self) -> None:
+    def commit(self) -> Receipt:
         """Makes the whole artifact visible, durably and at once. After OutsideError nothing is visible."""
         try:
             if not self.place():
@@ -194,6 +195,7 @@ class DirectoryUpload:
                     Text("{key} is there already, and nothing is ever overwritten.", key=Code("/".join(self._words))),
                     permanent=True,
                 )
+            return Receipt()
         finally:
             self.abort()
 

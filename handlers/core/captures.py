@@ -11,6 +11,7 @@ from handlers.core.catalogue import DATA, Catalogue, folder, new_id
 from handlers.core.errors import OutsideError, Problem, Refusal
 from handlers.core.jobs import Progress
 from handlers.core.manifests import BackupKind, DumpEvidence, Manifest, incomplete
+from handlers.core.objects import Stored
 from handlers.core.ports import Clock, DatabaseFacts, Target, Upload
 from handlers.core.text import Bytes, Code, Text
 from handlers.core.work import Work
@@ -37,7 +38,7 @@ def capture(target: Target, catalogue: Catalogue, kind: BackupKind, work: Work, 
                 Text("{problem}. No backup was kept. {lines}", problem=problem, lines=evidence.last_lines)
             )
         work.check()
-        upload.commit()
+        receipt = upload.commit()
     except BaseException:
         upload.abort()
         raise
@@ -45,13 +46,17 @@ def capture(target: Target, catalogue: Catalogue, kind: BackupKind, work: Work, 
         id=backup,
         target=target.name,
         database=facts.database,
+        deployment=facts.deployment,
         kind=kind,
         created=job.created,
         seconds=round(clock.monotonic() - begun),
         created_by=job.plan.actor.person,
-        data_key=data_key,
-        sha256=evidence.sha256,
-        stored_bytes=evidence.stored_bytes,
+        surface=job.plan.actor.surface.value,
+        job=job.id,
+        data=Stored(data_key, evidence.sha256, evidence.stored_bytes, receipt),
+        packing=evidence.packing,
+        slice=None,
+        torn="the oplog is not saved yet",
         raw_bytes=evidence.raw_bytes,
         tool=evidence.tool,
         server=evidence.server,

@@ -2,6 +2,8 @@
 
 - Options and index definitions are kept as canonical Extended JSON text, because no checksum inside a mongodump
   archive covers them: `fingerprint` does (docs/adr, backup pipeline).
+- With a `slice`, the backup is the database at one moment, the slice's end: it is replayed over what was dumped.
+  Without one, documents are from while it was dumped, and `torn` says why.
 - `incomplete` decides whether a dump is whole. A killed mongodump writes a structurally perfect, partial archive,
   so only all of these together prove it: it ended with 0; every namespace it announced is reported done; the
   count it reports is the count we walked; and there is something in it.
@@ -16,12 +18,13 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from handlers.core.answers import BackupId, TargetName
+from handlers.core.answers import BackupId, JobId, TargetName
 from handlers.core.digests import Json, canonical, digest
 from handlers.core.errors import Damage
+from handlers.core.objects import Packing, Slice, Stored
 from handlers.core.text import Code, Text
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class CollectionKind(Enum):
@@ -91,6 +94,7 @@ class DumpEvidence:
     raw_bytes: int
     stored_bytes: int
     sha256: str
+    packing: Packing
     tool: str
     server: str
     last_lines: str
@@ -136,22 +140,37 @@ class BackupKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The commit record of a backup."""
+    """The commit record of a backup. `deployment`: the replica set's name, empty for a single server; `surface` and
+    `job`: what asked for it."""
 
     id: BackupId
     target: TargetName
     database: str
+    deployment: str
     kind: BackupKind
     created: datetime
     seconds: int
     created_by: str
-    data_key: str
-    sha256: str
-    stored_bytes: int
+    surface: str
+    job: JobId
+    data: Stored
     raw_bytes: int
+    packing: Packing
+    slice: Slice | None
+    torn: str
     tool: str
     server: str
     collections: tuple[CollectionSpec, ...]
+
+    @property
+    def stored_bytes(self) -> int:
+        """What it takes in the store."""
+        return self.data.size_bytes + (0 if self.slice is None else self.slice.stored.size_bytes)
+
+    @property
+    def moment(self) -> datetime:
+        """The time its data is of: one moment with a slice; else when the dump was asked for."""
+        return self.created if self.slice is None else self.slice.end.moment
 
     @property
     def documents(self) -> int:
@@ -169,12 +188,15 @@ class Manifest:
             "created": self.created.isoformat(),
             "seconds": self.seconds,
             "created_by": self.created_by,
-            "data": {
-                "key": self.data_key,
-                "sha256": self.sha256,
-                "bytes": self.stored_bytes,
-                "raw_bytes": self.raw_bytes,
-            },
+            "deployment": self.deployment,
+            "surface": self.surface,
+            "job": self.job,
+            "data": self.data.to_json(),
+            "raw_bytes": self.raw_bytes,
+            "packing": self.packing.to_json(),
+            "slice": None if self.slice is None else self.slice.to_json(),
+            "torn": self.torn,
+            "users_and_roles": False,
             "tool": self.tool,
             "server": self.server,
             "collections": [spec.to_json() for spec in self.collections],
@@ -213,10 +235,14 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
         created=created.astimezone(UTC),
         seconds=int(data["seconds"]),
         created_by=data["created_by"],
-        data_key=data["data"]["key"],
-        sha256=data["data"]["sha256"],
-        stored_bytes=int(data["data"]["bytes"]),
-        raw_bytes=int(data["data"]["raw_bytes"]),
+        deployment=data["deployment"],
+        surface=data["surface"],
+        job=JobId(data["job"]),
+        data=Stored.from_json(data["data"]),
+        raw_bytes=int(data["raw_bytes"]),
+        packing=Packing.from_json(data["packing"]),
+        slice=None if data["slice"] is None else Slice.from_json(data["slice"]),
+        torn=str(data["torn"]),
         tool=data["tool"],
         server=data["server"],
         collections=tuple(CollectionSpec.from_json(spec) for spec in data["collections"]),

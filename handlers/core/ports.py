@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 from handlers.core.answers import Actor, JobId, PersonId, TargetName
 from handlers.core.audit import AuditEvent
 from handlers.core.manifests import CollectionSpec, DumpEvidence
+from handlers.core.objects import Receipt
 
 
 class Clock(Protocol):
@@ -91,8 +92,9 @@ class Upload(Protocol):
     def write(self, data: bytes) -> None:
         """Appends. Raises OutsideError."""
 
-    def commit(self) -> None:
-        """Makes the whole artifact visible, durably and at once. Raises OutsideError; then nothing is visible."""
+    def commit(self) -> Receipt:
+        """Makes the whole artifact visible, durably and at once; what the store says it keeps now. Raises OutsideError;
+        then nothing is visible."""
 
     def abort(self) -> None:
         """Leaves nothing behind, as far as the store can be reached. May be called at any time, also twice. Never
@@ -149,13 +151,15 @@ class LiveCollection:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFacts:
-    """What is there now, cheaply: counts are the server's estimates."""
+    """What is there now, cheaply: counts are the server's estimates. `deployment`: the replica set's name, empty for a
+    single server."""
 
     database: str
     server: str
     documents: int
     data_bytes: int
     collections: int
+    deployment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,10 +205,10 @@ class Database(Protocol):
     def dump(self) -> AbstractContextManager[Dump]:
         """Starts mongodump; leaving the context ends it and its children whatever happened. Raises OutsideError."""
 
-    def load(self, packed: Iterable[bytes], prefix: str, views: Sequence[str]) -> LoadEvidence:
+    def load(self, packed: Iterable[bytes], prefix: str, names: Container[str]) -> LoadEvidence:
         """Feeds the compressed archive to mongorestore, every collection renamed to prefix + name, without indexes,
-        stopping at the first error; `views` are left out. What `packed` raises goes through, after mongorestore was
-        ended. Raises OutsideError when mongorestore takes no byte for 60 s."""
+        stopping at the first error; only `names` are loaded (never a view). What `packed` raises goes through, after
+        mongorestore was ended. Raises OutsideError when mongorestore takes no byte for 60 s."""
 
     def create_indexes(self, name: str, indexes: Sequence[str], *, expire: bool) -> None:
         """Builds the indexes (canonical Extended JSON as in CollectionSpec; `_id_` is skipped). `expire=False`: TTL

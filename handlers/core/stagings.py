@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -20,6 +19,7 @@ from handlers.core.errors import Damage, OutsideError
 from handlers.core.jobs import Progress
 from handlers.core.manifests import CollectionKind, CollectionSpec, Manifest, differences
 from handlers.core.ports import Clock, LiveCollection, Target
+from handlers.core.readings import reading
 from handlers.core.switches import clear, comparable, expires, own, staging_prefix
 from handlers.core.text import Code, Lines, Text
 from handlers.core.work import Work
@@ -29,9 +29,9 @@ def stage(target: Target, manifest: Manifest, work: Work, clock: Clock) -> tuple
     """What was loaded, under its live names. Raises Cancelled, OutsideError or Damage; live data is untouched then."""
     database, prefix = target.database, staging_prefix(work.job.id)
     clear(database, work.job.id)
-    views = [spec.name for spec in manifest.collections if spec.kind is CollectionKind.VIEW]
+    solid = [spec for spec in manifest.collections if spec.kind is not CollectionKind.VIEW]
     pieces = _pieces(target, manifest, work, clock)
-    evidence = database.load(pieces, prefix, views)
+    evidence = database.load(pieces, prefix, {spec.name for spec in solid})
     if evidence.return_code != 0 or evidence.failed:
         raise OutsideError(
             Text(
@@ -41,7 +41,6 @@ def stage(target: Target, manifest: Manifest, work: Work, clock: Clock) -> tuple
                 lines=Lines(evidence.last_lines),
             )
         )
-    solid = [spec for spec in manifest.collections if spec.kind is not CollectionKind.VIEW]
     if evidence.restored != sum(spec.documents for spec in solid):
         raise OutsideError(
             Text(
@@ -65,21 +64,14 @@ def stage(target: Target, manifest: Manifest, work: Work, clock: Clock) -> tuple
 
 def _pieces(target: Target, manifest: Manifest, work: Work, clock: Clock) -> Iterator[bytes]:
     stage = Text("Loading {backup} beside the live data", backup=Code(manifest.id))
-    begun, sha, count = clock.monotonic(), hashlib.sha256(), 0
-    held = b""
-    for piece in target.store.read(manifest.data_key):
+    begun = clock.monotonic()
+
+    def watch(count: int) -> None:
         work.check()
-        sha.update(piece)
-        count += len(piece)
         elapsed = max(clock.monotonic() - begun, 0.001)
-        work.progress(Progress(stage, count, manifest.stored_bytes, round(count / elapsed)))
-        if held:
-            yield held
-        held = piece
-    # The last piece is only given when the whole is what was written: a wrong copy can never load to its end.
-    if sha.hexdigest() != manifest.sha256 or count != manifest.stored_bytes:
-        raise Damage(Text("The stored backup is damaged: its checksum is not the one written down."))
-    yield held
+        work.progress(Progress(stage, count, manifest.data.size_bytes, round(count / elapsed)))
+
+    return reading(target.store, manifest.data, watch)
 
 
 def untouched(target: Target, before: Sequence[LiveCollection]) -> None:

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,7 +95,7 @@ class BreakingDatabase(MongoDatabase):
         with super().dump() as dump:
             yield BreakingDump(dump, self.breaking)
 
-    def load(self, packed: Iterable[bytes], prefix: str, views: Sequence[str]) -> LoadEvidence:
+    def load(self, packed: Iterable[bytes], prefix: str, names: Container[str]) -> LoadEvidence:
         def watched() -> Iterator[bytes]:
             for piece in packed:
                 self.breaking.at("fed", "before")
@@ -104,7 +104,7 @@ class BreakingDatabase(MongoDatabase):
                 self.breaking.at("fed", "after")
                 yield piece[len(piece) // 2 :]
 
-        return super().load(watched(), prefix, views)
+        return super().load(watched(), prefix, names)
 
 
 class BreakingDump:

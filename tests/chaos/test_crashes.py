@@ -134,10 +134,10 @@ def nothing_half_made(scene: Scene) -> None:
     listing = scene.another().catalogue.listing()
     assert not listing.damaged
     for manifest in listing.manifests:
-        data = b"".join(scene.house.store.read(manifest.data_key))
-        assert hashlib.sha256(data).hexdigest() == manifest.sha256
+        data = b"".join(scene.house.store.read(manifest.data.key))
+        assert hashlib.sha256(data).hexdigest() == manifest.data.sha256
     stored = {artifact.key for artifact in scene.house.store.list("v1/") if artifact.key.endswith(".zst")}
-    assert stored == {manifest.data_key for manifest in listing.manifests}
+    assert stored == {manifest.data.key for manifest in listing.manifests}
     uploads = scene.folder / ".uploads"
     assert not uploads.exists() or not list(uploads.iterdir())
     with MongoClient[dict[str, Any]](scene.uri) as client:
@@ -322,7 +322,7 @@ def damaged(data: bytes, how: str) -> bytes:
 @pytest.mark.parametrize("how", ["cut", "cut by one byte", "one bit flipped", "one bit flipped at the end", "empty"])
 def test_a_damaged_backup_never_changes_the_live_data(scene: Scene, how: str) -> None:
     manifest = scene.house.catalogue.find("latest")
-    file = scene.folder / manifest.data_key
+    file = scene.folder / manifest.data.key
     whole = file.read_bytes()
     file.chmod(0o600)
     file.write_bytes(damaged(whole, how))

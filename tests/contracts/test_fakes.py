@@ -28,7 +28,7 @@ from handlers.core.ports import (
     State,
 )
 from handlers.core.text import Text
-from tests.fake_database import ID_INDEX, FakeCommand, FakeDatabase
+from tests.fake_database import ID_INDEX, EveryName, FakeCommand, FakeDatabase
 from tests.fakes import (
     FakeClock,
     FakeEntropy,
@@ -312,7 +312,7 @@ def test_a_dump_is_whole_and_loads_beside_what_is_live() -> None:
     assert len(pieces) > 3
     assert incomplete(evidence) is None
     assert evidence.raw_bytes == evidence.stored_bytes == sum(map(len, pieces))
-    loaded = database.load(iter(pieces), "new_", ["cheap"])
+    loaded = database.load(iter(pieces), "new_", EveryName("cheap"))
     assert (loaded.return_code, loaded.restored, loaded.failed) == (0, 33, 0)
     after = database.content()
     assert {name: each for name, each in after.items() if not name.startswith("new_")} == before
@@ -330,7 +330,7 @@ def test_a_dump_shows_what_was_there_when_it_began() -> None:
         database.drop("items")
         pieces = list(iter(dump.read, b""))
     other = FakeDatabase()
-    assert other.load(pieces, "", []).restored == 33
+    assert other.load(pieces, "", EveryName()).restored == 33
 
 
 @given(st.integers(0, 10_000), st.booleans())
@@ -338,14 +338,14 @@ def test_an_archive_that_is_cut_or_damaged_never_loads_to_its_end(position: int,
     archive = b"".join(dumped(shop())[0])
     position %= len(archive) - 1
     broken = archive[:position] if not flipped else archive[:position] + b"\x00" + archive[position + 1 :]
-    assert FakeDatabase().load([broken], "", []).return_code == 1
+    assert FakeDatabase().load([broken], "", EveryName()).return_code == 1
 
 
 def test_a_load_over_what_is_there_fails_on_the_first_double() -> None:
     database = shop()
     pieces, _ = dumped(database)
     before = database.content()
-    loaded = database.load(pieces, "", [])
+    loaded = database.load(pieces, "", EveryName())
     assert (loaded.return_code, loaded.failed) == (1, 1)
     assert database.content() == before
 
@@ -358,7 +358,7 @@ def test_what_the_pieces_raise_goes_through_a_load() -> None:
         raise Damage(Text("chosen"))
 
     with pytest.raises(Damage):
-        database.load(pieces(), "new_", [])
+        database.load(pieces(), "new_", EveryName())
     assert database.running_tools == 0
 
 
@@ -368,7 +368,7 @@ def test_evidence_can_be_what_a_test_wants_to_see() -> None:
     database.seen_by_load = lambda seen: replace(seen, failed=7)
     pieces, evidence = dumped(database)
     assert incomplete(evidence) is not None
-    assert database.load(pieces, "new_", []).failed == 7
+    assert database.load(pieces, "new_", EveryName()).failed == 7
 
 
 def test_a_rename_keeps_the_uuid_and_never_replaces() -> None:
@@ -428,7 +428,7 @@ Act = Callable[[FakeDatabase], object]
     ("call", "act"),
     [
         ("database.piece", dumped),
-        ("database.line", lambda database: database.load(dumped(shop())[0], "new_", [])),
+        ("database.line", lambda database: database.load(dumped(shop())[0], "new_", EveryName())),
         ("database.bucket", lambda database: database.copy_timeseries(SERIES, "weather", "copy")),
         ("database.evidence", dumped),
     ],

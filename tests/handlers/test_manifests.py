@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core.answers import BackupId, TargetName
+from handlers.core.answers import BackupId, JobId, TargetName
 from handlers.core.digests import canonical, digest
 from handlers.core.errors import Damage
 from handlers.core.manifests import (
@@ -25,6 +25,8 @@ from handlers.core.manifests import (
     incomplete,
     reported_name,
 )
+from handlers.core.objects import Packing, Receipt, Slice, Stored
+from handlers.core.optimes import OpTime
 from tests.handlers.test_digests import VALUES
 
 NAMES = st.text(min_size=1, max_size=12)
@@ -39,19 +41,39 @@ SPECS = st.builds(
     size_bytes=COUNTS,
 )
 SOME = st.lists(SPECS, min_size=1, max_size=5, unique_by=lambda spec: spec.name).map(tuple)
+MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 naive bounds
+STORED = st.builds(
+    Stored,
+    key=NAMES,
+    sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
+    size_bytes=COUNTS,
+    receipt=st.builds(Receipt, NAMES, st.none() | MOMENTS),
+)
+TIMES = st.builds(OpTime, st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+SLICES = st.builds(
+    lambda one, other, entries, stored: Slice(min(one, other), max(one, other), entries, stored),
+    TIMES,
+    TIMES,
+    COUNTS,
+    STORED,
+)
 MANIFESTS = st.builds(
     Manifest,
     id=NAMES.map(BackupId),
     target=NAMES.map(TargetName),
     database=NAMES,
     kind=st.sampled_from(BackupKind),
-    created=st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 naive bounds
+    created=MOMENTS,
     seconds=COUNTS,
     created_by=NAMES,
-    data_key=NAMES,
-    sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
-    stored_bytes=COUNTS,
+    deployment=NAMES,
+    surface=NAMES,
+    job=NAMES.map(JobId),
+    data=STORED,
     raw_bytes=COUNTS,
+    packing=st.builds(Packing, COUNTS, st.lists(NAMES, max_size=2).map(tuple)),
+    slice=st.none() | SLICES,
+    torn=NAMES,
     tool=NAMES,
     server=NAMES,
     collections=SOME,
@@ -77,6 +99,7 @@ def evidence_of(specs: tuple[CollectionSpec, ...]) -> DumpEvidence:
         raw_bytes=1,
         stored_bytes=1,
         sha256="0" * 64,
+        packing=Packing(),
         tool="mongodump",
         server="6.0.5",
         last_lines="",
@@ -157,10 +180,24 @@ def manifest() -> Manifest:
         created=datetime(2026, 11, 24, 3, tzinfo=UTC),
         seconds=12,
         created_by="U0SARA",
-        data_key="v1/shop/full/2026/11/24/20261124t030000z-abcdef/data.archive.zst",
-        sha256="ab" * 32,
-        stored_bytes=1000,
+        deployment="rs0",
+        surface="slack",
+        job=JobId("abcdefghijkl"),
+        data=Stored(
+            "v1/shop/full/2026/11/24/20261124t030000z-abcdef/data.archive.zst",
+            "ab" * 32,
+            1000,
+            Receipt("v7", datetime(2026, 12, 3, tzinfo=UTC)),
+        ),
         raw_bytes=4000,
+        packing=Packing(3, ("age1example",)),
+        slice=Slice(
+            OpTime(1764000000, 1),
+            OpTime(1764000012, 7),
+            25,
+            Stored("v1/shop/full/2026/11/24/20261124t030000z-abcdef/oplog.bson.zst", "cd" * 32, 77),
+        ),
+        torn="",
         tool="mongodump 100.7.0",
         server="6.0.5",
         collections=(CHEAP, ITEMS, WEATHER),
@@ -204,8 +241,9 @@ def test_a_manifest_can_be_sealed_anew() -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"schema": 2}, {"schema": None}, {"kind": "unheard of"}, {"created": "2026-11-24T03:00:00"}, {"created": "soon"},
-     {"data": {}}, {"data": None}, {"seconds": "many"}, {"collections": None}, {"collections": [{}]}],
+    [{"schema": 1}, {"schema": None}, {"kind": "unheard of"}, {"created": "2026-11-24T03:00:00"}, {"created": "soon"},
+     {"data": {}}, {"data": None}, {"seconds": "many"}, {"collections": None}, {"collections": [{}]},
+     {"packing": {"codec": "gzip", "level": 3, "recipients": []}}, {"slice": {}}],
     ids=str,
 )  # fmt: skip
 def test_a_sealed_manifest_that_makes_no_sense_is_damage(changed: dict[str, Any]) -> None:
@@ -254,3 +292,25 @@ def test_differences_name_what_is_not_the_same(
     expected: list[CollectionSpec], found: list[CollectionSpec], said: list[str]
 ) -> None:
     assert [str(each) for each in differences(expected, found)] == said
+
+
+@given(MANIFESTS)
+def test_a_backup_is_of_the_moment_its_slice_ends(manifest: Manifest) -> None:
+    if manifest.slice is None:
+        assert (manifest.moment, manifest.stored_bytes) == (manifest.created, manifest.data.size_bytes)
+    else:
+        assert int(manifest.moment.timestamp()) == manifest.slice.end.seconds
+        assert manifest.stored_bytes == manifest.data.size_bytes + manifest.slice.stored.size_bytes
+
+
+@given(TIMES, TIMES)
+def test_times_of_the_oplog_are_ordered_as_their_numbers(one: OpTime, other: OpTime) -> None:
+    assert (one < other) == ((one.seconds, one.increment) < (other.seconds, other.increment))
+    assert OpTime.parse(str(one)) == one
+    assert one <= OpTime.last_of(one.moment)
+
+
+@pytest.mark.parametrize("spelled", ["", "1", "1.", ".1", "1.2.3", "-1.2", "4294967296.0", "1.4294967296", "١.٢"])
+def test_what_is_no_time_of_an_oplog_is_refused(spelled: str) -> None:
+    with pytest.raises(ValueError, match="not a time of an oplog"):
+        OpTime.parse(spelled)

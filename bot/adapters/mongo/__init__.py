@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -13,6 +13,7 @@ from bot.adapters.mongo.connection import Connection
 from bot.adapters.mongo.driver import MongoDriver
 from handlers.core.errors import OutsideError
 from handlers.core.manifests import CollectionKind, CollectionSpec
+from handlers.core.objects import Packing
 from handlers.core.ports import LoadEvidence
 from handlers.core.text import Code, Text
 
@@ -22,11 +23,19 @@ STALL_SECONDS = 60.0
 class MongoDatabase(MongoDriver):
     """Database (see the port). `path`: where the tools are looked for, as PATH."""
 
-    def __init__(self, uri: str, *, path: str | None = None, stall_seconds: float = STALL_SECONDS) -> None:
+    def __init__(
+        self,
+        uri: str,
+        *,
+        path: str | None = None,
+        stall_seconds: float = STALL_SECONDS,
+        packing: Packing = Packing(),  # noqa: B008 frozen
+    ) -> None:
         connection = Connection(uri)
         super().__init__(connection)
         self._path = os.environ.get("PATH", os.defpath) if path is None else path
         self._stall_seconds = stall_seconds
+        self._packing = packing
 
     @property
     def name(self) -> str:
@@ -38,7 +47,9 @@ class MongoDatabase(MongoDriver):
         """See the port."""
         made = self._made()
         with tools.tool("mongodump", ["--archive"], self._connection, self._path, feeding=False) as process:
-            yield tools.ToolDump(process, self._connection, self._stall_seconds, lambda spec: self._as_made(spec, made))
+            yield tools.ToolDump(
+                process, self._connection, self._stall_seconds, self._packing, lambda spec: self._as_made(spec, made)
+            )
 
     def _made(self) -> dict[str, str]:
         """The options of views and validated collections, in the order they were made with."""
@@ -55,12 +66,12 @@ class MongoDatabase(MongoDriver):
             raise OutsideError(Text("The definition of {name} was changed while it was saved.", name=Code(spec.name)))
         return replace(spec, options=options)
 
-    def load(self, packed: Iterable[bytes], prefix: str, views: Sequence[str]) -> LoadEvidence:
+    def load(self, packed: Iterable[bytes], prefix: str, names: Container[str]) -> LoadEvidence:
         """See the port."""
         return tools.load(
             packed,
             prefix,
-            views,
+            names,
             connection=self._connection,
             path=self._path,
             stall_seconds=self._stall_seconds,

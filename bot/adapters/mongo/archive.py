@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import bson
-import zstandard
 from bson.errors import BSONError
 
 from bot.adapters.mongo.canonical import definition, index_text, options_text
-from handlers.core.errors import Damage, OutsideError
+from handlers.core.errors import OutsideError
 from handlers.core.manifests import CollectionKind, CollectionSpec, reported_name
 from handlers.core.text import Text
 
@@ -27,8 +25,6 @@ MAGIC = 0x8199E26D
 TERMINATOR = -1
 SMALLEST_DOCUMENT = 5
 LARGEST_DOCUMENT = 48 * 1024 * 1024
-# What is unpacked at once: little, for little can unpack to very much.
-PACKED_BYTES = 16 * 1024
 _LENGTH = struct.Struct("<i")
 
 
@@ -179,22 +175,3 @@ class ArchiveWalker:
 def index_name(text: str) -> str:
     """The name inside an index's text, to sort by."""
     return str(json.loads(text)["name"])
-
-
-def unpacked(packed: Iterable[bytes]) -> Iterator[bytes]:
-    """The archive inside the stored pieces. Raises Damage when they are not one whole frame of Zstandard."""
-    unpacker = zstandard.ZstdDecompressor().decompressobj()
-    for piece in packed:
-        for start in range(0, len(piece), PACKED_BYTES):
-            try:
-                raw = unpacker.decompress(piece[start : start + PACKED_BYTES])
-            except zstandard.ZstdError as error:
-                raise _damaged() from error
-            if raw:
-                yield raw
-    if not unpacker.eof or unpacker.unused_data:
-        raise _damaged()
-
-
-def _damaged() -> Damage:
-    return Damage(Text("The stored backup is damaged: it cannot be unpacked."))

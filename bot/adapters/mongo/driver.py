@@ -87,7 +87,8 @@ class MongoDriver:
     def facts(self) -> DatabaseFacts:
         """See the port."""
         with self._translated("looked at"):
-            if self._run({"hello": 1}).get("msg") == "isdbgrid":
+            hello = self._run({"hello": 1})
+            if hello.get("msg") == "isdbgrid":
                 raise Refusal(Text("This is a sharded cluster (mongos): it cannot be saved whole this way."))
             stats = self._run({"dbStats": 1})
             return DatabaseFacts(
@@ -96,6 +97,7 @@ class MongoDriver:
                 documents=int(stats["objects"]),
                 data_bytes=int(stats["dataSize"]),
                 collections=int(stats["collections"]) + int(stats.get("views", 0)),
+                deployment=str(hello.get("setName", "")),
             )
 
     def collections(self, *, count: bool = False, prefix: str = "") -> tuple[LiveCollection, ...]:

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import re
 import select
@@ -16,25 +15,23 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import IO
 
-import zstandard
-
-from bot.adapters.mongo.archive import ArchiveError, ArchiveWalker, unpacked
+from bot.adapters.mongo.archive import ArchiveError, ArchiveWalker
 from bot.adapters.mongo.canonical import definition
 from bot.adapters.mongo.connection import Connection, config_pipe
+from bot.adapters.mongo.packing import Packer, unpacked
 from handlers.core.errors import Damage, OutsideError
-from handlers.core.manifests import CollectionSpec, DumpEvidence
+from handlers.core.manifests import CollectionSpec, DumpEvidence, reported_name
+from handlers.core.objects import Packing
 from handlers.core.ports import LoadEvidence
 from handlers.core.text import Code, Seconds, Text
 
 PIECE_BYTES = 1024 * 1024
 PIPE_BYTES = 1024 * 1024
-ZSTD_LEVEL = 3
-ZSTD_THREADS = 2
 TERM_SECONDS = 10.0
 TAIL_LINES = 12
 LINE_BYTES = 4096
@@ -134,6 +131,7 @@ class ToolDump:
         process: subprocess.Popen[bytes],
         connection: Connection,
         stall_seconds: float,
+        packing: Packing,
         as_made: Callable[[CollectionSpec], CollectionSpec],
     ) -> None:
         assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 both are pipes by construction
@@ -146,12 +144,9 @@ class ToolDump:
             fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._listener = Listener(process.stderr, _DONE, connection)
         self._walker = ArchiveWalker()
-        self._packer = zstandard.ZstdCompressor(
-            level=ZSTD_LEVEL, threads=ZSTD_THREADS, write_checksum=True
-        ).compressobj()
-        self._sha = hashlib.sha256()
+        self._packing = packing
+        self._packer = Packer(packing)
         self._raw = 0
-        self._stored = 0
         self._ended = False
 
     @property
@@ -168,13 +163,11 @@ class ToolDump:
             if raw:
                 self._raw += len(raw)
                 self._walker.feed(raw)
-                packed = self._packer.compress(raw)
+                packed = self._packer.pack(raw)
             else:
                 self._ended = True
-                packed = self._packer.flush()
+                packed = self._packer.finish()
             if packed:
-                self._sha.update(packed)
-                self._stored += len(packed)
                 return packed
         return b""
 
@@ -197,8 +190,9 @@ class ToolDump:
             reported=reported,
             closed=frozenset(self._walker.closed),
             raw_bytes=self._raw,
-            stored_bytes=self._stored,
-            sha256=self._sha.hexdigest(),
+            stored_bytes=self._packer.stored_bytes,
+            sha256=self._packer.sha256,
+            packing=self._packing,
             tool=f"mongodump {self._walker.tool}",
             server=self._walker.server,
             last_lines=last_lines,
@@ -208,7 +202,7 @@ class ToolDump:
 def load(
     packed: Iterable[bytes],
     prefix: str,
-    views: Sequence[str],
+    names: Container[str],
     *,
     connection: Connection,
     path: str,
@@ -221,9 +215,10 @@ def load(
     if any("validator" in definition(spec.options) for spec in prelude.announced):
         # Documents may be older than their validator. Only then: this needs the role dbAdmin.
         arguments.append("--bypassDocumentValidation")
-    for view in views:
-        # With the database: `*.stats` would leave out the collection `app.stats` too.
-        arguments += ["--nsExclude", f"{_literal(source)}.{_literal(view)}"]
+    for spec in prelude.announced:
+        if spec.name not in names:
+            # With the database: `*.stats` would leave out the collection `app.stats` too.
+            arguments += ["--nsExclude", f"{_literal(source)}.{_literal(reported_name(spec))}"]
     # The last pair that matches wins: the general one first, the buckets of time-series last. A pair by a
     # time-series' own name would be ignored, and load into the live one.
     for parent in ("", "system.buckets."):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from bot.adapters.store_s3.bucket import MARK, Bucket, sha256
 from handlers.core.errors import OutsideError
+from handlers.core.objects import Receipt
 from handlers.core.text import Code, Text
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class S3Upload:
             if len(self._buffer) == size:
                 self._send()
 
-    def commit(self) -> None:
+    def commit(self) -> Receipt:
         """Makes the whole artifact visible, durably and at once. After OutsideError nothing is visible, as far as the
         store could be reached."""
         self._must_be_open()
@@ -79,6 +80,7 @@ class S3Upload:
             raise
         self._upload_id = None
         self._end()
+        return Receipt()
 
     def abort(self) -> None:
         """Leaves nothing behind; what cannot be removed, `sweep` will."""

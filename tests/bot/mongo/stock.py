@@ -73,9 +73,9 @@ def dumped(adapter: MongoDatabase) -> tuple[list[bytes], DumpEvidence]:
         return packed, dump.evidence()
 
 
-def views_of(evidence: DumpEvidence) -> list[str]:
-    """What load is told to leave out."""
-    return [spec.name for spec in evidence.announced if spec.kind is CollectionKind.VIEW]
+def names_of(evidence: DumpEvidence) -> set[str]:
+    """What load is told to load: everything but views."""
+    return {spec.name for spec in evidence.announced if spec.kind is not CollectionKind.VIEW}
 
 
 def live(adapter: MongoDatabase, prefix: str = "") -> list[CollectionSpec]:

@@ -17,8 +17,9 @@ from bson import json_util
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.adapters.mongo.archive import ArchiveError, ArchiveWalker, unpacked
+from bot.adapters.mongo.archive import ArchiveError, ArchiveWalker
 from bot.adapters.mongo.canonical import definition, index_text, options_text, same_but_for_order
+from bot.adapters.mongo.packing import unpacked
 from handlers.core.errors import Damage
 from handlers.core.manifests import CollectionKind
 

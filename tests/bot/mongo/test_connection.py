@@ -21,6 +21,7 @@ from handlers.core.errors import OutsideError, Refusal
 from handlers.core.manifests import incomplete
 from sandbox.servers.mongod import Mongod
 from tests.bot.mongo.stock import PREFIX, dumped
+from tests.fake_database import EveryName
 
 PASSWORD = "p:@/?#[] %&+$'\"ö"
 SEED = "cluster.example.test"
@@ -97,7 +98,7 @@ def test_a_user_kept_in_the_database_itself_can_dump_and_load(tools_path: str) -
         with closing(MongoDatabase(uri, path=tools_path, stall_seconds=20)) as adapter:
             packed, evidence = dumped(adapter)
             assert incomplete(evidence) is None
-            loaded = adapter.load(packed, PREFIX, ())
+            loaded = adapter.load(packed, PREFIX, EveryName())
             assert (loaded.return_code, loaded.restored) == (0, 9), loaded.last_lines
 
 

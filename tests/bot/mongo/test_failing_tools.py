@@ -24,6 +24,7 @@ from handlers.core.errors import Damage, OutsideError
 from handlers.core.manifests import incomplete
 from sandbox.servers.mongod import Mongod
 from tests.bot.mongo.stock import PREFIX, children, drained, dumped
+from tests.fake_database import EveryName
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -69,7 +70,7 @@ def test_a_damaged_backup_is_damage_and_touches_nothing_live(
         "nothing": packer.compress(b""),
     }[fault]
     with pytest.raises(Damage):
-        adapter.load([faulty], PREFIX, ())
+        adapter.load([faulty], PREFIX, EveryName())
     assert tuple(found for found in adapter.collections(count=True) if not found.spec.name.startswith(PREFIX)) == before
     assert children() == []
 
@@ -78,7 +79,7 @@ def test_a_load_that_mongorestore_cannot_do_says_so(adapter: MongoDatabase, real
     real.plain.insert_many([{"_id": n} for n in range(10)])
     packed, _ = dumped(adapter)
     real[f"{PREFIX}plain"].insert_one({"_id": 5})
-    loaded = adapter.load(packed, PREFIX, ())
+    loaded = adapter.load(packed, PREFIX, EveryName())
     assert loaded.return_code != 0
     assert loaded.failed > 0
     assert "duplicate key" in loaded.last_lines
@@ -97,7 +98,7 @@ def test_what_the_pieces_raise_goes_through_and_ends_the_tool(
         raise LookupError("the store")
 
     with pytest.raises(LookupError, match="the store"):
-        adapter.load(failing(), PREFIX, ())
+        adapter.load(failing(), PREFIX, EveryName())
     assert len(seen) == 1
     assert not seen[0].is_running()
 
@@ -145,7 +146,7 @@ def test_a_mongorestore_that_takes_nothing_is_ended(mongod: Mongod, database: st
         stand_in(mongod, database, tmp_path, "mongorestore", "exec sleep 300") as adapter,
         pytest.raises(OutsideError, match="mongorestore moved no byte"),
     ):
-        adapter.load([packed], PREFIX, ())
+        adapter.load([packed], PREFIX, EveryName())
 
 
 def test_a_stream_that_ends_early_with_code_0_is_incomplete(mongod: Mongod, database: str, tmp_path: Path) -> None:

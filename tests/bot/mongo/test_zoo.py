@@ -17,7 +17,7 @@ from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence
 from handlers.core.switches import comparable
 from sandbox.servers.mongod import Mongod
 from tests import zoo
-from tests.bot.mongo.stock import dumped, live, views_of
+from tests.bot.mongo.stock import dumped, live, names_of
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Saved:
     def load(self) -> str:
         """Loads it, indexes too; the prefix."""
         prefix = f"__rst_{secrets.token_hex(4)}_"
-        loaded = self.adapter.load(self.packed, prefix, views_of(self.evidence))
+        loaded = self.adapter.load(self.packed, prefix, names_of(self.evidence))
         assert (loaded.return_code, loaded.failed) == (0, 0), loaded.last_lines
         assert loaded.restored == sum(spec.documents for spec in self.evidence.announced)
         for spec in self.solid * 2:  # building may be repeated

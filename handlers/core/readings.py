@@ -1,0 +1,35 @@
+"""A reading: a stored file from its first byte to its last, compared with what was written down about it.
+
+The last piece is only given when the SHA-256 and the length of the whole fit: a wrong copy never comes to its end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+from handlers.core.errors import Damage
+from handlers.core.objects import Stored
+from handlers.core.ports import ArtifactStore
+from handlers.core.text import Code, Text
+
+
+def reading(store: ArtifactStore, stored: Stored, watch: Callable[[int], None]) -> Iterator[bytes]:
+    """The pieces. `watch` is told how many bytes were read so far, before each piece is given, and may raise. Raises
+    Damage for a copy that is not what was written; OutsideError."""
+    digest, count, held = hashlib.sha256(), 0, b""
+    for piece in store.read(stored.key):
+        digest.update(piece)
+        count += len(piece)
+        watch(count)
+        if held:
+            yield held
+        held = piece
+    if digest.hexdigest() != stored.sha256 or count != stored.size_bytes:
+        raise Damage(
+            Text(
+                "The stored copy is damaged: the SHA-256 of {key} is not the one written down. Do not rely on it.",
+                key=Code(stored.key),
+            )
+        )
+    yield held
