@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import bson
+import psutil
 import pytest
 from pymongo.database import Database
 
@@ -84,6 +85,8 @@ def test_a_server_that_freezes_is_noticed() -> None:
     with Mongod() as server, closing(MongoDriver(Connection(server.uri("shop")), selection_seconds=1)) as driver:
         driver.facts()
         os.kill(server.pid, signal.SIGSTOP)
+        while psutil.Process(server.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
         try:
             begun = time.monotonic()
             with pytest.raises(OutsideError, match="MongoDB is silent"):
