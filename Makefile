@@ -1,4 +1,4 @@
-# make demo | make demo ARGS=--once | make test | make check | make bench | make lock | make clean
+# make demo | make demo ARGS=--once | make test | make check | make chaos | make bench | make lock | make clean
 # PYTHON= chooses another Python (3.11 or newer).
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +13,7 @@ APT_VENV := { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get -
 	DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends python3-venv >/dev/null && \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; }
 
-.PHONY: demo test check parts bench lock clean
+.PHONY: demo test check parts chaos bench lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): requirements/dev.lock requirements/parts.lock pyproject.toml
@@ -40,6 +40,10 @@ check: $(STAMP)
 
 test: $(STAMP) parts check
 	@$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
+
+# The tests of crashes and moments with more of everything than `make test` has time for.
+chaos: $(STAMP) parts
+	@CHAOS=full $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 900 -rA tests/chaos $(ARGS)
 
 bench: $(STAMP) parts
 	@$(BIN)/python -m tests.bench $(ARGS)

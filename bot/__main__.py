@@ -50,7 +50,13 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("backup", help="makes a backup now")
     commands.add_parser("backups", help="lists the backups")
     restore = commands.add_parser("restore", help="restores a backup; asks for a code")
-    restore.add_argument("backup", metavar="ID", help="a backup's id, or latest")
+    restore.add_argument(
+        "words",
+        nargs="+",
+        metavar="ID",
+        help="a backup's id, latest, or a time like 2026-11-23T14:05:30+03:30; then as in Slack: "
+        "[TARGET] [only NAME,NAME] [into DATABASE]; or: undo JOB",
+    )
     restore.add_argument("--as", dest="person", metavar="USER_ID", help="whose code confirms it (default: asks)")
     verify = commands.add_parser("verify", help="reads a backup from end to end and compares its checksum")
     verify.add_argument("backup", metavar="ID", help="a backup's id, or latest")

@@ -84,6 +84,21 @@ def _port(value: str) -> int:
     return int(value)
 
 
+def _count(least: int, most: int, expected: str) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not value.isascii() or not value.isdigit() or not least <= int(value[:9]) <= most:
+            raise ValueError(expected)
+        return int(value)
+
+    return parse
+
+
+def _yes_or_no(value: str) -> bool:
+    if value not in {"yes", "no"}:
+        raise ValueError("yes or no")
+    return value == "yes"
+
+
 def _key(value: str) -> bytes:
     if not value:
         return b""
@@ -147,7 +162,25 @@ SETTINGS = (
         "Bucket that keeps the backups; endpoint and keys by boto3's own variables",
         "s3://bucket/prefix",
     ),
+    Setting(
+        "BACKUP_PITR",
+        _yes_or_no,
+        "yes: the oplog is saved all the time, so that any moment can be restored (replica sets only)",
+        default="yes",
+    ),
     Setting("MIGRATE_COMMAND", _text, "Runs after a restore, without a shell", "npm run migrate:up"),
+    Setting(
+        "RESTORE_UNDO_HOURS",
+        _count(0, 720, "hours from 0 to 720"),
+        "How long what a restore replaced is kept beside the live data for an undo; 0: not at all",
+        default="24",
+    ),
+    Setting(
+        "RESTORE_BLOCK_WRITES",
+        _yes_or_no,
+        "yes: nobody else can write on the whole server while a restore switches (MongoDB 6.0 or newer)",
+        default="no",
+    ),
     Setting("OPS_CHANNEL", _CHANNEL, "Channel for what nobody asked for in a channel of their own", "C0123456789"),
     Setting("HTTP_HOST", _text, "Where /livez, /readyz, /metrics and Slack's calls are answered", default="127.0.0.1"),
     Setting("HTTP_PORT", _port, "Its port", default="8080"),
@@ -173,7 +206,10 @@ class Settings:
     mongodb_uri: str
     backup_dir: str
     backup_s3_url: str
+    backup_pitr: bool
     migrate_command: str
+    restore_undo_hours: int
+    restore_block_writes: bool
     ops_channel: str
     http_host: str
     http_port: int

@@ -28,6 +28,7 @@ from bot.adapters.queue_dramatiq import DramatiqQueue
 from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
 from bot.adapters.totp import Totp
+from bot.following import Following
 from bot.relay import Relay
 from bot.settings import Settings
 from bot.supervisor import Supervisor
@@ -41,6 +42,8 @@ from handlers.core.catalogue import Catalogue
 from handlers.core.desk import Desk, Handler, Outside
 from handlers.core.ports import ArtifactStore, People, Standing, Target
 from handlers.core.records import Jobs
+from handlers.core.restorations import Restorations
+from handlers.core.timelines import Follower
 from handlers.restore import RestoreHandler
 
 COMMANDS = ("backup", "restore")
@@ -83,7 +86,11 @@ def build(given: Settings, people: People) -> House:
     jobs = Jobs(state)
     handlers: dict[str, Handler] = {
         "backup": BackupHandler(targets, catalogues, jobs, clock),
-        "restore": RestoreHandler(targets, catalogues, clock),
+        "restore": RestoreHandler(
+            Restorations(targets, catalogues, clock),
+            keep_hours=given.restore_undo_hours,
+            blocks_writes=given.restore_block_writes,
+        ),
     }
     factors = StoredFactors(store, given.master_key, Totp())
     outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy)
@@ -120,7 +127,7 @@ def command(given: Settings, options: Namespace) -> int:
             return _terminal(given).run("backup", "verify", options.backup)
         case "restore":
             person = options.person or input("Your Slack id (like U0123456789): ").strip()
-            return _terminal(given).run("restore", options.backup, person=person)
+            return _terminal(given).run("restore", *options.words, person=person)
         case "audit":
             path = Path(options.path) if options.path else build(given, Nobody()).audit_path
             return terminal.audit_verdict(audit.verify(read_lines(path)), str(path))
@@ -183,7 +190,10 @@ def _work(given: Settings, *, child: bool) -> int:
     _until_signalled(worker.stop)
     if child:
         threading.Thread(target=_stop_with_parent, args=(worker.stop,), name="parent", daemon=True).start()
-    worker.run()
+    followed = house.targets.values() if given.backup_pitr else ()
+    followers = {each.name: Follower(each.name, each.database, each.store, house.clock) for each in followed}
+    with Following(followers, house.state):
+        worker.run()
     return 0
 
 

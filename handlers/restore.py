@@ -1,11 +1,11 @@
-"""/restore: put a backup back in place of the live data, without ever destroying before it has proved.
+"""/restore: put a backup, or a moment, back in place of the live data, without ever destroying before it has proved.
 
-- `/restore` lists and offers; `/restore ID|latest` makes a plan: what will be replaced, what will go away, what comes.
+- `/restore` lists and offers; `/restore ID|latest|TIME [target] [only NAMES] [into DATABASE]` makes a plan: what will
+  be replaced, what will be lost, what comes, how much room it takes. `/restore undo JOB` plans to put back what that
+  restore replaced.
 - A plan needs a code. It names the manifest by its digest and the live collections by theirs; if either is different
   when the work begins, nothing is done.
-- Steps: safety backup → load into staging → verify checksum, counts, definitions, and that nothing live was touched
-  → build indexes → verify again → decide (one compare-and-set) → switch by renames → migration command → clean up.
-- Interrupted before the switch is concluded: back to the old. After: forward to the new. `recover` does either.
+- How a restore works, and what is true when it was interrupted: handlers/core/restorations.py.
 """
 
 from __future__ import annotations
@@ -14,36 +14,50 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from handlers.core.answers import Confirm, Draft, Invocation, Reply, Start, TargetName
-from handlers.core.captures import capture
-from handlers.core.cards import Button, Card, Fact, Tone
-from handlers.core.catalogue import Catalogues, folder, new_id
-from handlers.core.digests import Json, spoken
-from handlers.core.errors import Damage, OutsideError, Refusal
+from handlers.core.answers import Confirm, Draft, Invocation, JobId, Reply, Start, TargetName
+from handlers.core.cards import Button, Card, Tone
+from handlers.core.digests import spoken
+from handlers.core.errors import Refusal
 from handlers.core.job_cards import Wording, job_card
-from handlers.core.jobs import Job, JobState, Outcome, Progress
-from handlers.core.journals import Decision, Journal, unclosed
-from handlers.core.manifests import BackupKind, CollectionKind, Manifest
+from handlers.core.jobs import Job, JobState, Outcome
+from handlers.core.journals import Journal, kept
+from handlers.core.manifests import Manifest
+from handlers.core.optimes import OpTime
 from handlers.core.policy import Permission
-from handlers.core.ports import Clock, LiveCollection, Target
-from handlers.core.stagings import definitions_digest, different, stage, untouched
-from handlers.core.switches import Switch, clear, own, too_long
-from handlers.core.targets import line_of, named
-from handlers.core.text import Bytes, Code, Lines, Seconds, Text
-from handlers.core.work import Work, beats
+from handlers.core.ports import DatabaseFacts, Target
+from handlers.core.restorations import TIDY, UNDO, Restorations, kept_collections
+from handlers.core.restore_plans import UNKNOWN, RestorePlan, UndoPlan, offer_lines, place, plan_facts, undo_lines
+from handlers.core.stagings import definitions_digest
+from handlers.core.switches import own, too_long
+from handlers.core.targets import line_of, named, span
+from handlers.core.text import Bytes, Code, Text
+from handlers.core.timelines import base, links, reachable
+from handlers.core.wishes import Wish, wish
+from handlers.core.work import Work
 
 OFFERED = 5
+RUN = "restore.run"
+ROOM = 1.3
 
 
 class RestoreHandler:
-    """See the module."""
+    """See the module. `keep_hours`: how long what was replaced is kept beside the live data; 0: not at all.
+    `blocks_writes`: whether nobody else may write during the switch."""
 
-    permissions: Mapping[str, Permission] = {"read": Permission.READ, "restore.run": Permission.DESTROY}
+    permissions: Mapping[str, Permission] = {
+        "read": Permission.READ,
+        RUN: Permission.DESTROY,
+        UNDO: Permission.DESTROY,
+        TIDY: Permission.OPERATE,
+    }
 
-    def __init__(self, targets: Mapping[TargetName, Target], catalogues: Catalogues, clock: Clock) -> None:
-        self._targets = targets
-        self._catalogues = catalogues
-        self._clock = clock
+    def __init__(self, restorations: Restorations, *, keep_hours: int = 24, blocks_writes: bool = False) -> None:
+        self._restorations = restorations
+        self._targets = restorations.targets
+        self._catalogues = restorations.catalogues
+        self._clock = restorations.clock
+        self._keep_hours = keep_hours
+        self._blocks_writes = blocks_writes
 
     # -- words -------------------------------------------------------------------------------------------------
 
@@ -54,70 +68,149 @@ class RestoreHandler:
                 return Reply(self._choices(next(iter(self._targets))))
             case ("help", *_):
                 return Reply(self._help())
+            case ("tidy", *rest):
+                return self._tidying(named(self._targets, rest))
+            case ("undo", *rest):
+                return Confirm(self._undoing(rest))
             case (word,) if word in self._targets:
                 return Reply(self._choices(TargetName(word)))
-            case (word, *rest):
-                target = named(self._targets, rest)
-                return Confirm(self._draft(self._targets[target], self._catalogues[target].find(word)))
-            case _:
-                raise AssertionError("words are a sequence")
+            case words:
+                return Confirm(self._draft(wish(words)))
 
-    def _draft(self, target: Target, manifest: Manifest) -> Draft:
-        facts = target.database.facts()
-        live = own(target.database.collections())
-        coming = {spec.name for spec in manifest.collections}
-        long = too_long(target.database.name, coming | {each.spec.name for each in live})
+    def _draft(self, wanted: Wish) -> Draft:
+        name = named(self._targets, [wanted.target] if wanted.target else [])
+        target = self._targets[name]
+        manifest, until = self._found(name, wanted)
+        database = target.database.sibling(wanted.into) if wanted.into else target.database
+        names = {spec.name for spec in manifest.collections}
+        for missing in (each for each in wanted.only if each not in names):
+            raise Refusal(
+                Text(
+                    "That backup has no collection {name}. `/backup show {id}` lists them.",
+                    name=Code(missing),
+                    id=manifest.id,
+                )
+            )
+        facts, live = database.facts(), own(database.collections())
+        touched = {each.spec.name for each in live if not wanted.only or each.spec.name in wanted.only}
+        long = too_long(database.name, names | touched)
         if long:
             raise Refusal(Text("These names are too long to be restored safely: {names}.", names=", ".join(long)))
-        gone = sorted({each.spec.name for each in live} - coming)
-        arguments: dict[str, Json] = {
-            "backup": manifest.id,
-            "manifest": hashlib.sha256(manifest.to_bytes()).hexdigest(),
-            "made": manifest.created.isoformat(),
-            "stored_bytes": manifest.stored_bytes,
-            "raw_bytes": manifest.raw_bytes,
-            "documents": manifest.documents,
-            "collections": len(manifest.collections),
-            "database": target.database.name,
-            "from_database": manifest.database,
-            "live": definitions_digest(live),
-            "live_documents": facts.documents,
-            "live_collections": len(live),
-            "live_bytes": facts.data_bytes,
-            "gone": gone,
-            "migrate": target.migrate.line,
-        }
-        return Draft("restore.run", target.name, arguments)
+        at = OpTime.parse(until).moment if until else manifest.moment
+        newer = database.newer(at, sorted(touched)) if live else {}
+        plan = RestorePlan(
+            backup=manifest.id,
+            manifest=hashlib.sha256(manifest.to_bytes()).hexdigest(),
+            made=manifest.created.isoformat(),
+            moment=manifest.moment.isoformat(),
+            torn=manifest.torn,
+            at=at.isoformat() if until else "",
+            until=until,
+            stored_bytes=manifest.stored_bytes,
+            raw_bytes=manifest.raw_bytes,
+            documents=manifest.documents,
+            collections=len(manifest.collections),
+            database=database.name,
+            from_database=manifest.database,
+            live=definitions_digest(live),
+            live_documents=facts.documents,
+            live_collections=len(live),
+            live_bytes=facts.data_bytes,
+            only=wanted.only,
+            gone=() if wanted.only else tuple(sorted({each.spec.name for each in live} - names)),
+            newer={each: UNKNOWN if count is None else count for each, count in newer.items() if count != 0},
+            needs_bytes=_needs(manifest, wanted, facts),
+            free_bytes=UNKNOWN if facts.free_bytes is None else facts.free_bytes,
+            from_server=manifest.server,
+            server=facts.server,
+            keep_hours=self._keep_hours,
+            blocks_writes=self._blocks_writes,
+            # The command knows the live database only.
+            migrate="" if wanted.into else target.migrate.line,
+        )
+        if plan.free_bytes != UNKNOWN and plan.free_bytes < plan.needs_bytes:
+            raise Refusal(
+                Text(
+                    "There is not enough room on the server's disk: it needs about {needs}, and {free} are free.",
+                    needs=Bytes(plan.needs_bytes),
+                    free=Bytes(plan.free_bytes),
+                )
+            )
+        return Draft(RUN, name, plan.arguments())
+
+    def _found(self, name: TargetName, wanted: Wish) -> tuple[Manifest, str]:
+        """The backup, and up to when changes are replayed over it (empty: its own moment)."""
+        if wanted.at is None:
+            return self._catalogues[name].find(wanted.backup), ""
+        if wanted.at > self._clock.now():
+            raise Refusal(Text("That time has not come yet."))
+        until = OpTime.last_of(wanted.at)
+        manifests, known = self._catalogues[name].listing().manifests, links(self._targets[name].store, name)
+        found = base(manifests, known, until)
+        if found is None:
+            there = Text("Nothing can be restored to a moment yet.")
+            for each in reachable(manifests, known)[-1:]:
+                there = Text("The newest that can be restored: {span}.", span=span(*each))
+            raise Refusal(Text("That moment is not saved. {there}", there=there))
+        return found, str(until)
+
+    def _undoing(self, words: list[str]) -> Draft:
+        match words:
+            case [word]:
+                of = JobId(word)
+            case _:
+                raise Refusal(Text("Which restore? Its card says its job: `/restore undo JOB`."))
+        for name, target in self._targets.items():
+            found = next((each for each in kept(target.store, name) if each.job == of), None)
+            if found is None:
+                continue
+            there_target = Target(name, target.database.sibling(found.database), target.store, target.migrate)
+            if found.until <= self._clock.now():
+                raise Refusal(Text("The time for undoing that is over. Its card names the backup to go back to."))
+            back = kept_collections(there_target, Journal(target.store, name, of))
+            live = own(there_target.database.collections())
+            since = found.until - timedelta(hours=self._keep_hours)
+            newer = there_target.database.newer(since, sorted(each.spec.name for each in live))
+            plan = UndoPlan(
+                of=of,
+                database=found.database,
+                until=found.until.isoformat(),
+                kept=len(back),
+                live=definitions_digest(live),
+                live_collections=len(live),
+                keep_hours=self._keep_hours,
+                newer={each: UNKNOWN if count is None else count for each, count in newer.items() if count != 0},
+            )
+            return Draft(UNDO, name, plan.arguments())
+        raise Refusal(Text("Nothing is kept of restore {job}: it was undone, or its time is over.", job=Code(of)))
+
+    def _tidying(self, name: TargetName) -> Reply | Start:
+        now = self._clock.now()
+        if any(each.until <= now for each in kept(self._targets[name].store, name)):
+            return Start(Draft(TIDY, name))
+        return Reply(Card(Text("There is nothing to remove for {target}.", target=Code(name))))
 
     def describe(self, job: Job) -> Card:
         """See Handler."""
-        arguments = job.plan.arguments
-        backup, database = Code(str(arguments["backup"])), Code(str(arguments["database"]))
-        subject = Text("Restore {backup} into {database}", backup=backup, database=database)
-        if job.state is not JobState.OFFERED:
-            return job_card(job, Wording(subject, _plan_facts(job)))
-        lines = [
-            Text(
-                "Everything in {database} now will be replaced by the backup. What is there is saved first; the new "
-                "data is loaded beside it, checked, and only then switched in.",
-                database=database,
+        if job.plan.operation == TIDY:
+            return job_card(job, Wording(Text("Removing what old restores of {target} kept", target=Code(job.target))))
+        offered = job.state is JobState.OFFERED
+        buttons = (Button("confirm", Text("Confirm with a code"), job.id, danger=True),) if offered else _undo(job)
+        if job.plan.operation == UNDO:
+            undo = UndoPlan.of_arguments(job.plan.arguments)
+            subject = Text(
+                "Undo of restore {job} in {place}", job=Code(undo.of), place=place(job.target, undo.database)
             )
-        ]
-        gone = arguments["gone"]
-        if isinstance(gone, list) and gone:
-            names = ", ".join(str(name) for name in gone[:10]) + (
-                f" and {len(gone) - 10} more" if len(gone) > 10 else ""
-            )
-            lines.append(Text("Not in the backup, so they will go away: {names}.", names=names))
-        if arguments["from_database"] != arguments["database"]:
-            lines.append(
-                Text("The backup was made of another database: {name}.", name=Code(str(arguments["from_database"])))
-            )
-        if arguments["migrate"]:
-            lines.append(Text("Then runs: {line}", line=Code(str(arguments["migrate"]))))
-        lines.append(Text("Compare the words: {words}", words=Code(spoken(job.plan.digest))))
-        confirm = Button("confirm", Text("Confirm with a code"), job.id, danger=True)
-        return job_card(job, Wording(subject, _plan_facts(job), tuple(lines), (confirm,)))
+            lines = undo_lines(undo, spoken(job.plan.digest)) if offered else ()
+            return job_card(job, Wording(subject, (), lines, buttons))
+        plan = RestorePlan.of(job.plan.arguments)
+        subject = Text("Restore {backup} into {database}", backup=Code(plan.backup), database=Code(plan.database))
+        if plan.at:
+            subject = Text("Restore {database} as of {time}", database=Code(plan.database), time=plan.wanted_moment)
+        age = (job.created - datetime.fromisoformat(plan.made)).total_seconds()
+        facts = plan_facts(plan, job.target, age, over=job.state.final)
+        lines = offer_lines(plan, spoken(job.plan.digest)) if offered else ()
+        return job_card(job, Wording(subject, facts, lines, buttons))
 
     def _choices(self, target: TargetName) -> Card:
         listing, now = self._catalogues[target].listing(), self._clock.now()
@@ -128,10 +221,12 @@ class RestoreHandler:
                 lines=(Text("`/backup now` makes a backup."),),
             )
         shown = listing.manifests[:OFFERED]
+        spans = reachable(listing.manifests, links(self._targets[target].store, target))
         return Card(
             title=Text("Which backup of {target}?", target=Code(target)),
             lines=(
                 *(line_of(manifest, (now - manifest.created).total_seconds()) for manifest in shown),
+                *(Text("Or any moment: {span}.", span=span(*each)) for each in spans[-1:] if each[0] < each[1]),
                 Text("A button shows the plan; nothing happens before a code."),
             ),
             buttons=tuple(
@@ -145,8 +240,10 @@ class RestoreHandler:
             title=Text("/restore"),
             lines=(
                 Text("`/restore` shows the newest backups; `/restore latest` or `/restore ID` shows the plan for one."),
+                Text("`/restore 2026-11-23T14:05:30+03:30` shows the plan for a moment that `/backup status` names."),
+                Text("Add `only orders,users` for some collections, `into shop_copy` for another database."),
                 Text("Nothing happens until you confirm the plan with a code from your authenticator."),
-                Text("What is live is saved first. The card says which backup takes you back."),
+                Text("What is live is saved first, and kept for a while: a finished restore has an Undo button."),
             ),
         )
 
@@ -154,164 +251,32 @@ class RestoreHandler:
 
     def run(self, work: Work) -> Outcome:
         """See Handler."""
-        job = work.job
-        target, catalogue = self._targets[job.target], self._catalogues[job.target]
-        manifest = catalogue.find(str(job.plan.arguments["backup"]))
-        if hashlib.sha256(manifest.to_bytes()).hexdigest() != job.plan.arguments["manifest"]:
-            raise Damage(Text("The backup is not the one that was confirmed. Nothing was done."))
-        live = own(target.database.collections())
-        if definitions_digest(live) != job.plan.arguments["live"]:
-            raise Refusal(
-                Text("The collections of the live database changed since you confirmed. Nothing was done; ask again.")
-            )
-        journal = Journal(target.store, target.name, job.id)
-        journal.intend(job)
-        if live:
-            safety = capture(target, catalogue, BackupKind.PRE_RESTORE, work, self._clock)
-            work.note(Text("What is live now is kept as backup {id}.", id=Code(safety.id)))
-        staged = stage(target, manifest, work, self._clock)
-        untouched(target, live)
-        switch = self._decide(target, journal, manifest, staged, work)
-        work.progress(Progress(Text("Switching")))
-        switch.forward(work.check)
-        if not journal.conclude(switched=True):
-            raise Damage(Text("Somebody else put the old data back while this worker was switching."))
-        return self._after(target, journal, switch, work)
-
-    def _decide(
-        self, target: Target, journal: Journal, manifest: Manifest, staged: tuple[LiveCollection, ...], work: Work
-    ) -> Switch:
-        views = [LiveCollection(spec, "") for spec in manifest.collections if spec.kind is CollectionKind.VIEW]
-        specs = {spec.name: spec for spec in manifest.collections}
-        new = (*(LiveCollection(specs[each.spec.name], each.uuid) for each in staged), *views)
-        old = own(target.database.collections())
-        work.settle()
-        decided = journal.decide(Decision(go=True, old=old, new=new))
-        if not decided.go:
-            raise OutsideError(Text("Somebody else took this restore for dead and cleaned up."))
-        return Switch(target.database, work.job.id, decided.old, decided.new)
-
-    def _after(self, target: Target, journal: Journal, switch: Switch, work: Work) -> Outcome:
-        warnings: list[Text] = []
-        if target.migrate.line:
-            work.progress(Progress(Text("Running {line}", line=Code(target.migrate.line))))
-            warnings += self._migrated(target, work)
-        work.progress(Progress(Text("Cleaning up")))
-        switch.finish()
-        if not target.migrate.line:
-            warnings += different(switch.new, own(target.database.collections()))
-        journal.close()
-        return self._outcome(work.job, JobState.DONE, Text("The live data is the backup's."), warnings, switched=True)
-
-    def _migrated(self, target: Target, work: Work) -> list[Text]:
-        try:
-            result = target.migrate.run(beats(work))
-        except OutsideError as error:
-            work.note(error.text)
-            return [Text("The migration command did not run: {why}", why=error.text)]
-        work.note(
-            Text(
-                "{line} ended with {code}. {lines}",
-                line=Code(target.migrate.line),
-                code="no answer in time" if result.return_code is None else str(result.return_code),
-                lines=Lines(result.last_lines),
-            )
-        )
-        if result.return_code == 0:
-            return []
-        return [Text("The migration command failed; its last lines are in the thread.")]
-
-    # -- after something went wrong ----------------------------------------------------------------------------
+        match work.job.plan.operation:
+            case "restore.undo":
+                return self._restorations.undo(work)
+            case "restore.tidy":
+                return self._restorations.tidy(work)
+            case _:
+                return self._restorations.run(work)
 
     def recover(self, job: Job, reason: Text | None) -> Outcome:
-        """See Handler. The journal and the UUIDs say how far it came."""
-        target = self._targets[job.target]
-        journal = Journal(target.store, target.name, job.id)
-        why = Text("Its worker stopped.") if reason is None else reason
-        state = JobState.INTERRUPTED if reason is None else JobState.FAILED
-        if journal.intent() is None:
-            return Outcome(state, Text("{why} Nothing was begun: the live data is as it was.", why=why), {})
-        self._forget_half_a_safety_backup(target, job)
-        decided = journal.decide(Decision(go=False))
-        switch = Switch(target.database, job.id, decided.old, decided.new)
-        if not decided.go:
-            clear(target.database, job.id)
-            journal.close()
-            return self._outcome(
-                job, state, Text("{why} The live data is the old data, untouched.", why=why), [], switched=False
-            )
-        if journal.conclude(switched=False):
-            switch.finish()
-            journal.close()
-            lines = [Text("Whether {line} ran is not known: run it.", line=Code(target.migrate.line))]
-            text = Text("{why} The live data is the backup's, complete.", why=why)
-            return self._outcome(job, state, text, lines if target.migrate.line else [], switched=True)
-        switch.backward()
-        clear(target.database, job.id)
-        journal.close()
-        text = Text("{why} The live data is the old data again, complete.", why=why)
-        return self._outcome(job, state, text, [], switched=False)
+        """See Handler."""
+        return self._restorations.recover(job, reason)
 
     def lost(self) -> tuple[Job, ...]:
         """See Handler."""
-        found = []
-        for target in self._targets.values():
-            for job_id in unclosed(target.store, target.name):
-                intent = Journal(target.store, target.name, job_id).intent()
-                if intent is not None:
-                    found.append(intent)
-        return tuple(found)
-
-    def _forget_half_a_safety_backup(self, target: Target, job: Job) -> None:
-        backup = new_id(job.created, job.id)
-        self._catalogues[target.name].forget_data(backup)
-        target.store.sweep(self._clock.now() + timedelta(minutes=1), folder(target.name, backup))
-
-    def _outcome(self, job: Job, state: JobState, text: Text, warnings: list[Text], *, switched: bool) -> Outcome:
-        catalogue = self._catalogues[job.target]
-        safety = new_id(job.created, job.id)
-        facts: dict[str, Json] = {"warning": bool(warnings)}
-        if catalogue.exists(safety):
-            facts["safety"] = safety
-        if switched and "safety" in facts:
-            text = Text("{text} To go back: `/restore {safety}`.", text=text, safety=safety)
-        for warning in warnings:
-            text = Text("{text} {warning}", text=text, warning=warning)
-        return Outcome(state, text, facts)
+        return self._restorations.lost()
 
 
-def _plan_facts(job: Job) -> tuple[Fact, ...]:
-    arguments = job.plan.arguments
-    number = {name: value for name, value in arguments.items() if isinstance(value, int)}
-    age = Seconds((job.created - datetime.fromisoformat(str(arguments["made"]))).total_seconds())
-    return (
-        Fact(Text("Backup"), Text("{id}, {age} old", id=Code(str(arguments["backup"])), age=age)),
-        Fact(
-            Text("It holds"),
-            Text(
-                "{documents} documents in {collections} collections, {size}",
-                documents=number["documents"],
-                collections=number["collections"],
-                size=Bytes(number["raw_bytes"]),
-            ),
-        ),
-        Fact(
-            Text("Live when asked" if job.state.final else "Live now"),
-            Text(
-                "about {documents} documents in {collections} collections, {size}",
-                documents=number["live_documents"],
-                collections=number["live_collections"],
-                size=Bytes(number["live_bytes"]),
-            ),
-        ),
-        Fact(
-            Text("Target"),
-            _place(job.target, str(arguments["database"])),
-        ),
-    )
+def _needs(manifest: Manifest, wanted: Wish, facts: DatabaseFacts) -> int:
+    """Room for a second copy, packed and indexed as the live one is, and a third more."""
+    specs = [spec for spec in manifest.collections if not wanted.only or spec.name in wanted.only]
+    raw = sum(spec.size_bytes for spec in specs)
+    share = facts.disk_bytes / facts.data_bytes if facts.data_bytes else 1.0
+    return round(raw * min(share, 3.0) * ROOM)
 
 
-def _place(target: str, database: str) -> Text:
-    if target == database:
-        return Text("{target}", target=Code(target))
-    return Text("{target}, its database {database}", target=Code(target), database=Code(database))
+def _undo(job: Job) -> tuple[Button, ...]:
+    if job.outcome is None or "undo" not in job.outcome.facts:
+        return ()
+    return (Button("restore_pick", Text("Undo"), f"undo {job.id}"),)

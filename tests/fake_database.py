@@ -16,6 +16,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from handlers.core.errors import OutsideError, Refusal
@@ -62,6 +63,10 @@ class FakeDatabase:
         self.seen_by_dump: Callable[[DumpEvidence], DumpEvidence] = lambda evidence: evidence
         self.seen_by_load: Callable[[LoadEvidence], LoadEvidence] = lambda evidence: evidence
         self.running_tools = 0
+        self.siblings: dict[str, FakeDatabase] = {}
+        self.written_since: dict[str, int | None] = {}
+        self.blocked = False
+        self.free_bytes: int | None = None
         self.faults = faults or Faults()
         self.piece_bytes = piece_bytes
         self._uuids = itertools.count(1)
@@ -87,12 +92,36 @@ class FakeDatabase:
             for name, each in sorted(deepcopy(self.there).items())
         }
 
+    def sibling(self, name: str) -> FakeDatabase:
+        if name == self.name:
+            return self
+        if name not in self.siblings:
+            self.siblings[name] = FakeDatabase(name, self.faults, piece_bytes=self.piece_bytes)
+        return self.siblings[name]
+
+    def newer(self, since: datetime, names: Sequence[str]) -> Mapping[str, int | None]:
+        with self.faults.at("database.newer"):
+            return {name: self.written_since.get(name, 0) for name in names}
+
+    def block_writes(self, *, block: bool) -> None:
+        with self.faults.at("database.block_writes"):
+            self.blocked = block
+
     def facts(self) -> DatabaseFacts:
         with self.faults.at("database.facts"):
             if self.mongos:
                 raise Refusal(Text("This is a sharded cluster (mongos): it cannot be saved whole this way."))
             documents = [each for collection in self.there.values() for each in collection.documents]
-            return DatabaseFacts(self.name, SERVER, len(documents), sum(map(_size, documents)), len(self.there))
+            size = sum(map(_size, documents))
+            return DatabaseFacts(
+                self.name,
+                SERVER,
+                len(documents),
+                size,
+                len(self.there),
+                disk_bytes=size,
+                free_bytes=self.free_bytes,
+            )
 
     def collections(self, *, count: bool = False, prefix: str = "") -> tuple[LiveCollection, ...]:
         with self.faults.at("database.collections"):

@@ -1,20 +1,28 @@
 """A capture: one run from mongodump to a backup that exists.
 
-- Steps: look at the database; stream dump → compression → store; judge the evidence; commit the data; commit the
-  manifest. Whatever goes wrong before the last step, nothing exists and nothing is left behind.
+- Steps: look at the database; follow its oplog from before the dump to after it; stream dump → compression → store;
+  judge the evidence; commit the data, then the slice of the oplog, then the manifest. Whatever goes wrong before the
+  last step, nothing exists and nothing is left behind.
+- With the slice, the backup is one moment: the slice's end. A server without an oplog, or a user who may not read it,
+  gives a backup that says it is not.
 - Memory is constant: one piece of about 1 MiB at a time.
 """
 
 from __future__ import annotations
 
-from handlers.core.catalogue import DATA, Catalogue, folder, new_id
-from handlers.core.errors import OutsideError, Problem, Refusal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from handlers.core.catalogue import DATA, SLICE, Catalogue, folder, new_id
+from handlers.core.errors import Damage, OutsideError, Problem, Refusal
 from handlers.core.jobs import Progress
 from handlers.core.manifests import BackupKind, DumpEvidence, Manifest, incomplete
-from handlers.core.objects import Stored
-from handlers.core.ports import Clock, DatabaseFacts, Target, Upload
+from handlers.core.objects import Slice, Stored
+from handlers.core.ports import ArtifactStore, Clock, Database, DatabaseFacts, Tail, Target, Upload
 from handlers.core.text import Bytes, Code, Text
 from handlers.core.work import Work
+
+TAIL_SECONDS = 1.0
 
 
 def capture(target: Target, catalogue: Catalogue, kind: BackupKind, work: Work, clock: Clock) -> Manifest:
@@ -28,41 +36,28 @@ def capture(target: Target, catalogue: Catalogue, kind: BackupKind, work: Work, 
             )
         )
     backup = new_id(job.created, job.id)
-    data_key = f"{folder(target.name, backup)}/{DATA}"
-    upload = target.store.open_write(data_key)
     try:
-        evidence = _stream(target, upload, facts, work, clock)
-        problem = incomplete(evidence)
-        if problem is not None:
-            raise OutsideError(
-                Text("{problem}. No backup was kept. {lines}", problem=problem, lines=evidence.last_lines)
-            )
-        work.check()
-        receipt = upload.commit()
-    except BaseException:
-        upload.abort()
-        raise
-    manifest = Manifest(
-        id=backup,
-        target=target.name,
-        database=facts.database,
-        deployment=facts.deployment,
-        kind=kind,
-        created=job.created,
-        seconds=round(clock.monotonic() - begun),
-        created_by=job.plan.actor.person,
-        surface=job.plan.actor.surface.value,
-        job=job.id,
-        data=Stored(data_key, evidence.sha256, evidence.stored_bytes, receipt),
-        packing=evidence.packing,
-        slice=None,
-        torn="the oplog is not saved yet",
-        raw_bytes=evidence.raw_bytes,
-        tool=evidence.tool,
-        server=evidence.server,
-        collections=evidence.announced,
-    )
-    try:
+        evidence, data, part, torn = _stored(target, folder(target.name, backup), facts, work, clock)
+        manifest = Manifest(
+            id=backup,
+            target=target.name,
+            database=facts.database,
+            deployment=facts.deployment,
+            kind=kind,
+            created=job.created,
+            seconds=round(clock.monotonic() - begun),
+            created_by=job.plan.actor.person,
+            surface=job.plan.actor.surface.value,
+            job=job.id,
+            data=data,
+            raw_bytes=evidence.raw_bytes,
+            packing=evidence.packing,
+            slice=part,
+            torn=torn,
+            tool=evidence.tool,
+            server=evidence.server,
+            collections=evidence.announced,
+        )
         catalogue.commit(manifest)
     except Problem:
         catalogue.forget_data(backup)
@@ -70,13 +65,90 @@ def capture(target: Target, catalogue: Catalogue, kind: BackupKind, work: Work, 
     return manifest
 
 
-def _stream(target: Target, upload: Upload, facts: DatabaseFacts, work: Work, clock: Clock) -> DumpEvidence:
-    begun = clock.monotonic()
+def unchanged_since(target: Target, manifest: Manifest) -> bool:
+    """Whether nothing was written to the database since that backup; False also when that cannot be known."""
+    if manifest.slice is None:
+        return False
+    try:
+        with target.database.tail(manifest.slice.end) as tail:
+            tail.finish()
+            return tail.evidence().entries == 0
+    except (Refusal, Damage):
+        return False
+
+
+def _stored(
+    target: Target, where: str, facts: DatabaseFacts, work: Work, clock: Clock
+) -> tuple[DumpEvidence, Stored, Slice | None, str]:
+    """Dumps and commits the files; nothing points to them yet."""
+    data_key, slice_key = f"{where}/{DATA}", f"{where}/{SLICE}"
+    with ExitStack() as ending:
+        tail, torn = _opened(ending, target.database)
+        data = ending.enter_context(_uploading(target.store, data_key))
+        changes = None if tail is None else ending.enter_context(_uploading(target.store, slice_key))
+        evidence = _stream(target, data, facts, work, clock, tail, changes)
+        problem = incomplete(evidence)
+        if problem is not None:
+            raise OutsideError(
+                Text("{problem}. No backup was kept. {lines}", problem=problem, lines=evidence.last_lines)
+            )
+        if tail is not None and changes is not None:
+            work.progress(Progress(Text("Saving what changed meanwhile")))
+            _write(changes, tail.finish(through=target.database.now()))
+        work.check()
+        stored = Stored(data_key, evidence.sha256, evidence.stored_bytes, data.commit())
+        part = None if tail is None or changes is None else _closed(tail, changes, slice_key)
+        return evidence, stored, part, torn
+
+
+def _opened(ending: ExitStack, database: Database) -> tuple[Tail | None, str]:
+    try:
+        return ending.enter_context(database.tail(None)), ""
+    except Refusal as refusal:
+        return None, str(refusal)
+
+
+def _closed(tail: Tail, changes: Upload, key: str) -> Slice:
+    seen = tail.evidence()
+    if seen.problem is not None:
+        raise OutsideError(Text("{problem}. No backup was kept; try again.", problem=seen.problem))
+    return Slice(seen.start, seen.end, seen.entries, Stored(key, seen.sha256, seen.stored_bytes, changes.commit()))
+
+
+@contextmanager
+def _uploading(store: ArtifactStore, key: str) -> Iterator[Upload]:
+    """An upload of which nothing is left unless it was committed."""
+    upload = store.open_write(key)
+    try:
+        yield upload
+    finally:
+        upload.abort()
+
+
+def _stream(
+    target: Target,
+    data: Upload,
+    facts: DatabaseFacts,
+    work: Work,
+    clock: Clock,
+    tail: Tail | None,
+    changes: Upload | None,
+) -> DumpEvidence:
+    begun = looked = clock.monotonic()
     stage = Text("Saving {size} of {database}", size=Bytes(facts.data_bytes), database=Code(facts.database))
     with target.database.dump() as dump:
         while piece := dump.read():
             work.check()
-            upload.write(piece)
-            elapsed = max(clock.monotonic() - begun, 0.001)
+            data.write(piece)
+            now = clock.monotonic()
+            elapsed = max(now - begun, 0.001)
             work.progress(Progress(stage, dump.raw_bytes, facts.data_bytes, round(dump.raw_bytes / elapsed)))
+            if tail is not None and changes is not None and now - looked >= TAIL_SECONDS:
+                _write(changes, tail.read())
+                looked = now
         return dump.evidence()
+
+
+def _write(upload: Upload, packed: bytes) -> None:
+    if packed:
+        upload.write(packed)

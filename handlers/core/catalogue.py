@@ -1,6 +1,7 @@
 """The catalogue: which backups a target has, and where each lives.
 
-- Keys: `v1/<target>/full/<YYYY>/<MM>/<DD>/<id>/{data.archive.zst,manifest.json}`; nothing is ever overwritten.
+- Keys: `v1/<target>/full/<YYYY>/<MM>/<DD>/<id>/{data.archive.zst,oplog.bson.zst,manifest.json}`; nothing is ever
+  overwritten.
 - A backup exists when its manifest does. Data without a manifest is not a backup, and is never offered.
 - A damaged manifest is listed as damaged, not skipped in silence.
 - An id is a UTC time and six random characters: sortable, and safe to read over a phone.
@@ -21,6 +22,7 @@ from handlers.core.text import Code, Text
 
 MANIFEST = "manifest.json"
 DATA = "data.archive.zst"
+SLICE = "oplog.bson.zst"
 CACHE_LIMIT = 2000
 _ID = re.compile(r"(\d{4})(\d{2})(\d{2})t\d{6}z-[a-z2-7]{6}")
 
@@ -106,7 +108,8 @@ class Catalogue:
         """Removes the data of a backup that never came to exist. Raises OutsideError."""
         if self.exists(backup):
             return
-        self._store.delete(f"{folder(self._target, backup)}/{DATA}")
+        for name in (DATA, SLICE):
+            self._store.delete(f"{folder(self._target, backup)}/{name}")
 
     def _manifest(self, key: str) -> Manifest | None:
         known = self._read.get(key)

@@ -4,7 +4,10 @@
 - `…/decision.json`   the one compare-and-set between "the worker switches" and "somebody rescues": whoever is
                       second walks away. `go` with what is live and what is staged, or not.
 - `…/outcome.json`    `switched` once the new data is in place; or `rolled_back`
+- `…/back.json`       after a rollback: the old data is whole in its place, so nothing is read from where it was moved
+- `…/kept.json`       until when what was replaced is kept beside the live data, and in which database
 - `…/closed.json`     nothing is left to do
+- `…/gone.json`       what was kept is there no more: its time was over, or an undo put it back
 A journal without `closed` is a restore somebody must look after, also when the state was lost.
 """
 
@@ -13,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from handlers.core.answers import JobId, TargetName
@@ -26,11 +30,23 @@ from handlers.core.text import Code, Text
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`go`: the switch may have begun, from `old` to `new` (names as they are when live)."""
+    """`go`: the switch may have begun, from `old` to `new` (names as they are when live). `staged`: what the names of
+    the staged ones begin with. `blocked`: writes of others are blocked while it lasts."""
 
     go: bool
     old: tuple[LiveCollection, ...] = ()
     new: tuple[LiveCollection, ...] = ()
+    staged: str = ""
+    blocked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a restore replaced, kept for an undo until that time."""
+
+    job: JobId
+    database: str
+    until: datetime
 
 
 class Journal:
@@ -38,6 +54,7 @@ class Journal:
 
     def __init__(self, store: ArtifactStore, target: TargetName, job: JobId) -> None:
         self._store = store
+        self.job = job
         self._folder = f"v1/{target}/restores/{job}"
 
     def intend(self, job: Job) -> None:
@@ -60,13 +77,30 @@ class Journal:
                 "go": decision.go,
                 "old": [_live(each) for each in decision.old],
                 "new": [_live(each) for each in decision.new],
+                "staged": decision.staged,
+                "blocked": decision.blocked,
             },
         )
-        found = self._get("decision")
+        found = self.decision()
         if found is None:
             raise self._damaged("decision")
+        return found
+
+    def decision(self) -> Decision | None:
+        """What was decided; None when nothing was yet."""
+        found = self._get("decision")
         try:
-            return Decision(bool(found["go"]), _lives(found["old"]), _lives(found["new"]))
+            return (
+                None
+                if found is None
+                else Decision(
+                    bool(found["go"]),
+                    _lives(found["old"]),
+                    _lives(found["new"]),
+                    str(found["staged"]),
+                    bool(found["blocked"]),
+                )
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged("decision") from error
 
@@ -82,6 +116,33 @@ class Journal:
         """How the switch ended; None when it has not."""
         found = self._get("outcome")
         return None if found is None else bool(found.get("switched"))
+
+    def put_back(self) -> None:
+        """The old data is whole in its place; what was moved away may be removed."""
+        self._put("back", {})
+
+    @property
+    def is_back(self) -> bool:
+        """Whether that was written."""
+        return self._get("back") is not None
+
+    def keep(self, database: str, until: datetime) -> None:
+        """Writes until when what was replaced is kept; once more does nothing."""
+        self._put("kept", {"database": database, "until": until.isoformat()})
+
+    def kept(self) -> Kept | None:
+        """What is still kept, also when its time is over; None when nothing is, or not any more."""
+        found = self._get("kept")
+        if found is None or self._get("gone") is not None:
+            return None
+        try:
+            return Kept(self.job, str(found["database"]), datetime.fromisoformat(found["until"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged("kept") from error
+
+    def gone(self) -> None:
+        """What was kept is there no more."""
+        self._put("gone", {})
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -115,12 +176,28 @@ class Journal:
 
 def unclosed(store: ArtifactStore, target: TargetName) -> tuple[JobId, ...]:
     """Restores of a target that somebody must look after. Raises OutsideError."""
+    return tuple(
+        job for job, found in _journals(store, target).items() if "intent.json" in found and "closed.json" not in found
+    )
+
+
+def kept(store: ArtifactStore, target: TargetName) -> tuple[Kept, ...]:
+    """What restores of a target replaced and is kept still, the newest last. Raises OutsideError or Damage."""
+    found = (
+        Journal(store, target, job).kept()
+        for job, names in _journals(store, target).items()
+        if "kept.json" in names and "gone.json" not in names
+    )
+    return tuple(sorted((each for each in found if each is not None), key=lambda each: each.until))
+
+
+def _journals(store: ArtifactStore, target: TargetName) -> dict[JobId, set[str]]:
     root = f"v1/{target}/restores/"
-    names: dict[str, set[str]] = {}
+    names: dict[JobId, set[str]] = {}
     for artifact in store.list(root):
         job, _, name = artifact.key.removeprefix(root).partition("/")
-        names.setdefault(job, set()).add(name)
-    return tuple(JobId(job) for job, found in names.items() if "intent.json" in found and "closed.json" not in found)
+        names.setdefault(JobId(job), set()).add(name)
+    return names
 
 
 def _live(collection: LiveCollection) -> Json:

@@ -3,7 +3,8 @@
 - mongorestore ends with 0 and no failed document, having restored exactly the manifest's count: its exit code alone
   proves little (it ends with 0 after a wrong pattern, and after 216 631 failures).
 - The last piece of the archive is only fed when the SHA-256 of the whole fits.
-- Then every collection is counted, and its options and indexes compared with the manifest.
+- Then every collection is counted, and its options and indexes compared with the manifest. What the oplog says
+  happened since is replayed after the counting; definitions are compared with what the replay says they must be.
 - The live collections must be the same ones as before: a misread rename pair loads into live names with exit code 0.
 - A time-series or clustered collection that expires may have lost old documents to the server meanwhile; all others
   must be equal.
@@ -12,12 +13,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from handlers.core.digests import digest
 from handlers.core.errors import Damage, OutsideError
 from handlers.core.jobs import Progress
 from handlers.core.manifests import CollectionKind, CollectionSpec, Manifest, differences
+from handlers.core.objects import Stored
+from handlers.core.optimes import OpTime
 from handlers.core.ports import Clock, LiveCollection, Target
 from handlers.core.readings import reading
 from handlers.core.switches import clear, comparable, expires, own, staging_prefix
@@ -25,31 +28,43 @@ from handlers.core.text import Code, Lines, Text
 from handlers.core.work import Work
 
 
-def stage(target: Target, manifest: Manifest, work: Work, clock: Clock) -> tuple[LiveCollection, ...]:
-    """What was loaded, under its live names. Raises Cancelled, OutsideError or Damage; live data is untouched then."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be staged. `only`: names of collections; empty: all. `slices` are replayed over it in their order, up
+    to and including `until` (None: to their end)."""
+
+    manifest: Manifest
+    only: tuple[str, ...] = ()
+    slices: tuple[Stored, ...] = ()
+    until: OpTime | None = None
+
+    def __contains__(self, name: object) -> bool:
+        return not self.only or name in self.only
+
+    @property
+    def specs(self) -> tuple[CollectionSpec, ...]:
+        """The definitions of the wanted collections, as the manifest has them."""
+        return tuple(spec for spec in self.manifest.collections if spec.name in self)
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What stands beside the live data, under its live names; the definitions it must have; the views with it."""
+
+    collections: tuple[LiveCollection, ...]
+    specs: tuple[CollectionSpec, ...]
+    views: tuple[CollectionSpec, ...]
+
+
+def stage(target: Target, wanted: Wanted, work: Work, clock: Clock) -> Staged:
+    """Loads, replays, builds indexes, compares. Raises Cancelled, OutsideError or Damage; live data is not touched."""
     database, prefix = target.database, staging_prefix(work.job.id)
-    clear(database, work.job.id)
-    solid = [spec for spec in manifest.collections if spec.kind is not CollectionKind.VIEW]
-    pieces = _pieces(target, manifest, work, clock)
-    evidence = database.load(pieces, prefix, {spec.name for spec in solid})
-    if evidence.return_code != 0 or evidence.failed:
-        raise OutsideError(
-            Text(
-                "mongorestore ended with {code}, {failed} documents failed. {lines}",
-                code=evidence.return_code,
-                failed=evidence.failed,
-                lines=Lines(evidence.last_lines),
-            )
-        )
-    if evidence.restored != sum(spec.documents for spec in solid):
-        raise OutsideError(
-            Text(
-                "mongorestore loaded {had} documents; the backup holds {want}.",
-                had=evidence.restored,
-                want=sum(spec.documents for spec in solid),
-            )
-        )
-    work.note(Text("{count} documents loaded beside the live data.", count=evidence.restored))
+    clear(database, prefix)
+    load(target, wanted, prefix, work, clock)
+    specs = wanted.specs
+    if wanted.slices:
+        specs = _replayed(target, wanted, prefix, work)
+    solid = [spec for spec in specs if spec.kind is not CollectionKind.VIEW]
     for spec in solid:
         work.check()
         work.progress(Progress(Text("Building the indexes of {name}", name=Code(spec.name))))
@@ -57,9 +72,43 @@ def stage(target: Target, manifest: Manifest, work: Work, clock: Clock) -> tuple
         database.create_indexes(prefix + spec.name, spec.indexes, expire=False)
     work.progress(Progress(Text("Checking what was loaded")))
     staged = tuple(_named_live(each, prefix) for each in database.collections(count=True, prefix=prefix))
-    _equal(solid, staged)
-    work.note(Text("Counts, options and indexes are those of the backup."))
-    return staged
+    # After a replay there are no counts to compare with: what was dumped was counted before it.
+    _equal(solid, staged, counts=not wanted.slices)
+    proved = "Options and indexes are" if wanted.slices else "Counts, options and indexes are"
+    work.note(Text("{proved} as they must be.", proved=proved))
+    return Staged(staged, tuple(solid), tuple(spec for spec in specs if spec.kind is CollectionKind.VIEW))
+
+
+def load(target: Target, wanted: Wanted, prefix: str, work: Work, clock: Clock) -> None:
+    """Loads the archive under the prefix, and proves that exactly what the manifest counts arrived."""
+    solid = [spec for spec in wanted.specs if spec.kind is not CollectionKind.VIEW]
+    pieces = _pieces(target, wanted.manifest, work, clock)
+    evidence = target.database.load(pieces, prefix, {spec.name for spec in solid})
+    if evidence.return_code != 0 or evidence.failed:
+        raise OutsideError(
+            Text(
+                "Loading ended with {code}, {failed} documents failed. {lines}",
+                code=evidence.return_code,
+                failed=evidence.failed,
+                lines=Lines(evidence.last_lines),
+            )
+        )
+    want = sum(spec.documents for spec in solid)
+    if evidence.restored != want:
+        raise OutsideError(
+            Text("{had} documents were loaded; the backup holds {want}.", had=evidence.restored, want=want)
+        )
+    work.note(Text("{count} documents loaded beside the live data.", count=evidence.restored))
+
+
+def _replayed(target: Target, wanted: Wanted, prefix: str, work: Work) -> tuple[CollectionSpec, ...]:
+    """Replays the slices over what was loaded: what the definitions must be then."""
+    found = target.database.collections(count=True, prefix=prefix)
+    _equal(wanted.specs, [_named_live(each, prefix) for each in found], counts=True, definitions=False)
+    parts = (_part(target, wanted, number, work) for number in range(len(wanted.slices)))
+    evidence = target.database.replay(parts, prefix, wanted.specs, names=wanted, until=wanted.until)
+    work.note(Text("{count} changes replayed over it.", count=evidence.entries))
+    return evidence.specs
 
 
 def _pieces(target: Target, manifest: Manifest, work: Work, clock: Clock) -> Iterator[bytes]:
@@ -72,6 +121,17 @@ def _pieces(target: Target, manifest: Manifest, work: Work, clock: Clock) -> Ite
         work.progress(Progress(stage, count, manifest.data.size_bytes, round(count / elapsed)))
 
     return reading(target.store, manifest.data, watch)
+
+
+def _part(target: Target, wanted: Wanted, number: int, work: Work) -> Iterator[bytes]:
+    before, total = (sum(each.size_bytes for each in some) for some in (wanted.slices[:number], wanted.slices))
+    stage = Text("Replaying changes, part {number} of {all}", number=number + 1, all=len(wanted.slices))
+
+    def watch(count: int) -> None:
+        work.check()
+        work.progress(Progress(stage, before + count, total))
+
+    return reading(target.store, wanted.slices[number], watch)
 
 
 def untouched(target: Target, before: Sequence[LiveCollection]) -> None:
@@ -98,13 +158,20 @@ def definitions_digest(live: Sequence[LiveCollection]) -> str:
     return digest("live", [[each.spec.name, each.uuid, each.spec.fingerprint] for each in live])
 
 
-def _equal(wanted: Sequence[CollectionSpec], staged: Sequence[LiveCollection]) -> None:
+def _equal(
+    wanted: Sequence[CollectionSpec], staged: Sequence[LiveCollection], *, counts: bool, definitions: bool = True
+) -> None:
     found = {each.spec.name: comparable(each.spec) for each in staged}
     expected = []
     for spec in map(comparable, wanted):
+        if spec.kind is CollectionKind.VIEW:
+            continue
         there = found.get(spec.name)
-        if there is not None and expires(spec):
-            spec = replace(spec, documents=min(spec.documents, there.documents))
+        if there is not None and (not counts or expires(spec)):
+            lost = min(spec.documents, there.documents) if counts else there.documents
+            spec = replace(spec, documents=lost)
+        if there is not None and not definitions:
+            spec = replace(there, documents=spec.documents)
         expected.append(spec)
     problems = differences(expected, list(found.values()))
     if problems:

@@ -1,6 +1,7 @@
 """A switch: exchanging staged collections for the live ones, and back.
 
-- Names: `__rst_<job>_<name>` staged, `__old_<job>_<name>` moved away. Each rename is atomic; MongoDB has none over
+- Names: `__rst_<job>_<name>` staged, `__old_<job>_<name>` moved away and kept for an undo. An undo is a switch too:
+  what is staged then is what another restore moved away. Each rename is atomic; MongoDB has none over
   several collections, so a reader may see a mixture for the milliseconds in between. What remains never is one:
   until the switch is concluded every interruption goes back, afterwards every interruption goes forward.
 - What is where is told by UUIDs, which renames keep; never by a name alone, never by what was meant to happen.
@@ -68,16 +69,18 @@ def expires(spec: CollectionSpec) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """From `old` to `new` in one database; specs carry live names. `new` UUIDs are those of the staged collections."""
+    """From `old` to `new` in one database; specs carry live names. `new` UUIDs are those of the staged collections.
+    `staged` and `away`: what the names of the staged ones, and of those moved away, begin with."""
 
     database: Database
-    job: JobId
+    staged: str
+    away: str
     old: tuple[LiveCollection, ...]
     new: tuple[LiveCollection, ...]
 
     def forward(self, hold: Callable[[], None]) -> None:
         """Puts the new in place. `hold` is asked before every step and may raise. Raises OutsideError."""
-        staged, away = staging_prefix(self.job), old_prefix(self.job)
+        staged, away = self.staged, self.away
         for each in _of(self.old, CollectionKind.TIMESERIES):
             hold()
             self.database.copy_timeseries(each.spec, each.spec.name, away + each.spec.name)
@@ -101,7 +104,7 @@ class Switch:
         """Puts the old back, from wherever a switch stopped. Raises OutsideError; Damage when old data is nowhere."""
         there = {each.spec.name: each for each in self.database.collections()}
         self._clear(there)
-        away = old_prefix(self.job)
+        away = self.away
         for each in _of(self.old, CollectionKind.COLLECTION):
             name = each.spec.name
             if _same(there.get(name), each):
@@ -143,23 +146,26 @@ class Switch:
                     assert_never(found.spec.kind)
             if made_here and found.spec.kind is CollectionKind.COLLECTION:
                 # Back to where it was staged: `system.js` can be renamed, but not dropped.
-                self.database.rename(name, staging_prefix(self.job) + name)
+                self.database.rename(name, self.staged + name)
                 del there[name]
             elif made_here:
                 self.database.drop(name)
                 del there[name]
 
-    def finish(self) -> None:
-        """After the new is in place: TTL ages, then the old goes away. Raises OutsideError."""
+    def finish(self, *, keep: bool) -> None:
+        """After the new is in place: TTL ages, then what is left of the staging goes away; the old too, unless it is
+        to be kept. Raises OutsideError."""
         for each in self.new:
             if any('"expireAfterSeconds"' in index for index in each.spec.indexes):
                 self.database.set_expiry(each.spec.name, each.spec.indexes)
-        clear(self.database, self.job)
+        clear(self.database, self.staged)
+        if not keep:
+            clear(self.database, self.away)
 
 
-def clear(database: Database, job: JobId) -> None:
-    """Removes what is staged and what was moved away. Raises OutsideError."""
-    for prefix in (staging_prefix(job), old_prefix(job)):
+def clear(database: Database, *prefixes: str) -> None:
+    """Removes every collection whose name begins so. Raises OutsideError."""
+    for prefix in prefixes:
         for each in database.collections(prefix=prefix):
             database.drop(each.spec.name)
 

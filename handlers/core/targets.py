@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from handlers.core.answers import TargetName
 from handlers.core.errors import Refusal
 from handlers.core.manifests import BackupKind, Manifest
+from handlers.core.optimes import OpTime
 from handlers.core.ports import Target
 from handlers.core.text import Bytes, Code, Seconds, Text
 
@@ -30,6 +31,13 @@ def named(targets: Mapping[TargetName, Target], words: Sequence[str]) -> TargetN
             )
         case _:
             raise Refusal(Text("That were too many words; nothing was done. `help` shows how it is written."))
+
+
+def span(start: OpTime, end: OpTime) -> Text:
+    """From one moment of the oplog to another."""
+    if start.seconds == end.seconds:
+        return Text("{time}", time=start.moment)
+    return Text("{start} to {end}", start=start.moment, end=end.moment)
 
 
 def line_of(manifest: Manifest, age_seconds: float) -> Text:

@@ -15,6 +15,7 @@ from handlers.core.catalogue import Catalogue
 from handlers.core.errors import Refusal
 from handlers.core.ports import Target
 from handlers.core.records import Jobs
+from handlers.core.restorations import Restorations
 from handlers.restore import RestoreHandler
 from tests.fakes import FakeClock, MemoryState, MemoryStore, someone
 
@@ -57,7 +58,7 @@ class House:
         catalogues = {shop: Catalogue(shop, self.store)}
         self.handlers: dict[str, BackupHandler | RestoreHandler] = {
             "backup": BackupHandler(targets, catalogues, Jobs(self.state), clock),
-            "restore": RestoreHandler(targets, catalogues, clock),
+            "restore": RestoreHandler(Restorations(targets, catalogues, clock)),
         }
 
     def ask(self, command: str, *words: str) -> Reply | Start | Confirm:

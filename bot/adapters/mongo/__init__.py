@@ -11,10 +11,12 @@ from bot.adapters.mongo import tools
 from bot.adapters.mongo.canonical import definition, same_but_for_order
 from bot.adapters.mongo.connection import Connection
 from bot.adapters.mongo.driver import MongoDriver
+from bot.adapters.mongo.timeseries import BUCKETS
 from handlers.core.errors import OutsideError
 from handlers.core.manifests import CollectionKind, CollectionSpec
 from handlers.core.objects import Packing
 from handlers.core.ports import LoadEvidence
+from handlers.core.switches import RESERVED
 from handlers.core.text import Code, Text
 
 STALL_SECONDS = 60.0
@@ -30,9 +32,10 @@ class MongoDatabase(MongoDriver):
         path: str | None = None,
         stall_seconds: float = STALL_SECONDS,
         packing: Packing = Packing(),  # noqa: B008 frozen
+        source: MongoDriver | None = None,
     ) -> None:
         connection = Connection(uri)
-        super().__init__(connection)
+        super().__init__(connection, source=source)
         self._path = os.environ.get("PATH", os.defpath) if path is None else path
         self._stall_seconds = stall_seconds
         self._packing = packing
@@ -42,11 +45,23 @@ class MongoDatabase(MongoDriver):
         """See the port."""
         return self._connection.database
 
+    def sibling(self, name: str) -> MongoDatabase:
+        """See the port. It uses the connections of this one."""
+        return MongoDatabase(
+            self._connection.uri_of(name),
+            path=self._path,
+            stall_seconds=self._stall_seconds,
+            packing=self._packing,
+            source=self._source,
+        )
+
     @contextmanager
     def dump(self) -> Iterator[tools.ToolDump]:
         """See the port."""
         made = self._made()
-        with tools.tool("mongodump", ["--archive"], self._connection, self._path, feeding=False) as process:
+        # What restores keep for themselves is not the application's data.
+        unwanted = [f"--excludeCollectionsWithPrefix={parent}{each}" for parent in ("", BUCKETS) for each in RESERVED]
+        with tools.tool("mongodump", ["--archive", *unwanted], self._connection, self._path, feeding=False) as process:
             yield tools.ToolDump(
                 process, self._connection, self._stall_seconds, self._packing, lambda spec: self._as_made(spec, made)
             )

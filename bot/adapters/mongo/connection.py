@@ -45,6 +45,14 @@ class Connection:
         if not self.database or _NOT_IN_A_NAME & set(self.database):
             raise Refusal(Text("MONGODB_URI names no database: it must end like mongodb://host:27017/shop"))
 
+    def uri_of(self, database: str) -> str:
+        """The same connection string for another database. The user stays where it is."""
+        options = [each for each in self._parts.query.split("&") if each]
+        if source := self._unwritten_source(options):
+            options.append(f"authSource={quote(source, safe='$')}")
+        path = "/" + quote(database, safe="")
+        return urlunsplit((self._parts.scheme, self._parts.netloc, path, "&".join(options), ""))
+
     def for_tools(self, *, database: bool) -> str:
         """The connection string for mongodump (`database`: with the name) and mongorestore (without). Raises
         OutsideError when the names behind mongodb+srv cannot be asked for."""

@@ -14,10 +14,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import pymongo
-from bson import CodecOptions
+from bson import CodecOptions, ObjectId
 from bson.binary import Binary
 from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
@@ -39,6 +40,7 @@ from handlers.core.text import Code, Text
 SELECTION_SECONDS = 5.0
 STEP_SECONDS = 60.0
 WRITE_MILLISECONDS = 30_000
+LOOK_MILLISECONDS = 2_000
 LONGEST_EXPIRY_SECONDS = 2_147_483_647
 _NAMESPACE_NOT_FOUND = 26
 # The one `system.` collection that belongs to the application (mongodb.com/docs, "System Collections").
@@ -65,8 +67,11 @@ class MongoDriver:
         *,
         selection_seconds: float = SELECTION_SECONDS,
         step_seconds: float = STEP_SECONDS,
+        source: MongoDriver | None = None,
     ) -> None:
+        """`source`: whose connections are used; its own when None."""
         self._connection = connection
+        self._source = source or self
         self._selection_seconds = selection_seconds
         self._step = int(step_seconds * 1000)
         self._client: pymongo.MongoClient[dict[str, Any]] | None = None
@@ -98,7 +103,28 @@ class MongoDriver:
                 data_bytes=int(stats["dataSize"]),
                 collections=int(stats["collections"]) + int(stats.get("views", 0)),
                 deployment=str(hello.get("setName", "")),
+                disk_bytes=int(stats["storageSize"]) + int(stats["indexSize"]),
+                free_bytes=_free_bytes(stats),
             )
+
+    def newer(self, since: datetime, names: Sequence[str]) -> dict[str, int | None]:
+        """See the port."""
+        first = ObjectId.from_datetime(since + timedelta(seconds=1))
+        return {name: self._counted_from(name, first) for name in names}
+
+    def _counted_from(self, name: str, first: ObjectId) -> int | None:
+        try:
+            with self._translated("counted"):
+                return self._database()[name].count_documents({"_id": {"$gte": first}}, maxTimeMS=LOOK_MILLISECONDS)
+        except OutsideError:
+            return None
+
+    def block_writes(self, *, block: bool) -> None:
+        """See the port."""
+        with self._translated("blocked for writes" if block else "opened for writes"):
+            # It waits for a majority by itself, and knows no write concern.
+            admin = self._database().client.get_database("admin")
+            admin.command({"setUserWriteBlockMode": 1, "global": block, "maxTimeMS": self._step})
 
     def collections(self, *, count: bool = False, prefix: str = "") -> tuple[LiveCollection, ...]:
         """See the port."""
@@ -231,16 +257,19 @@ class MongoDriver:
             raise OperationFailure(str(late.get("errmsg", "")), _WRITE_NOT_CONFIRMED)
 
     def _database(self) -> Database[dict[str, Any]]:
+        return self._source._shared().get_database(
+            self._connection.database,
+            codec_options=_OPTIONS,
+            read_preference=ReadPreference.PRIMARY,
+            read_concern=ReadConcern("majority"),
+            write_concern=_WRITE,
+        )
+
+    def _shared(self) -> pymongo.MongoClient[dict[str, Any]]:
         with self._lock:
             if self._client is None:
                 self._client = self._connected()
-            return self._client.get_database(
-                self._connection.database,
-                codec_options=_OPTIONS,
-                read_preference=ReadPreference.PRIMARY,
-                read_concern=ReadConcern("majority"),
-                write_concern=_WRITE,
-            )
+            return self._client
 
     def _connected(self) -> pymongo.MongoClient[dict[str, Any]]:
         milliseconds = int(self._selection_seconds * 1000)
@@ -281,6 +310,12 @@ class MongoDriver:
 
     def _why(self, error: Exception) -> str:
         return self._connection.scrubbed(str(error).partition(", full error")[0])[:200]
+
+
+def _free_bytes(stats: Mapping[str, Any]) -> int | None:
+    if "fsTotalSize" not in stats:
+        return None
+    return int(stats["fsTotalSize"]) - int(stats["fsUsedSize"])
 
 
 def _uuid(info: Mapping[str, Any]) -> str:

@@ -1,0 +1,112 @@
+"""Slices of the oplog lead from a backup to a moment, or it cannot be restored: a gap is never bridged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers.core.answers import TargetName
+from handlers.core.manifests import Manifest
+from handlers.core.objects import Stored
+from handlers.core.optimes import OpTime
+from handlers.core.timelines import Link, base, links, path, reachable, windows
+from tests.fakes import FakeClock, MemoryStore
+from tests.handlers.test_manifests import manifest
+
+SHOP = TargetName("shop")
+
+
+def at(seconds: int) -> OpTime:
+    return OpTime(1_764_000_000 + seconds, 1)
+
+
+def link(start: int, end: int) -> Link:
+    return Link(at(start), at(end), 1, Stored(f"{start}_{end}", "00" * 32, 1))
+
+
+def backup(seconds: int) -> Manifest:
+    """A consistent backup of that moment."""
+    made = manifest()
+    assert made.slice is not None
+    return replace(made, slice=replace(made.slice, start=at(seconds - 5), end=at(seconds)))
+
+
+def test_a_slice_is_known_by_its_key_alone() -> None:
+    store, sha = MemoryStore(FakeClock()), "ab" * 32
+    store.put_new(f"v1/shop/pitr/20251124/{at(0)}_{at(30)}_12_{sha}.bson.zst", b"packed")
+    store.put_new(f"v1/shop/pitr/20251124/{at(30)}_{at(60)}_0_{sha}.bson.zst.age", b"packed")
+    store.put_new(f"v1/shop/pitr/20251124/{at(60)}_{at(30)}_0_{sha}.bson.zst", b"ends before it begins")
+    store.put_new(f"v1/shop/pitr/20251124/{at(60)}_{at(90)}_0_short.bson.zst", b"no SHA-256")
+    store.put_new(f"v1/other/pitr/20251124/{at(60)}_{at(90)}_0_{sha}.bson.zst", b"of another target")
+    first, second = links(store, SHOP)
+    assert (first.start, first.end, first.entries) == (at(0), at(30), 12)
+    assert first.stored == Stored(f"v1/shop/pitr/20251124/{at(0)}_{at(30)}_12_{sha}.bson.zst", sha, 6)
+    assert (second.start, second.end, second.entries) == (at(30), at(60), 0)
+
+
+def test_slices_lead_from_one_time_to_another() -> None:
+    known = [link(0, 30), link(30, 60), link(60, 90)]
+    assert path(known, at(10), at(70)) == (known[0], known[1], known[2])
+    assert path(known, at(30), at(60)) == (known[1],)
+    assert path(known, at(40), at(40)) == ()
+
+
+def test_a_gap_is_not_bridged() -> None:
+    known = [link(0, 30), link(31, 60)]
+    assert path(known, at(10), at(60)) is None
+    assert path(known, at(31), at(61)) is None
+    assert path([], at(0), at(1)) is None
+
+
+def test_of_slices_that_two_wrote_the_fewest_are_taken() -> None:
+    known = [link(0, 10), link(0, 30), link(10, 30), link(30, 40)]
+    assert path(known, at(0), at(40)) == (known[1], known[3])
+
+
+def test_windows_end_where_a_gap_is() -> None:
+    assert windows([link(60, 90), link(0, 30), link(30, 40), link(20, 35)]) == ((at(0), at(40)), (at(60), at(90)))
+
+
+def test_only_a_consistent_backup_makes_moments_reachable() -> None:
+    known = [link(0, 30), link(30, 60), link(70, 99)]
+    assert reachable([replace(backup(10), slice=None)], known) == ()
+    assert reachable([backup(10)], known) == ((at(10), at(60)),)
+    assert reachable([backup(65), backup(10), backup(80)], known) == (
+        (at(10), at(60)),
+        (at(65), at(65)),
+        (at(80), at(99)),
+    )
+
+
+def test_the_newest_backup_that_leads_there_is_taken() -> None:
+    known = [link(0, 60), link(70, 99)]
+    old, new, later = backup(10), backup(40), backup(80)
+    assert base([old, new, later], known, at(50)) == new
+    assert base([old, new, later], known, at(40)) == new
+    assert base([old, new, later], known, at(39)) == old
+    assert base([old, new, later], known, at(65)) is None
+    assert base([old, new, later], known, at(90)) == later
+
+
+spans = st.tuples(st.integers(0, 60), st.integers(0, 60)).map(sorted)
+
+
+@given(st.lists(spans, max_size=12), spans)
+def test_there_is_a_path_exactly_within_a_window(given_links: list[list[int]], wanted: list[int]) -> None:
+    known = [link(start, end) for start, end in given_links]
+    after, until = at(wanted[0]), at(wanted[1])
+    found = path(known, after, until)
+    inside = after == until or any(start <= after and until <= end for start, end in windows(known))
+    assert (found is not None) == inside
+    reached = after
+    for each in found or ():
+        assert each.start <= reached < each.end
+        reached = each.end
+    assert found is None or reached >= until
+
+
+def test_the_time_of_an_oplog_is_the_servers_own() -> None:
+    assert OpTime.last_of(datetime(2026, 11, 23, 10, 35, 30, tzinfo=UTC)) > OpTime(1795430130, 4_000_000_000)
