@@ -17,6 +17,8 @@ from handlers.core.answers import Actor, JobId, PersonId, TargetName
 from handlers.core.audit import AuditEvent
 from handlers.core.manifests import CollectionSpec, DumpEvidence
 from handlers.core.objects import Receipt
+from handlers.core.optimes import OpTime
+from handlers.core.text import Text
 
 
 class Clock(Protocol):
@@ -187,6 +189,65 @@ class Dump(Protocol):
         """After read() gave b"": waits for mongodump and says what was seen. It judges nothing. Raises OutsideError."""
 
 
+@dataclass(frozen=True, slots=True)
+class SliceEvidence:
+    """What was seen while a slice of the oplog was read.
+
+    Every entry of the database after `start`, up to and including `end`, is in it. `problem`: why a dump that ran
+    meanwhile must not be trusted with this slice (a collection was renamed, and the dump may have missed it), or why
+    it could not be replayed; None: it can.
+    """
+
+    start: OpTime
+    end: OpTime
+    entries: int
+    raw_bytes: int
+    stored_bytes: int
+    sha256: str
+    problem: Text | None = None
+
+
+class Tail(Protocol):
+    """A slice of the oplog while it is read: one packed frame of the entries of one database, in their order. Only what
+    a majority of the replica set has is taken. A change of the primary raises OutsideError: what was dumped meanwhile
+    could have been rolled back."""
+
+    @property
+    def start(self) -> OpTime:
+        """Where it begins; the entry of that time is not in it."""
+
+    @property
+    def last(self) -> OpTime:
+        """How far it has come: every entry of this database up to and including this time was taken."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the last read left entries behind that a majority has: read again at once."""
+
+    def read(self) -> bytes:
+        """What is packed of the entries that a majority has by now and that were not taken yet, about 16 MB of them at
+        most; b"" often, also when more will come. Raises OutsideError; Damage when the oplog no longer reaches back to
+        `last` (a gap)."""
+
+    def finish(self, *, through: OpTime | None = None) -> bytes:
+        """Takes everything up to `through` (None: what a majority has now), waiting at most 60 s until a majority has
+        that; the last packed bytes. Raises as `read`."""
+
+    def evidence(self) -> SliceEvidence:
+        """After `finish`: what was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayEvidence:
+    """What a replay did. `entries`: operations of the chosen collections that were replayed; `last`: the time of the
+    newest entry looked at, None when there was none; `specs`: the collections as they must be now, sorted by name,
+    views and indexes included, which are still to be made. Their documents are not counted."""
+
+    entries: int
+    last: OpTime | None
+    specs: tuple[CollectionSpec, ...]
+
+
 class Database(Protocol):
     """One MongoDB database. Names are collection names without the database. All raise OutsideError."""
 
@@ -234,6 +295,33 @@ class Database(Protocol):
         """Makes the time-series `to` anew, as `spec` defines it, with the buckets of the time-series `source`, and its
         indexes; whatever `to` was before is dropped. May be repeated. Raises OutsideError unless every bucket
         arrived."""
+
+    def now(self) -> OpTime:
+        """The time of the newest entry of the oplog that the primary has applied. What was read from the database
+        before is not newer. Raises Refusal for a single server, which has no oplog."""
+
+    def tail(self, after: OpTime | None) -> AbstractContextManager[Tail]:
+        """Begins a slice of the oplog after that time. None: now, or where the oldest open transaction began, for a
+        dump that is started next. Raises Refusal when there is no oplog (a single server) or the user may not read it;
+        Damage when the oplog does not reach back to that time."""
+
+    def replay(
+        self,
+        slices: Iterable[Iterable[bytes]],
+        prefix: str,
+        specs: Sequence[CollectionSpec],
+        *,
+        names: Container[str],
+        until: OpTime | None = None,
+        dumped: bool = True,
+    ) -> ReplayEvidence:
+        """Replays slices, each given in packed pieces, in their order, over collections that were loaded as prefix +
+        name with the definitions `specs` and no indexes. `dumped`: the first slice was read while these were dumped,
+        and what is in them already may be of any time in it; replaying such a slice again changes nothing. Entries
+        that an earlier slice held already are passed over. Only `names` are touched, and never a live collection.
+        `until`: stops before the first entry after that time; a transaction counts by its commit. Indexes and views
+        are not made, only told. What a slice raises goes through. Raises Damage for a slice that is damaged or does
+        not continue what was loaded; OutsideError, permanent, for an operation that cannot be replayed."""
 
 
 @dataclass(frozen=True, slots=True)
