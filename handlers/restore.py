@@ -92,6 +92,7 @@ class RestoreHandler:
                 )
             )
         facts, live = database.facts(), own(database.collections())
+        free = facts.free_bytes if facts.free_bytes is not None else target.database.facts().free_bytes
         touched = {each.spec.name for each in live if not wanted.only or each.spec.name in wanted.only}
         long = too_long(database.name, names | touched)
         if long:
@@ -120,7 +121,7 @@ class RestoreHandler:
             gone=() if wanted.only else tuple(sorted({each.spec.name for each in live} - names)),
             newer={each: UNKNOWN if count is None else count for each, count in newer.items() if count != 0},
             needs_bytes=_needs(manifest, wanted, facts),
-            free_bytes=UNKNOWN if facts.free_bytes is None else facts.free_bytes,
+            free_bytes=UNKNOWN if free is None else free,
             from_server=manifest.server,
             server=facts.server,
             keep_hours=self._keep_hours,

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from bot.adapters.mongo import tools
 from bot.adapters.mongo.canonical import definition, same_but_for_order
 from bot.adapters.mongo.connection import Connection
+from bot.adapters.mongo.definitions import Definitions
 from bot.adapters.mongo.driver import MongoDriver
+from bot.adapters.mongo.oplog import OplogTail
+from bot.adapters.mongo.packing import Packer
+from bot.adapters.mongo.primary import Primary
+from bot.adapters.mongo.replay import Replay
+from bot.adapters.mongo.stage import Stage
 from bot.adapters.mongo.timeseries import BUCKETS
 from handlers.core.errors import OutsideError
 from handlers.core.manifests import CollectionKind, CollectionSpec
 from handlers.core.objects import Packing
-from handlers.core.ports import LoadEvidence
+from handlers.core.optimes import OpTime
+from handlers.core.ports import LoadEvidence, ReplayEvidence
 from handlers.core.switches import RESERVED
 from handlers.core.text import Code, Text
 
@@ -91,6 +98,39 @@ class MongoDatabase(MongoDriver):
             path=self._path,
             stall_seconds=self._stall_seconds,
         )
+
+    def now(self) -> OpTime:
+        """See the port."""
+        with self._translated("followed"):
+            return Primary(self._database().client).applied()
+
+    @contextmanager
+    def tail(self, after: OpTime | None) -> Iterator[OplogTail]:
+        """See the port."""
+        with self._translated("followed"):
+            primary = Primary(self._database().client)
+        yield OplogTail(primary, self.name, after, Packer(self._packing), self._translated)
+
+    def replay(
+        self,
+        slices: Iterable[Iterable[bytes]],
+        prefix: str,
+        specs: Sequence[CollectionSpec],
+        *,
+        names: Container[str],
+        until: OpTime | None = None,
+        dumped: bool = True,
+    ) -> ReplayEvidence:
+        """See the port."""
+        stage = Stage(
+            self._database(),
+            prefix,
+            write=lambda command, at: self._write(command, at=at),
+            listed=lambda name: self._live(self._listed(name)[name], {}, count=False).spec,
+            drop=self.drop,
+        )
+        with self._translated("replayed"):
+            return Replay(stage, Definitions(specs, names), names).run(slices, until, dumped=dumped)
 
 
 def _is_ordered(spec: CollectionSpec) -> bool:

@@ -248,13 +248,14 @@ class MongoDriver:
     def _run(self, command: Mapping[str, Any]) -> dict[str, Any]:
         return self._database().command({**command, "maxTimeMS": self._step})
 
-    def _write(self, command: Mapping[str, Any], *, at: str = "", limited: bool = True) -> None:
+    def _write(self, command: Mapping[str, Any], *, at: str = "", limited: bool = True) -> dict[str, Any]:
         """Runs a command that changes something, until a majority has it; `command` of the driver asks for neither."""
         into = self._database().client.get_database(at or self.name)
         limit = {"maxTimeMS": self._step} if limited else {}
-        late = into.command({**command, **limit, "writeConcern": _WRITE.document}).get("writeConcernError")
-        if late is not None:
+        done = into.command({**command, **limit, "writeConcern": _WRITE.document})
+        if (late := done.get("writeConcernError")) is not None:
             raise OperationFailure(str(late.get("errmsg", "")), _WRITE_NOT_CONFIRMED)
+        return done
 
     def _database(self) -> Database[dict[str, Any]]:
         return self._source._shared().get_database(
@@ -313,7 +314,8 @@ class MongoDriver:
 
 
 def _free_bytes(stats: Mapping[str, Any]) -> int | None:
-    if "fsTotalSize" not in stats:
+    # For a database that does not exist the server says 0.
+    if not stats.get("fsTotalSize"):
         return None
     return int(stats["fsTotalSize"]) - int(stats["fsUsedSize"])
 
