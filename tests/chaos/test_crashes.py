@@ -26,6 +26,7 @@ from sandbox.demo import shop
 from sandbox.servers.mongod import Mongod
 from sandbox.servers.process import is_running
 from tests.chaos.house import Break, House, house
+from tests.fakes import someone
 from tests.conftest import needs
 
 # A restore of the shop: 2 time-series and 2 views on either side, 18 or 19 collections to rename.
@@ -54,6 +55,23 @@ RESTORE_POINTS = [
     "expiry.1.after",
     "put.closed.before",
 ]
+UNDO_POINTS = [
+    "put.decision.before",
+    "put.decision.after",
+    "copy.1.after",
+    "drop.2.after",
+    "rename.1.after",
+    "rename.9.before",
+    "rename.20.after",
+    "rename.25.before",
+    "copy.4.after",
+    "put.outcome.before",
+    "put.outcome.after",
+    "put.kept.after",
+    "put.gone.before",
+    "put.closed.before",
+]
+UNDONE_FROM = UNDO_POINTS.index("put.outcome.after")
 BACKUP_POINTS = ["read.1.before", "read.1.after", "put.manifest.before", "put.manifest.after"]
 NEW_FROM = RESTORE_POINTS.index("put.outcome.after")
 
@@ -70,9 +88,10 @@ class Scene:
     live: dict[str, Any]
     ending: ExitStack
 
-    def another(self, breaking: Break | None = None) -> House:
+    def another(self, breaking: Break | None = None, *, keep_hours: int = 0) -> House:
         """What another process has: only what is stored."""
-        built = house(self.uri, self.given["redis"], self.folder, self.given["path"], breaking)
+        given = self.given
+        built = house(self.uri, given["redis"], self.folder, given["path"], breaking, keep_hours=keep_hours)
         self.ending.callback(built.database.close)
         return built
 
@@ -85,6 +104,11 @@ class Scene:
         other.desk.find_lost()
         other.desk.tend()
         return other.loaded(job)
+
+
+def seen(uri: str) -> dict[str, Any]:
+    """What an application sees: without what restores keep for themselves."""
+    return {name: each for name, each in shop.picture(uri).items() if not name.startswith(RESERVED)}
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +127,11 @@ def scene(own_mongod: Mongod, redis_url: str, tools_path: str, tmp_path: Path) -
     given = {"uri": uri, "redis": redis_url, "folder": str(folder), "path": tools_path}
     built = house(uri, redis_url, folder, tools_path)
     built.desk.work(built.asked("backup", "now"))
-    backed_up = shop.picture(uri)
+    backed_up = seen(uri)
     shop.live_on(uri)
     with ExitStack() as ending:
         ending.callback(built.database.close)
-        yield Scene(built, uri, given, folder, backed_up, shop.picture(uri), ending)
+        yield Scene(built, uri, given, folder, backed_up, seen(uri), ending)
     with MongoClient[dict[str, Any]](uri) as client:
         client.drop_database(name)
 
@@ -137,7 +161,8 @@ def nothing_half_made(scene: Scene) -> None:
         data = b"".join(scene.house.store.read(manifest.data.key))
         assert hashlib.sha256(data).hexdigest() == manifest.data.sha256
     stored = {artifact.key for artifact in scene.house.store.list("v1/") if artifact.key.endswith(".zst")}
-    assert stored == {manifest.data.key for manifest in listing.manifests}
+    parts = [manifest.slice.stored.key for manifest in listing.manifests if manifest.slice is not None]
+    assert stored == {manifest.data.key for manifest in listing.manifests} | set(parts)
     uploads = scene.folder / ".uploads"
     assert not uploads.exists() or not list(uploads.iterdir())
     with MongoClient[dict[str, Any]](scene.uri) as client:
@@ -152,11 +177,46 @@ def test_a_restore_whose_worker_is_killed_ends_in_the_old_data_or_the_new(scene:
     ended = scene.rescued(job)
     assert ended.state is JobState.INTERRUPTED
     is_new = RESTORE_POINTS.index(point) >= NEW_FROM
-    assert shop.picture(scene.uri) == (scene.backed_up if is_new else scene.live)
+    assert seen(scene.uri) == (scene.backed_up if is_new else scene.live)
     said = str(ended.outcome.text) if ended.outcome is not None else ""
     assert ("is the backup's" in said) is is_new
     assert ("the old data" in said or "as it was" in said) is not is_new
     nothing_half_made(scene)
+
+
+def restored_and_kept(scene: Scene) -> tuple[House, JobId]:
+    """A finished restore that can be undone."""
+    built = scene.another(keep_hours=24)
+    done = built.asked("restore", "latest", by=someone("U0NIMA"))
+    with Beat(built.desk):
+        built.desk.work(done)
+    assert built.loaded(done).state is JobState.DONE
+    assert seen(scene.uri) == scene.backed_up
+    return built, done
+
+
+def test_an_undo_brings_back_every_document_option_and_index(scene: Scene) -> None:
+    built, done = restored_and_kept(scene)
+    undo = built.asked("restore", "undo", done)
+    with Beat(built.desk):
+        built.desk.work(undo)
+    assert built.loaded(undo).state is JobState.DONE, built.loaded(undo).outcome
+    assert seen(scene.uri) == scene.live
+    # An undo of the undo, by somebody whose code is not spent.
+    again = built.asked("restore", "undo", undo, by=someone("U0LALE"))
+    with Beat(built.desk):
+        built.desk.work(again)
+    assert seen(scene.uri) == scene.backed_up
+
+
+@pytest.mark.parametrize("point", UNDO_POINTS)
+def test_an_undo_whose_worker_is_killed_ends_in_the_old_data_or_the_new(scene: Scene, point: str) -> None:
+    built, done = restored_and_kept(scene)
+    job = built.asked("restore", "undo", done)
+    run_until_killed(scene, job, point)
+    assert scene.rescued(job).state is JobState.INTERRUPTED
+    undone = UNDO_POINTS.index(point) >= UNDONE_FROM
+    assert seen(scene.uri) == (scene.live if undone else scene.backed_up)
 
 
 @pytest.mark.parametrize("point", BACKUP_POINTS)
@@ -187,7 +247,7 @@ def test_a_rescue_that_is_killed_too_is_finished_by_the_next(scene: Scene) -> No
         scene.another(Break("rename.3.after", die)).desk.tend()
     ended = scene.rescued(job)
     assert ended.state is JobState.INTERRUPTED
-    assert shop.picture(scene.uri) == scene.live
+    assert seen(scene.uri) == scene.live
     nothing_half_made(scene)
 
 
@@ -202,7 +262,7 @@ def test_a_restore_whose_worker_and_redis_are_both_lost_is_found_by_its_journal(
     ended = scene.rescued(job)
     assert ended.state is JobState.INTERRUPTED
     assert ended.plan.channel == "C0OPS"
-    assert shop.picture(scene.uri) == scene.live
+    assert seen(scene.uri) == scene.live
     nothing_half_made(scene)
 
 
@@ -237,7 +297,7 @@ def fatten(scene: Scene) -> None:
     with MongoClient[dict[str, Any]](scene.uri) as client:
         database = client.get_default_database()
         database.fat.insert_many({"_id": number, "bytes": os.urandom(200_000)} for number in range(60))
-    scene.live = shop.picture(scene.uri)
+    scene.live = seen(scene.uri)
 
 
 def test_a_backup_whose_mongodump_is_killed_is_not_there(scene: Scene) -> None:
@@ -253,14 +313,14 @@ def test_a_restore_whose_mongodump_is_killed_leaves_the_old_data(scene: Scene) -
     fatten(scene)
     ended = work(scene, "restore", "latest", "read.1.after", lambda: kill_tool("mongodump"))
     assert ended.state is JobState.FAILED
-    assert shop.picture(scene.uri) == scene.live
+    assert seen(scene.uri) == scene.live
     nothing_half_made(scene)
 
 
 def test_a_restore_whose_mongorestore_is_killed_leaves_the_old_data(scene: Scene) -> None:
     ended = work(scene, "restore", "latest", "fed.1.after", lambda: kill_tool("mongorestore"))
     assert ended.state is JobState.FAILED
-    assert shop.picture(scene.uri) == scene.live
+    assert seen(scene.uri) == scene.live
     nothing_half_made(scene)
 
 
@@ -282,7 +342,7 @@ def test_a_restore_whose_mongodb_is_killed_ends_in_the_old_data(scene: Scene, ow
     ended = work_without_mongodb(scene, own_mongod, "restore", "latest", point)
     assert ended.state is JobState.FAILED
     assert "the old data" in str(ended.outcome)
-    assert shop.picture(scene.uri) == scene.live
+    assert seen(scene.uri) == scene.live
     nothing_half_made(scene)
 
 
@@ -291,7 +351,7 @@ def test_a_restore_whose_mongodb_is_killed_after_the_switch_ends_in_the_new_data
 ) -> None:
     ended = work_without_mongodb(scene, own_mongod, "restore", "latest", "expiry.1.before")
     assert "is the backup's" in str(ended.outcome)
-    assert shop.picture(scene.uri) == scene.backed_up
+    assert seen(scene.uri) == scene.backed_up
     nothing_half_made(scene)
 
 
@@ -330,6 +390,6 @@ def test_a_damaged_backup_never_changes_the_live_data(scene: Scene, how: str) ->
     with Beat(scene.house.desk):
         scene.house.desk.work(job)
     assert scene.house.loaded(job).state is JobState.FAILED
-    assert shop.picture(scene.uri) == scene.live
+    assert seen(scene.uri) == scene.live
     file.write_bytes(whole)
     nothing_half_made(scene)

@@ -54,6 +54,8 @@ class MongoDatabase(MongoDriver):
 
     def sibling(self, name: str) -> MongoDatabase:
         """See the port. It uses the connections of this one."""
+        if name == self.name:
+            return self
         return MongoDatabase(
             self._connection.uri_of(name),
             path=self._path,
