@@ -116,7 +116,9 @@ class Traffic:
         side = {"$inc": {"left": 1, "right": -1}}
         self._real[draw.choice(KINDS)].find_one_and_update({"_id": draw.randrange(PLACES)}, side)
         self._real.visitors.insert_one({"_id": number, "seen": [1]})
-        self._real.visitors.update_many({"_id": {"$gt": number - 3}}, {"$push": {"seen": number}, "$set": {"n": number}})
+        self._real.visitors.update_many(
+            {"_id": {"$gt": number - 3}}, {"$push": {"seen": number}, "$set": {"n": number}}
+        )
         if number % 4 == 0:
             self._real.visitors.delete_many({"_id": {"$lt": number - 5}})
 
@@ -124,11 +126,7 @@ class Traffic:
 def money(real: Real, prefix: str) -> Counter[tuple[str, int]]:
     """What every place holds in the collections of that prefix."""
     return Counter(
-        {
-            (kind, place["_id"]): place["money"]
-            for kind in KINDS
-            for place in real[prefix + kind].find({}, {"money": 1})
-        }
+        {(kind, place["_id"]): place["money"] for kind in KINDS for place in real[prefix + kind].find({}, {"money": 1})}
     )
 
 
@@ -146,7 +144,9 @@ def seen_at(real: Real, time: OpTime) -> Mapping[str, list[int]]:
     """The same of the live ones, as they were at that time."""
     concern = {"level": "snapshot", "atClusterTime": Timestamp(time.seconds, time.increment)}
     finds = {name: {"find": name, "readConcern": concern} for name in COLLECTIONS}
-    return {name: _sums(real.with_options(_RAW).cursor_command(find, codec_options=_RAW)) for name, find in finds.items()}
+    return {
+        name: _sums(real.with_options(_RAW).cursor_command(find, codec_options=_RAW)) for name, find in finds.items()
+    }
 
 
 def _sums(documents: Any) -> list[int]:
