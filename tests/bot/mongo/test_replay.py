@@ -1,4 +1,4 @@
-"""Whatever is done to a database can be replayed: documents, definitions, indexes, views; and only beside the live ones."""
+"""Whatever is done to a database can be replayed, documents and definitions, and only beside the live ones."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import bson
 import pytest
+import zstandard
 from pymongo.database import Database
 
 from bot.adapters.mongo import MongoDatabase
 from handlers.core.errors import Damage, OutsideError
 from handlers.core.manifests import CollectionKind, CollectionSpec
 from handlers.core.ports import ReplayEvidence
+from handlers.core.text import Text
 from tests import zoo
 from tests.bot.mongo.test_oplog import PREFIX, Capture, captured, loaded
 from tests.fake_database import EveryName
@@ -173,7 +176,9 @@ def views(real: Real) -> None:
         "collMod", "cheap", viewOn="orders", pipeline=[{"$match": {"n": {"$lt": 7}}}, {"$project": {"z": 1, "a": 1}}]
     )
     real.drop_collection("gone view")
-    real.create_collection("new view", viewOn="labels", pipeline=[{"$limit": 3}], collation={"locale": "de", "strength": 1})
+    real.create_collection(
+        "new view", viewOn="labels", pipeline=[{"$limit": 3}], collation={"locale": "de", "strength": 1}
+    )
     real.create_collection("made and gone", viewOn="cheap", pipeline=[])
     real.drop_collection("made and gone")
 
@@ -196,7 +201,9 @@ def transactions(real: Real) -> None:
     for large in (False, True):
         with real.client.start_session() as session, session.start_transaction():
             for n in range(600, 603):
-                real.orders.insert_one({"_id": n + large * 10, "n": n + large * 10, "text": "x" * large * 7_000_000}, session=session)
+                real.orders.insert_one(
+                    {"_id": n + large * 10, "n": n + large * 10, "text": "x" * large * 7_000_000}, session=session
+                )
             real.orders.update_many({"n": {"$lt": 9}}, {"$inc": {"n": 2000}}, session=session)
             real[f"made inside {large}"].insert_one({"_id": 1}, session=session)
             real.client[real.name + "_other"].elsewhere.insert_one({"secret": 1}, session=session)
@@ -222,3 +229,133 @@ def test_what_is_done_is_replayed(adapter: MongoDatabase, real: Real, change: Ca
     piece = sliced(adapter, taken, lambda: change(real))
     followed(adapter, real, taken, [piece])
     real.client.drop_database(real.name + "_other")
+
+
+@pytest.mark.parametrize("change", [each for each in CHANGES if each not in (collections, options)])
+def test_a_slice_that_is_older_than_what_was_dumped_changes_nothing_and_again(
+    adapter: MongoDatabase, real: Real, change: Callable[[Real], None]
+) -> None:
+    shop(real)
+    with adapter.tail(None) as tail:
+        change(real)
+        taken = captured(adapter)
+        taken.slice = [tail.read(), tail.finish(through=adapter.now())]
+        assert tail.evidence().problem is None
+    followed(adapter, real, taken, [taken.slice])
+    staged = zoo.picture(real, prefix=PREFIX)
+    adapter.replay([taken.slice], PREFIX, taken.specs, names=EveryName())
+    assert documents_of(zoo.picture(real, prefix=PREFIX)) == documents_of(staged)
+    real.client.drop_database(real.name + "_other")
+
+
+def documents_of(picture: dict[str, Any]) -> dict[str, Any]:
+    """Without indexes: a collection that is created again has none."""
+    return {name: (each["documents"], each["buckets"], each["options"]) for name, each in picture.items()}
+
+
+def test_only_the_chosen_collections_are_touched(adapter: MongoDatabase, real: Real) -> None:
+    for name in ("a", "b"):
+        real[name].insert_one({"_id": 1})
+    taken = captured(adapter)
+
+    def change(real: Real) -> None:
+        for name in ("a", "b", "c"):
+            real[name].insert_one({"_id": 2})
+        real.create_collection("view of a", viewOn="a", pipeline=[])
+        real.create_collection("view of b", viewOn="b", pipeline=[])
+        real.c.rename("d")
+        real.b.drop()
+
+    piece = sliced(adapter, taken, lambda: change(real))
+    names = {"a", "view of a"}
+    adapter.load(taken.archive, PREFIX, names)
+    evidence = adapter.replay([taken.slice, piece], PREFIX, taken.specs, names=names)
+    assert [spec.name for spec in evidence.specs] == ["a", "view of a"]
+    assert [name for name in real.list_collection_names() if name.startswith(PREFIX)] == [PREFIX + "a"]
+    assert real[PREFIX + "a"].count_documents({}) == 2
+    with pytest.raises(Damage, match="c was renamed to d"):
+        adapter.replay([taken.slice, piece], PREFIX, taken.specs, names={"d"})
+
+
+def test_what_does_not_continue_the_backup_is_damage(adapter: MongoDatabase, real: Real) -> None:
+    real.a.insert_many([{"_id": n} for n in range(3)])
+    taken = captured(adapter)
+    unseen = sliced(adapter, taken, lambda: real.a.insert_one({"_id": 7}))
+    after = captured(adapter)
+    piece = sliced(adapter, after, lambda: real.a.update_one({"_id": 7}, {"$set": {"x": 1}}))
+    assert len(unseen) == 2
+    loaded(adapter, taken)
+    with pytest.raises(Damage, match="does not continue"):
+        adapter.replay([taken.slice, piece], PREFIX, taken.specs, names=EveryName())
+    adapter.replay([taken.slice, unseen, piece], PREFIX, taken.specs, names=EveryName())
+    assert real[PREFIX + "a"].find_one(7) == {"_id": 7, "x": 1}
+    with pytest.raises(Damage, match="not in the backup"):
+        adapter.replay([taken.slice, unseen, piece], PREFIX, [], names=EveryName())
+
+
+def test_entries_of_slices_that_overlap_count_once(adapter: MongoDatabase, real: Real) -> None:
+    real.a.insert_one({"_id": 1})
+    taken = captured(adapter)
+
+    def change(real: Real) -> None:
+        real.a.update_one({"_id": 1}, {"$set": {"x": 1}})
+        real.a.delete_one({"_id": 1})
+
+    piece = sliced(adapter, taken, lambda: change(real))
+    longer = sliced(adapter, taken, lambda: real.a.insert_one({"_id": 2}))
+    loaded(adapter, taken)
+    evidence = adapter.replay([taken.slice, piece, longer], PREFIX, taken.specs, names=EveryName())
+    assert evidence.entries == 3
+    assert [each["_id"] for each in real[PREFIX + "a"].find()] == [2]
+
+
+@pytest.mark.parametrize("fault", ["cut", "flipped", "not packed", "not an oplog"])
+def test_a_damaged_slice_is_damage(adapter: MongoDatabase, real: Real, fault: str) -> None:
+    real.a.insert_one({"_id": 1})
+    taken = captured(adapter)
+    packed = b"".join(sliced(adapter, taken, lambda: real.a.insert_many([{"_id": n} for n in range(2, 40)])))
+    middle = len(packed) // 2
+    damaged = {
+        "cut": packed[:-3],
+        "flipped": packed[:middle] + bytes([packed[middle] ^ 16]) + packed[middle + 1 :],
+        "not packed": b"x" * 500,
+        "not an oplog": zstandard.compress(bson.encode({"no": "time"})),
+    }[fault]
+    loaded(adapter, taken)
+    with pytest.raises(Damage):
+        adapter.replay([taken.slice, [damaged]], PREFIX, taken.specs, names=EveryName())
+    assert real.a.count_documents({}) == 39
+
+
+def test_what_a_slice_raises_goes_through_also_behind_the_moment_that_is_wanted(
+    adapter: MongoDatabase, real: Real
+) -> None:
+    real.a.insert_one({"_id": 1})
+    taken = captured(adapter)
+    piece = sliced(adapter, taken, lambda: real.a.insert_one({"_id": 2}))
+
+    def failing() -> Iterator[bytes]:
+        yield from piece
+        raise Damage(Text("its sum is wrong"))
+
+    loaded(adapter, taken)
+    with pytest.raises(Damage, match="sum is wrong"):
+        adapter.replay([taken.slice, failing()], PREFIX, taken.specs, names=EveryName(), until=taken.end)
+    assert real[PREFIX + "a"].count_documents({}) == 1
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"op": "c", "ns": "shop.$cmd", "o": {"importCollection": "a"}},
+        {"op": "km", "ns": "shop.a", "o": {}},
+        {"op": "i", "ns": "shop.system.strange", "o": {"_id": 1}},
+        {"op": "u", "ns": "shop.system.views", "o": {"$v": 2, "diff": {}}, "o2": {"_id": "shop.v"}},
+        {"op": "c", "ns": "shop.$cmd", "o": {"renameCollection": "shop.system.buckets.a", "to": "shop.b"}},
+    ],
+)
+def test_an_operation_that_is_not_known_is_never_passed_over(adapter: MongoDatabase, strange: dict[str, Any]) -> None:
+    packed = zstandard.compress(bson.encode({**strange, "ts": bson.Timestamp(9, 1)}))
+    with pytest.raises(OutsideError, match="cannot be replayed") as raised:
+        adapter.replay([[packed]], PREFIX, [], names=EveryName())
+    assert raised.value.permanent

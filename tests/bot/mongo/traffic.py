@@ -41,6 +41,7 @@ class Traffic:
     def __init__(self, real: Real, padding: str) -> None:
         self._real = real
         self._stop = threading.Event()
+        self._large_seconds = 0.0
         self.moved: dict[int, tuple[int, int, int]] = {}
         self.failures: list[BaseException] = []
         for kind in KINDS:
@@ -52,11 +53,10 @@ class Traffic:
             real.create_collection(name)
 
     @contextmanager
-    def flowing(self, *, large: bool = True) -> Iterator[None]:
-        """The writers write."""
-        works: list[Callable[[random.Random, int], None]] = [self._transfer, self._transfer, self._single]
-        if large:
-            works.append(self._large)
+    def flowing(self, *, large_seconds: float = 0.15) -> Iterator[None]:
+        """The writers write; a large transaction, and a pause of so long."""
+        self._large_seconds = large_seconds
+        works: list[Callable[[random.Random, int], None]] = [self._transfer, self._transfer, self._single, self._large]
         threads = [threading.Thread(target=self._run, args=(work, seed)) for seed, work in enumerate(works)]
         for thread in threads:
             thread.start()
@@ -110,7 +110,7 @@ class Traffic:
 
     def _large(self, draw: random.Random, number: int) -> None:
         self._transfer(draw, number, large=True)
-        self._stop.wait(0.15)
+        self._stop.wait(self._large_seconds)
 
     def _single(self, draw: random.Random, number: int) -> None:
         side = {"$inc": {"left": 1, "right": -1}}
