@@ -161,7 +161,8 @@ def test_a_read_is_bounded_and_says_that_more_is_waiting(adapter: MongoDatabase,
         assert not tail.waiting
         for number in range(4):
             real.c.insert_one({"_id": number, "text": "x" * 9_000_000})
-        goal, waits, packed = adapter.now(), [], []
+        goal, packed = adapter.now(), []
+        waits: list[bool] = []
         while tail.last < goal:
             packed.append(tail.read())
             waits.append(tail.waiting)
