@@ -4,6 +4,8 @@
   loaded, `database.bucket` for each bucket copied: so a test can end the process inside every long step.
 - The archive is private: a line of JSON for the collections, one for each document, one for the end of each
   collection, one for the end of all; "compressed" with nothing.
+- Its oplog holds what `write`, `remove`, `create` and `discard` did; a slice is a line of JSON for each of them. What a
+  test puts there otherwise (`add`) was there before. A deployment without a name is a single server: it has no oplog.
 - As with the real tools, evidence only says what was seen. `seen_by_dump` and `seen_by_load` may change it.
 """
 
@@ -19,16 +21,26 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from handlers.core.errors import OutsideError, Refusal
+from handlers.core.errors import Damage, OutsideError, Refusal
 from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence, reported_name
 from handlers.core.objects import Packing
-from handlers.core.ports import CommandResult, DatabaseFacts, LiveCollection, LoadEvidence
+from handlers.core.optimes import OpTime
+from handlers.core.ports import (
+    CommandResult,
+    DatabaseFacts,
+    LiveCollection,
+    LoadEvidence,
+    ReplayEvidence,
+    SliceEvidence,
+)
 from handlers.core.text import Code, Text
 from tests.fakes import Faults
 
 ID_INDEX = '{"key":{"_id":{"$numberInt":"1"}},"name":"_id_"}'
 LONGEST_EXPIRY = {"$numberInt": "2147483647"}
 SERVER = "6.0.5"
+FIRST = OpTime(1_795_000_000, 1)
+"""The oplog of a fake begins here: the entries of tests are of this second."""
 Document = dict[str, Any]
 
 
@@ -62,6 +74,10 @@ class FakeDatabase:
         self.mongos = False
         self.seen_by_dump: Callable[[DumpEvidence], DumpEvidence] = lambda evidence: evidence
         self.seen_by_load: Callable[[LoadEvidence], LoadEvidence] = lambda evidence: evidence
+        self.seen_by_tail: Callable[[SliceEvidence], SliceEvidence] = lambda evidence: evidence
+        self.deployment = "rs0"
+        self.oplog: list[FakeEntry] = []
+        self.oldest = FIRST
         self.running_tools = 0
         self.siblings: dict[str, FakeDatabase] = {}
         self.written_since: dict[str, int | None] = {}
@@ -119,6 +135,7 @@ class FakeDatabase:
                 len(documents),
                 size,
                 len(self.there),
+                self.deployment,
                 disk_bytes=size,
                 free_bytes=self.free_bytes,
             )
@@ -228,11 +245,151 @@ class FakeDatabase:
                     self.there[to].documents.append(deepcopy(bucket))
             self.there[to].indexes = list(spec.indexes)
 
+    def write(self, name: str, document: Document) -> OpTime:
+        """Puts a document there, in place of the one with its id, as the application does; when."""
+        return self._happens("write", name, document)
+
+    def remove(self, name: str, identity: Any) -> OpTime:
+        """Deletes a document, as the application does; when."""
+        return self._happens("remove", name, {"_id": identity})
+
+    def create(self, name: str, options: str = "{}") -> OpTime:
+        """Makes a collection, as the application does; when."""
+        return self._happens("create", name, {"options": options})
+
+    def discard(self, name: str) -> OpTime:
+        """Drops a collection, as the application does; when."""
+        return self._happens("discard", name, {})
+
+    def _happens(self, kind: str, name: str, document: Document) -> OpTime:
+        entry = FakeEntry(self._newest(1), kind, name, deepcopy(document))
+        self.oplog.append(entry)
+        self._apply(entry, "")
+        return entry.time
+
+    def _apply(self, entry: FakeEntry, prefix: str) -> None:
+        name = prefix + entry.name
+        if entry.kind == "create":
+            self.add(name, options=entry.document["options"])
+        elif entry.kind == "discard":
+            self.there.pop(name, None)
+        else:
+            if name not in self.there:
+                raise Damage(Text("The oplog changes {name}, which is not in the backup.", name=Code(entry.name)))
+            kept = [each for each in self.there[name].documents if _id_of(each) != _id_of(entry.document)]
+            self.there[name].documents = [*kept, *([deepcopy(entry.document)] if entry.kind == "write" else [])]
+
+    def _newest(self, later: int = 0) -> OpTime:
+        last = self.oplog[-1].time if self.oplog else FIRST
+        return OpTime(last.seconds, last.increment + later)
+
+    def now(self) -> OpTime:
+        with self.faults.at("database.now"):
+            if not self.deployment:
+                raise Refusal(Text("This MongoDB is not a replica set."))
+            return self._newest()
+
+    @contextmanager
+    def tail(self, after: OpTime | None) -> Iterator[FakeTail]:
+        with self.faults.at("database.tail"):
+            if not self.deployment:
+                raise Refusal(Text("This MongoDB is not a replica set."))
+            running = FakeTail(self, self._newest() if after is None else after)
+        yield running
+
+    def replay(
+        self,
+        slices: Iterable[Iterable[bytes]],
+        prefix: str,
+        specs: Sequence[CollectionSpec],
+        *,
+        names: Container[str],
+        until: OpTime | None = None,
+        dumped: bool = True,
+    ) -> ReplayEvidence:
+        with self.faults.at("database.replay"):
+            chosen = {spec.name: spec for spec in specs if spec.name in names}
+            last, count = None, 0
+            for pieces in slices:
+                for entry in map(_entry, list(_lines(pieces))):
+                    if (last is not None and entry.time <= last) or (until is not None and entry.time > until):
+                        continue
+                    last = entry.time
+                    if entry.name in names:
+                        self._replayed(entry, prefix, chosen)
+                        count += 1
+            plain = (replace(spec, documents=0, size_bytes=0) for _, spec in sorted(chosen.items()))
+            return ReplayEvidence(count, last, tuple(plain))
+
+    def _replayed(self, entry: FakeEntry, prefix: str, chosen: dict[str, CollectionSpec]) -> None:
+        with self.faults.at("database.entry"):
+            self._apply(entry, prefix)
+            if entry.kind == "discard":
+                chosen.pop(entry.name, None)
+            elif entry.kind == "create":
+                chosen[entry.name] = _spec(entry.name, self.there[prefix + entry.name], 0)
+
     def _found(self, name: str) -> FakeCollection:
         found = self.there.get(name)
         if found is None:
             raise OutsideError(Text("There is no {name}.", name=Code(name)))
         return found
+
+
+@dataclass(frozen=True)
+class FakeEntry:
+    """One entry of the oplog: a document written or removed, a collection created or discarded."""
+
+    time: OpTime
+    kind: str
+    name: str
+    document: Document
+
+
+class FakeTail:
+    """A slice of a fake oplog. A majority has everything at once. Calls are named `tail.<method>`."""
+
+    def __init__(self, database: FakeDatabase, start: OpTime) -> None:
+        self._database = database
+        self._packed = b""
+        self._entries = 0
+        self.start = self.last = start
+        self.waiting = False
+        self.broken: OpTime | None = None
+        self._check()
+
+    def read(self) -> bytes:
+        with self._database.faults.at("tail.read"):
+            return self._take(self._database._newest())
+
+    def finish(self, *, through: OpTime | None = None) -> bytes:
+        with self._database.faults.at("tail.finish"):
+            newest = self._database._newest()
+            if through is not None and through > newest:
+                raise OutsideError(Text("The majority of the replica set is far behind its primary."))
+            return self._take(through or newest)
+
+    def evidence(self) -> SliceEvidence:
+        with self._database.faults.at("tail.evidence"):
+            size, sha = len(self._packed), hashlib.sha256(self._packed).hexdigest()
+            seen = SliceEvidence(self.start, self.last, self._entries, size, size, sha)
+            return self._database.seen_by_tail(seen)
+
+    def _take(self, through: OpTime) -> bytes:
+        self._check()
+        found = [each for each in self._database.oplog if self.last < each.time <= through]
+        packed = b"".join(
+            _line({"time": str(each.time), "kind": each.kind, "name": each.name, "document": each.document})
+            for each in found
+        )
+        self._packed += packed
+        self._entries += len(found)
+        self.last = max(self.last, through)
+        return packed
+
+    def _check(self) -> None:
+        if self._database.oldest > self.last:
+            raise Damage(Text("The oplog no longer reaches back: there is a gap."))
 
 
 class FakeDump:
@@ -345,3 +502,11 @@ def _id_of(document: Document) -> str:
 
 def _size(document: Document) -> int:
     return len(json.dumps(document))
+
+
+def _entry(line: bytes) -> FakeEntry:
+    try:
+        data = json.loads(line)
+        return FakeEntry(OpTime.parse(data["time"]), data["kind"], data["name"], data["document"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise Damage(Text("The stored slice is damaged.")) from error

@@ -26,8 +26,8 @@ from sandbox.demo import shop
 from sandbox.servers.mongod import Mongod
 from sandbox.servers.process import is_running
 from tests.chaos.house import Break, House, house
-from tests.fakes import someone
 from tests.conftest import needs
+from tests.fakes import someone
 
 # A restore of the shop: 2 time-series and 2 views on either side, 18 or 19 collections to rename.
 RESTORE_POINTS = [

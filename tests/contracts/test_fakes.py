@@ -28,7 +28,7 @@ from handlers.core.ports import (
     State,
 )
 from handlers.core.text import Text
-from tests.fake_database import ID_INDEX, EveryName, FakeCommand, FakeDatabase
+from tests.fake_database import FIRST, ID_INDEX, EveryName, FakeCommand, FakeDatabase
 from tests.fakes import (
     FakeClock,
     FakeEntropy,
@@ -464,3 +464,49 @@ def test_what_a_beat_raises_goes_through_a_command() -> None:
 
     with pytest.raises(Refusal):
         command.run(beat())
+
+
+# -- oplog -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_slice_around_a_dump_leads_to_its_end() -> None:
+    database = shop()
+    with database.tail(None) as tail:
+        with database.dump() as dump:
+            packed = [tail.read()]
+            database.write("items", {"_id": 3, "sku": "new"})
+            database.remove("items", 4)
+            database.create("late")
+            moment = database.write("late", {"_id": 1})
+            archive, evidence = list(iter(dump.read, b"")), dump.evidence()
+        database.discard("empty")
+        packed.append(tail.finish(through=database.now()))
+        seen = tail.evidence()
+    assert (seen.start, seen.end, seen.entries) == (tail.start, database.now(), 5)
+    assert database.load(archive, "s_", EveryName("cheap")).return_code == 0
+    replayed = database.replay([packed], "s_", evidence.announced, names=EveryName())
+    assert (replayed.entries, replayed.last) == (5, seen.end)
+    for name in ("items", "late"):
+        assert database.content()["s_" + name][3] == database.content()[name][3]
+    assert "s_empty" not in database.there
+    assert [spec.name for spec in replayed.specs] == ["cheap", "items", "late", "sessions", "weather"]
+    again = database.replay([packed], "s_", evidence.announced, names={"late"}, until=moment)
+    assert (again.entries, again.last) == (2, moment)
+
+
+def test_there_is_no_slice_of_a_single_server_nor_over_a_gap() -> None:
+    database = shop()
+    database.write("items", {"_id": 1})
+    database.oldest = database.now()
+    with pytest.raises(Damage), database.tail(FIRST):
+        pass
+    database.deployment = ""
+    with pytest.raises(Refusal), database.tail(None):
+        pass
+    with pytest.raises(Refusal):
+        database.now()
+
+
+def test_a_fake_slice_can_be_damaged() -> None:
+    with pytest.raises(Damage):
+        shop().replay([[b"{"]], "s_", (), names=EveryName())

@@ -11,7 +11,7 @@ from bot.adapters.mongo import tools
 from bot.adapters.mongo.canonical import definition, same_but_for_order
 from bot.adapters.mongo.connection import Connection
 from bot.adapters.mongo.definitions import Definitions
-from bot.adapters.mongo.driver import MongoDriver
+from bot.adapters.mongo.driver import SELECTION_SECONDS, MongoDriver
 from bot.adapters.mongo.oplog import OplogTail
 from bot.adapters.mongo.packing import Packer
 from bot.adapters.mongo.primary import Primary
@@ -39,10 +39,11 @@ class MongoDatabase(MongoDriver):
         path: str | None = None,
         stall_seconds: float = STALL_SECONDS,
         packing: Packing = Packing(),  # noqa: B008 frozen
+        selection_seconds: float = SELECTION_SECONDS,
         source: MongoDriver | None = None,
     ) -> None:
         connection = Connection(uri)
-        super().__init__(connection, source=source)
+        super().__init__(connection, selection_seconds=selection_seconds, source=source)
         self._path = os.environ.get("PATH", os.defpath) if path is None else path
         self._stall_seconds = stall_seconds
         self._packing = packing

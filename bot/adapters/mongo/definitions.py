@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.adapters.mongo.archive import index_name
@@ -19,6 +19,11 @@ from bot.adapters.mongo.timeseries import BUCKETS
 from handlers.core.manifests import CollectionKind, CollectionSpec
 
 _MINIMUM, _MAXIMUM = "control.min.", "control.max."
+# listIndexes tells these as such numbers, however they were given and logged
+# (github.com/mongodb/mongo, src/mongo/db/list_indexes.idl).
+_WHOLE = frozenset({"expireAfterSeconds", "textIndexVersion", "2dsphereIndexVersion", "bits"})
+_FLOATING = frozenset({"min", "max"})
+_SWITCHES = frozenset({"unique", "sparse", "hidden", "prepareUnique"})
 # Marks of an index that are there or not; `false` is not written down.
 _MARKS = frozenset({"hidden", "prepareUnique", "unique"})
 
@@ -31,16 +36,15 @@ class Collection:
     options: str
     indexes: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def forgets(self) -> bool:
-        """Whether the server removes documents by itself: the oldest of a capped one, the expired of others."""
-        options = definition(self.options)
-        return bool(options.get("capped")) or "expireAfterSeconds" in options
+    capped: bool = field(init=False)
+    """Whether the order of its documents is that of their insertion."""
+    forgets: bool = field(init=False)
+    """Whether the server removes documents by itself: the oldest of a capped one, the expired of others."""
 
-    @property
-    def capped(self) -> bool:
-        """Whether the order of its documents is that of their insertion."""
-        return bool(definition(self.options).get("capped"))
+    def __post_init__(self) -> None:
+        options = definition(self.options)
+        self.capped = bool(options.get("capped"))
+        self.forgets = self.capped or "expireAfterSeconds" in options
 
 
 class Definitions:
@@ -82,14 +86,14 @@ class Definitions:
         options, before = definition(listed), definition(collection.options)
         if "validator" in before and "validator" not in changed:
             options["validator"] = before["validator"]
-        collection.options = options_text(options)
+        self.there[name] = replace(collection, options=options_text(options))
 
     def set_index(self, name: str, index: Mapping[str, Any]) -> None:
         """An index as it is logged."""
         collection = self.there[name]
         if collection.kind is CollectionKind.TIMESERIES:
             index = _outer(index, definition(collection.options)["timeseries"])
-        collection.indexes[str(index["name"])] = index_text(index)
+        collection.indexes[str(index["name"])] = index_text(_listed(index))
 
     def drop_index(self, name: str, index: str) -> None:
         """Nothing happens when it is not there: what was loaded may be newer."""
@@ -104,7 +108,7 @@ class Definitions:
         if fields.get("unique"):
             fields.pop("prepareUnique", None)
         fields = {key: value for key, value in fields.items() if key not in _MARKS or value}
-        collection.indexes[index] = index_text(fields)
+        collection.indexes[index] = index_text(_listed(fields))
         return True
 
     def set_view(self, document: Mapping[str, Any]) -> None:
@@ -123,6 +127,14 @@ class Definitions:
 
 def _view_name(document: Mapping[str, Any]) -> str:
     return str(document["_id"]).partition(".")[2]
+
+
+def _listed(index: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(index)
+    for names, make in ((_WHOLE, int), (_FLOATING, float), (_SWITCHES, bool)):
+        for name in names & found.keys():
+            found[name] = make(found[name])
+    return found
 
 
 def _outer(index: Mapping[str, Any], series: Mapping[str, Any]) -> Mapping[str, Any]:
