@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -132,10 +133,10 @@ class BreakingStore(DirectoryStore):
 
     breaking = Break()
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes, *, lock_until: datetime | None = None) -> bool:
         name = f"put.{Path(key).stem}"
         self.breaking.at(name, "before")
-        stored = super().put_new(key, data)
+        stored = super().put_new(key, data, lock_until=lock_until)
         self.breaking.at(name, "after")
         return stored
 

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -259,7 +259,12 @@ def test_what_is_not_a_key_is_refused_everywhere(store: ArtifactStore) -> None:
     def read(key: str) -> list[bytes]:
         return list(store.read(key))
 
-    for touch, key in itertools.product((store.open_write, store.get, store.delete, put, read), HOSTILE_KEYS):
+    def extend(key: str) -> object:
+        return store.extend_lock(key, "", _now())
+
+    touches: tuple[Callable[[str], object], ...]
+    touches = (store.open_write, store.get, store.delete, store.receipt, put, read, extend)
+    for touch, key in itertools.product(touches, HOSTILE_KEYS):
         with pytest.raises(OutsideError, match="is not a name") as caught:
             touch(key)
         assert caught.value.permanent
