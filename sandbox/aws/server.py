@@ -79,9 +79,9 @@ class Aws(Server):
             return False
         return True
 
-    def create_bucket(self, name: str) -> None:
-        """An empty bucket."""
-        self._control("bucket", name)
+    def create_bucket(self, name: str, *, lock: bool = False) -> None:
+        """An empty bucket; with `lock` it has versions and Object Lock."""
+        self._control("bucket", {"name": name, "lock": lock})
 
     def fail(self, fault: Fault) -> None:
         """Orders a fault, in addition to those ordered before."""

@@ -262,8 +262,8 @@ def test_what_is_not_a_key_is_refused_everywhere(store: ArtifactStore) -> None:
     def extend(key: str) -> object:
         return store.extend_lock(key, "", _now())
 
-    touches: tuple[Callable[[str], object], ...]
-    touches = (store.open_write, store.get, store.delete, store.receipt, put, read, extend)
+    touches: list[Callable[[str], object]] = [store.open_write, store.get, store.delete, store.receipt]
+    touches += [put, read, extend]
     for touch, key in itertools.product(touches, HOSTILE_KEYS):
         with pytest.raises(OutsideError, match="is not a name") as caught:
             touch(key)
