@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 MAX_FILE_BYTES = 64 * 1024
@@ -147,6 +147,12 @@ SETTINGS = (
         "Bucket that keeps the backups; endpoint and keys by boto3's own variables",
         "s3://bucket/prefix",
     ),
+    Setting(
+        "BACKUP_LOCK_MODE",
+        _one_of("COMPLIANCE", "GOVERNANCE", "none"),
+        "How a bucket with Object Lock locks backups; none: not at all",
+        default="COMPLIANCE",
+    ),
     Setting("MIGRATE_COMMAND", _text, "Runs after a restore, without a shell", "npm run migrate:up"),
     Setting("OPS_CHANNEL", _CHANNEL, "Channel for what nobody asked for in a channel of their own", "C0123456789"),
     Setting("HTTP_HOST", _text, "Where /livez, /readyz, /metrics and Slack's calls are answered", default="127.0.0.1"),
@@ -173,6 +179,7 @@ class Settings:
     mongodb_uri: str
     backup_dir: str
     backup_s3_url: str
+    backup_lock_mode: Literal["COMPLIANCE", "GOVERNANCE", "none"]
     migrate_command: str
     ops_channel: str
     http_host: str
