@@ -24,7 +24,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sandbox.aws.object_lock import Answer, Headers, ObjectLocks
+from sandbox.aws.object_lock import BYPASS, Answer, Headers, ObjectLocks
 from sandbox.aws.server import CONTROL, REGION
 from sandbox.aws.signature import Environ, Refused, check_digests, check_signature
 
@@ -32,6 +32,9 @@ _UPLOAD = re.compile(r"<Upload>.*?</Upload>", re.DOTALL)
 _UPLOAD_ID = re.compile(r"<UploadId>([^<]+)</UploadId>")
 _PART = re.compile(r"<Part>.*?</Part>", re.DOTALL)
 _OURS = f"AWS4-HMAC-SHA256 Credential=gate/20260101/{REGION}/s3/aws4_request, SignedHeaders=host, Signature=0"
+SKEW = "sandbox.skew_seconds"
+"""Where a request says by how much its answer is dated wrong."""
+_LOCK_HEADERS = "HTTP_X_AMZ_OBJECT_LOCK_"
 _SUBRESOURCES = {
     "partNumber": {"PUT": "UploadPart"},
     "uploadId": {"POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload", "GET": "ListParts"},
@@ -55,11 +58,12 @@ _ONE_AFTER_ANOTHER = frozenset(
         "DeleteObjects",
         "PutObjectRetention",
         "PutObjectLockConfiguration",
+        "GetObjectLockConfiguration",
         "PutBucketVersioning",
         "CreateBucket",
     }
 )
-"""What changes something: the test and the effect are one step."""
+"""What changes something, or is about locks: the test and the effect are one step."""
 
 
 class Gate:
@@ -84,8 +88,9 @@ class Gate:
             start(status, [*headers, ("Content-Length", str(len(data)))])
             return [data]
         operation = operation_of(environ)
-        fault = self._fault(operation)
+        fault = self._fault(operation, environ)
         kind = fault["kind"] if fault else ""
+        environ[SKEW] = fault["seconds"] if fault and kind == "skewed" else 0
         if fault and kind == "delay":
             time.sleep(fault["seconds"])
         if kind == "cut":
@@ -95,7 +100,10 @@ class Gate:
                 raise Refused(fault["status"], fault["code"])
             check_signature(environ, body, *self._keys)
             check_digests(environ, body)
-            status, headers, data = self._serve(operation, environ, body)
+            if kind == "deaf":
+                environ = {name: value for name, value in environ.items() if not name.startswith(_LOCK_HEADERS)}
+            deaf = kind == "deaf" and operation == "PutObjectRetention"
+            status, headers, data = ("200 OK", [], b"") if deaf else self._serve(operation, environ, body)
         except Refused as refused:
             status, headers, data = refused.answer()
         if kind == "lost":
@@ -113,6 +121,9 @@ class Gate:
         if operation in _ONE_AFTER_ANOTHER:
             with self._writing:
                 self._locks.check(operation, environ, body)
+                known = self._locks.answer(operation, environ, body)
+                if known is not None:
+                    return known
                 answer = self._written(operation, upload, environ, body)
                 self._locks.note(operation, environ, body, answer)
                 return answer
@@ -182,9 +193,10 @@ class Gate:
         moment = begun.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         return re.sub(r"<Initiated>[^<]*</Initiated>", f"<Initiated>{moment}</Initiated>", match[0])
 
-    def _fault(self, operation: str) -> dict[str, Any] | None:
+    def _fault(self, operation: str, environ: Environ) -> dict[str, Any] | None:
         with self._lock:
             self._served[operation] += 1
+            self._served["BypassGovernanceRetention"] += BYPASS in environ
             for fault in self._faults:
                 if fault["operation"] != operation or fault["times"] == 0:
                     continue
@@ -201,7 +213,7 @@ class Gate:
         with self._lock:
             match environ["PATH_INFO"].removeprefix(CONTROL):
                 case "served":
-                    result = dict(self._served)
+                    result = dict(+self._served)
                 case "heal":
                     self._faults.clear()
                     self._served.clear()

@@ -23,6 +23,7 @@ from sandbox.aws.signature import Environ, Refused
 Headers = list[tuple[str, str]]
 Answer = tuple[str, Headers, bytes]
 Forward = Callable[[Environ, bytes], Answer]
+BYPASS = "HTTP_X_AMZ_BYPASS_GOVERNANCE_RETENTION"
 _MODES = ("GOVERNANCE", "COMPLIANCE")
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _OBJECT = re.compile(r"<Object>.*?</Object>", re.DOTALL)
@@ -42,14 +43,14 @@ class ObjectLocks:
     def __init__(self, forward: Forward) -> None:
         self._forward = forward
         self._buckets: set[str] = set()
-        self._defaults: dict[str, tuple[str, timedelta]] = {}
+        self._configurations: dict[str, bytes] = {}
         self._uploads: dict[str, Lock | None] = {}
         self._locks: dict[tuple[str, str, str], Lock] = {}
 
     def check(self, operation: str, environ: Environ, body: bytes) -> None:
         """Raises Refused for what AWS would refuse."""
         bucket, key = place_of(environ)
-        if "HTTP_X_AMZ_BYPASS_GOVERNANCE_RETENTION" in environ:
+        if BYPASS in environ:
             raise Refused(403, "AccessDenied")
         match operation:
             case "PutObject" | "CreateMultipartUpload":
@@ -64,6 +65,16 @@ class ObjectLocks:
             case "PutBucketVersioning" if bucket in self._buckets and _inside(body.decode(), "Status") != "Enabled":
                 raise Refused(409, "InvalidBucketState")
 
+    def answer(self, operation: str, environ: Environ, body: bytes) -> Answer | None:
+        """The answer about a bucket's default lock, which moto takes and then cannot work with; None: ask moto."""
+        bucket, _ = place_of(environ)
+        if operation == "PutObjectLockConfiguration" and bucket in self._buckets:
+            self._configurations[bucket] = body
+            return "200 OK", [], b""
+        if operation == "GetObjectLockConfiguration" and bucket in self._configurations:
+            return "200 OK", [("Content-Type", "application/xml")], self._configurations[bucket]
+        return None
+
     def note(self, operation: str, environ: Environ, body: bytes, answer: Answer) -> None:
         """Remembers what an answer of moto means."""
         status, headers, data = answer
@@ -74,17 +85,16 @@ class ObjectLocks:
         match operation:
             case "CreateBucket" if environ.get("HTTP_X_AMZ_BUCKET_OBJECT_LOCK_ENABLED", "").lower() == "true":
                 self._buckets.add(bucket)
-            case "PutObjectLockConfiguration":
-                self._note_default(bucket, body.decode())
             case "PutObject":
-                self._keep(bucket, key, version, self._asked(environ) or self._default(bucket))
+                asked = self._asked(environ)
+                self._keep(bucket, key, version, asked)
+                if asked is None:
+                    self._keep_in_moto_too(environ, version, self._default(bucket))
             case "CreateMultipartUpload":
                 self._uploads[_inside(data.decode(), "UploadId")] = self._asked(environ)
             case "CompleteMultipartUpload":
-                lock = self._uploads.pop(_query(environ)["uploadId"], None) or self._default(bucket)
-                self._keep(bucket, key, version, lock)
-                if lock is not None:
-                    self._tell_moto(environ, version, lock)
+                asked = self._uploads.pop(_query(environ)["uploadId"], None)
+                self._keep_in_moto_too(environ, version, asked or self._default(bucket))
             case "PutObjectRetention":
                 self._keep(bucket, key, _version(environ), _retention(body.decode()))
 
@@ -117,16 +127,14 @@ class ObjectLocks:
             self._locks[bucket, key, version] = lock
 
     def _default(self, bucket: str) -> Lock | None:
-        found = self._defaults.get(bucket)
-        return None if found is None else Lock(found[0], datetime.now(UTC) + found[1])
-
-    def _note_default(self, bucket: str, body: str) -> None:
-        self._defaults.pop(bucket, None)
+        body = self._configurations.get(bucket, b"").decode()
         days = int(_inside(body, "Days") or 0) + 365 * int(_inside(body, "Years") or 0)
-        if days:
-            self._defaults[bucket] = (_inside(body, "Mode"), timedelta(days=days))
+        return Lock(_inside(body, "Mode"), datetime.now(UTC) + timedelta(days=days)) if days else None
 
-    def _tell_moto(self, environ: Environ, version: str, lock: Lock) -> None:
+    def _keep_in_moto_too(self, environ: Environ, version: str, lock: Lock | None) -> None:
+        if lock is None:
+            return
+        self._keep(*place_of(environ), version, lock)
         until = lock.until.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         body = (
             f'<Retention xmlns="{_NAMESPACE}"><Mode>{lock.mode}</Mode>'

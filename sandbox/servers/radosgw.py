@@ -57,6 +57,7 @@ _SETTINGS = {
     "rgw_lc_max_objs": "1",
     "rgw_lc_max_worker": "1",
     "rgw_lc_debug_interval": "1",
+    "rgw_lc_lock_max_time": "1",
     "rgw_md_log_max_shards": "1",
     "rgw_data_log_num_shards": "1",
     "rgw_reshard_num_logs": "1",
