@@ -144,7 +144,7 @@ class BackupHandler:
 
     def _list(self, target: TargetName) -> Card:
         listing = self._catalogues[target].listing()
-        if not listing.manifests and not listing.damaged:
+        if not listing.manifests and not listing.damaged and not listing.hidden:
             return Card(
                 title=Text("No backups of {target} yet", target=Code(target)), lines=(Text("`/backup now` makes one."),)
             )

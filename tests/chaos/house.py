@@ -26,7 +26,7 @@ from handlers.core.approval import Gate
 from handlers.core.catalogue import Catalogue
 from handlers.core.desk import Began, Desk, Outside
 from handlers.core.jobs import Job
-from handlers.core.ports import LoadEvidence, Target
+from handlers.core.ports import ArtifactStore, LoadEvidence, Target
 from handlers.core.records import Jobs
 from handlers.restore import RestoreHandler
 from tests.fakes import FakeFactors, FakePeople, MemoryAudit, MemoryQueue, someone
@@ -147,7 +147,7 @@ class House:
 
     desk: Desk
     state: RedisState
-    store: BreakingStore
+    store: ArtifactStore
     catalogue: Catalogue
     factors: FakeFactors
     clock: QuickClock
@@ -172,14 +172,22 @@ class House:
         return found
 
 
-def house(uri: str, redis_url: str, folder: Path, path: str, breaking: Break | None = None) -> House:
-    """Builds one; every process builds its own."""
+def house(
+    uri: str,
+    redis_url: str,
+    folder: Path,
+    path: str,
+    breaking: Break | None = None,
+    elsewhere: ArtifactStore | None = None,
+) -> House:
+    """Builds one; every process builds its own. `elsewhere`: a store in place of the folder."""
     breaking = breaking or Break()
     clock, entropy, factors = QuickClock(), SystemEntropy(), FakeFactors()
     factors.add("U0SARA")
-    state, store = RedisState(redis_url), BreakingStore(folder)
+    state, breaking_store = RedisState(redis_url), BreakingStore(folder)
     database = BreakingDatabase(uri, path=path, stall_seconds=20)
-    database.breaking = store.breaking = breaking
+    database.breaking = breaking_store.breaking = breaking
+    store = elsewhere or breaking_store
     targets = {SHOP: Target(SHOP, database, store, ShellCommand("", uri))}
     catalogue = Catalogue(SHOP, store)
     handlers: Any = {
