@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 MAX_FILE_BYTES = 64 * 1024
@@ -168,6 +168,12 @@ SETTINGS = (
         "yes: the oplog is saved all the time, so that any moment can be restored (replica sets only)",
         default="yes",
     ),
+    Setting(
+        "BACKUP_LOCK_MODE",
+        _one_of("COMPLIANCE", "GOVERNANCE", "none"),
+        "How a bucket with Object Lock locks backups; none: not at all",
+        default="COMPLIANCE",
+    ),
     Setting("MIGRATE_COMMAND", _text, "Runs after a restore, without a shell", "npm run migrate:up"),
     Setting(
         "RESTORE_UNDO_HOURS",
@@ -207,6 +213,7 @@ class Settings:
     backup_dir: str
     backup_s3_url: str
     backup_pitr: bool
+    backup_lock_mode: Literal["COMPLIANCE", "GOVERNANCE", "none"]
     migrate_command: str
     restore_undo_hours: int
     restore_block_writes: bool

@@ -14,7 +14,7 @@ from datetime import timedelta
 from handlers.core.answers import Confirm, Draft, Invocation, Reply, Start, TargetName
 from handlers.core.captures import capture
 from handlers.core.cards import Card, Fact, Tone
-from handlers.core.catalogue import Catalogues, folder, new_id
+from handlers.core.catalogue import Catalogues, Listing, folder, new_id
 from handlers.core.digests import Json
 from handlers.core.errors import Damage, OutsideError, Refusal
 from handlers.core.job_cards import Wording, job_card
@@ -144,7 +144,7 @@ class BackupHandler:
 
     def _list(self, target: TargetName) -> Card:
         listing = self._catalogues[target].listing()
-        if not listing.manifests and not listing.damaged:
+        if not listing.manifests and not listing.damaged and not listing.hidden:
             return Card(
                 title=Text("No backups of {target} yet", target=Code(target)), lines=(Text("`/backup now` makes one."),)
             )
@@ -152,8 +152,8 @@ class BackupHandler:
         lines = [line_of(manifest, (now - manifest.created).total_seconds()) for manifest in listing.manifests[:LISTED]]
         if len(listing.manifests) > LISTED:
             lines.append(Text("… and {more} older ones.", more=len(listing.manifests) - LISTED))
-        lines += [Text("Damaged, do not rely on it: {key}", key=Code(key)) for key in listing.damaged]
-        tone = Tone.BAD if listing.damaged else Tone.PLAIN
+        lines += _warnings(listing)
+        tone = Tone.BAD if listing.damaged else Tone.WARNING if listing.hidden else Tone.PLAIN
         return Card(title=Text("Backups of {target}", target=Code(target)), tone=tone, lines=tuple(lines))
 
     def _show(self, manifest: Manifest) -> Card:
@@ -198,14 +198,15 @@ class BackupHandler:
                     person=Person(holder.plan.actor.person),
                 )
             )
-        lines += [Text("Damaged, do not rely on it: {key}", key=Code(key)) for key in listing.damaged]
+        lines += _warnings(listing)
         good = [manifest for manifest in listing.manifests if manifest.kind is not BackupKind.PRE_RESTORE]
         if not good:
             title, tone = Text("No backup of {target} exists", target=Code(target)), Tone.BAD
         else:
             age = Seconds((now - good[0].created).total_seconds())
             title = Text("The newest backup of {target} is {age} old", target=Code(target), age=age)
-            tone = Tone.BAD if listing.damaged else Tone.WARNING if age.count > 36 * 3600 else Tone.GOOD
+            worry = listing.hidden or age.count > 36 * 3600
+            tone = Tone.BAD if listing.damaged else Tone.WARNING if worry else Tone.GOOD
             lines.insert(0, Text("{id}, {size} stored.", id=Code(good[0].id), size=Bytes(good[0].stored_bytes)))
         return Card(title=title, tone=tone, lines=tuple(lines))
 
@@ -220,6 +221,17 @@ class BackupHandler:
             names = ", ".join(self._targets)
             lines.append(Text("Add a target's name at the end: {names}.", names=names))
         return Card(title=Text("/backup"), lines=tuple(lines))
+
+
+def _warnings(listing: Listing) -> list[Text]:
+    damaged = [Text("Damaged, do not rely on it: {key}", key=Code(key)) for key in listing.damaged]
+    hidden = [
+        Text("Still there, but somebody hid it by a delete marker or a later version: {key}", key=Code(key))
+        for key in listing.hidden[:LISTED]
+    ]
+    if len(listing.hidden) > LISTED:
+        hidden.append(Text("… and {more} more were hidden.", more=len(listing.hidden) - LISTED))
+    return damaged + hidden
 
 
 def _ended_state(reason: Text | None) -> JobState:

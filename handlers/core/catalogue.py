@@ -4,6 +4,7 @@
   overwritten.
 - A backup exists when its manifest does. Data without a manifest is not a backup, and is never offered.
 - A damaged manifest is listed as damaged, not skipped in silence.
+- A backup that somebody hid (by a delete marker, or another version over it) still exists, and is said to be hidden.
 - An id is a UTC time and six random characters: sortable, and safe to read over a phone.
 """
 
@@ -51,10 +52,11 @@ def unknown(word: str) -> Text:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All backups, newest first, and the keys of manifests that cannot be read."""
+    """All backups, newest first, the keys of manifests that cannot be read, and the keys of what was hidden."""
 
     manifests: tuple[Manifest, ...]
     damaged: tuple[str, ...]
+    hidden: tuple[str, ...] = ()
 
 
 class Catalogue:
@@ -67,19 +69,21 @@ class Catalogue:
 
     def listing(self) -> Listing:
         """Everything there is. Raises OutsideError."""
-        manifests, damaged = [], []
+        manifests, damaged, hidden = [], [], []
         for artifact in self._store.list(f"v1/{self._target}/full/"):
+            if artifact.hidden:
+                hidden.append(artifact.key)
             if not artifact.key.endswith(f"/{MANIFEST}"):
                 continue
             try:
-                manifest = self._manifest(artifact.key)
+                manifest = self._manifest(artifact.key, artifact.version)
             except Damage:
                 damaged.append(artifact.key)
                 continue
             if manifest is not None:
                 manifests.append(manifest)
         manifests.sort(key=lambda each: each.id, reverse=True)
-        return Listing(tuple(manifests), tuple(damaged))
+        return Listing(tuple(manifests), tuple(damaged), tuple(hidden))
 
     def find(self, word: str) -> Manifest:
         """The backup of that id; `latest` is the newest that was not made by a restore to keep what it replaced.
@@ -111,11 +115,11 @@ class Catalogue:
         for name in (DATA, SLICE):
             self._store.delete(f"{folder(self._target, backup)}/{name}")
 
-    def _manifest(self, key: str) -> Manifest | None:
+    def _manifest(self, key: str, version: str = "") -> Manifest | None:
         known = self._read.get(key)
         if known is not None:
             return known
-        stored = self._store.get(key)
+        stored = self._store.get(key, version=version)
         if stored is None:
             return None
         manifest = Manifest.from_bytes(stored)
