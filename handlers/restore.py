@@ -26,6 +26,7 @@ from handlers.core.journals import Decision, Journal, unclosed
 from handlers.core.manifests import BackupKind, CollectionKind, Manifest
 from handlers.core.policy import Permission
 from handlers.core.ports import Clock, LiveCollection, Target
+from handlers.core.readings import need_key
 from handlers.core.stagings import definitions_digest, different, stage, untouched
 from handlers.core.switches import Switch, clear, own, too_long
 from handlers.core.targets import line_of, named
@@ -159,6 +160,7 @@ class RestoreHandler:
         manifest = catalogue.find(str(job.plan.arguments["backup"]))
         if hashlib.sha256(manifest.to_bytes()).hexdigest() != job.plan.arguments["manifest"]:
             raise Damage(Text("The backup is not the one that was confirmed. Nothing was done."))
+        need_key(target.database, manifest.packing)
         live = own(target.database.collections())
         if definitions_digest(live) != job.plan.arguments["live"]:
             raise Refusal(

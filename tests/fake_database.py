@@ -3,7 +3,7 @@
 - Calls are named `database.<method>` for Faults; `database.piece` for each piece dumped, `database.line` for each line
   loaded, `database.bucket` for each bucket copied: so a test can end the process inside every long step.
 - The archive is private: a line of JSON for the collections, one for each document, one for the end of each
-  collection, one for the end of all; "compressed" with nothing.
+  collection, one for the end of all; "compressed" with nothing, and encrypted only in name.
 - As with the real tools, evidence only says what was seen. `seen_by_dump` and `seen_by_load` may change it.
 """
 
@@ -59,6 +59,8 @@ class FakeDatabase:
         self.name = name
         self.there: dict[str, FakeCollection] = {}
         self.mongos = False
+        self.packing = Packing()
+        self.keys: set[str] = set()
         self.seen_by_dump: Callable[[DumpEvidence], DumpEvidence] = lambda evidence: evidence
         self.seen_by_load: Callable[[LoadEvidence], LoadEvidence] = lambda evidence: evidence
         self.running_tools = 0
@@ -86,6 +88,9 @@ class FakeDatabase:
             name: (each.kind, each.options, tuple(sorted(each.indexes)), tuple(sorted(each.documents, key=_id_of)))
             for name, each in sorted(deepcopy(self.there).items())
         }
+
+    def opens(self, packing: Packing) -> bool:
+        return not packing.recipients or not self.keys.isdisjoint(packing.recipients)
 
     def facts(self) -> DatabaseFacts:
         with self.faults.at("database.facts"):
@@ -240,7 +245,7 @@ class FakeDump:
                 raw_bytes=len(self._archive),
                 stored_bytes=len(self._archive),
                 sha256=hashlib.sha256(self._archive).hexdigest(),
-                packing=Packing(),
+                packing=self._database.packing,
                 tool="a fake mongodump",
                 server=SERVER,
                 last_lines="done dumping",

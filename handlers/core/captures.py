@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from handlers.core.catalogue import DATA, Catalogue, folder, new_id
+from handlers.core.catalogue import Catalogue, data_key, new_id
 from handlers.core.errors import OutsideError, Problem, Refusal
 from handlers.core.jobs import Progress
 from handlers.core.manifests import BackupKind, DumpEvidence, Manifest, incomplete
@@ -28,8 +28,8 @@ def capture(target: Target, catalogue: Catalogue, kind: BackupKind, work: Work, 
             )
         )
     backup = new_id(job.created, job.id)
-    data_key = f"{folder(target.name, backup)}/{DATA}"
-    upload = target.store.open_write(data_key)
+    key = data_key(target.name, backup, target.database.packing)
+    upload = target.store.open_write(key)
     try:
         evidence = _stream(target, upload, facts, work, clock)
         problem = incomplete(evidence)
@@ -53,7 +53,7 @@ def capture(target: Target, catalogue: Catalogue, kind: BackupKind, work: Work, 
         created_by=job.plan.actor.person,
         surface=job.plan.actor.surface.value,
         job=job.id,
-        data=Stored(data_key, evidence.sha256, evidence.stored_bytes, receipt),
+        data=Stored(key, evidence.sha256, evidence.stored_bytes, receipt),
         packing=evidence.packing,
         slice=None,
         torn="the oplog is not saved yet",

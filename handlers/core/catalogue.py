@@ -1,6 +1,6 @@
 """The catalogue: which backups a target has, and where each lives.
 
-- Keys: `v1/<target>/full/<YYYY>/<MM>/<DD>/<id>/{data.archive.zst,manifest.json}`; nothing is ever overwritten.
+- Keys: `v1/<target>/full/<YYYY>/<MM>/<DD>/<id>/{data.archive.zst[.age],manifest.json}`; nothing is ever overwritten.
 - A backup exists when its manifest does. Data without a manifest is not a backup, and is never offered.
 - A damaged manifest is listed as damaged, not skipped in silence.
 - An id is a UTC time and six random characters: sortable, and safe to read over a phone.
@@ -16,11 +16,12 @@ from datetime import datetime
 from handlers.core.answers import BackupId, JobId, TargetName
 from handlers.core.errors import Damage, Refusal
 from handlers.core.manifests import BackupKind, Manifest
+from handlers.core.objects import ENCRYPTED, PLAIN, Packing
 from handlers.core.ports import ArtifactStore
 from handlers.core.text import Code, Text
 
 MANIFEST = "manifest.json"
-DATA = "data.archive.zst"
+ARCHIVE = "data.archive"
 CACHE_LIMIT = 2000
 _ID = re.compile(r"(\d{4})(\d{2})(\d{2})t\d{6}z-[a-z2-7]{6}")
 
@@ -37,6 +38,11 @@ def folder(target: TargetName, backup: BackupId) -> str:
         raise Refusal(unknown(backup))
     year, month, day = match.groups()
     return f"v1/{target}/full/{year}/{month}/{day}/{backup}"
+
+
+def data_key(target: TargetName, backup: BackupId, packing: Packing) -> str:
+    """Where the archive of a backup that is packed so is kept. Raises Refusal for what is not an id."""
+    return f"{folder(target, backup)}/{ARCHIVE}{packing.suffix}"
 
 
 def unknown(word: str) -> Text:
@@ -106,7 +112,8 @@ class Catalogue:
         """Removes the data of a backup that never came to exist. Raises OutsideError."""
         if self.exists(backup):
             return
-        self._store.delete(f"{folder(self._target, backup)}/{DATA}")
+        for suffix in (PLAIN, ENCRYPTED):  # the settings may have changed since it was begun
+            self._store.delete(f"{folder(self._target, backup)}/{ARCHIVE}{suffix}")
 
     def _manifest(self, key: str) -> Manifest | None:
         known = self._read.get(key)

@@ -17,6 +17,9 @@ from typing import Any
 from handlers.core.digests import Json
 from handlers.core.optimes import OpTime
 
+PLAIN = ".zst"
+ENCRYPTED = ".zst.age"
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -63,6 +66,11 @@ class Packing:
 
     level: int = 3
     recipients: tuple[str, ...] = ()
+
+    @property
+    def suffix(self) -> str:
+        """What the name of a file packed so ends with."""
+        return ENCRYPTED if self.recipients else PLAIN
 
     def to_json(self) -> dict[str, Json]:
         """For manifests."""

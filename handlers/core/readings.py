@@ -1,6 +1,7 @@
 """A reading: a stored file from its first byte to its last, compared with what was written down about it.
 
-The last piece is only given when the SHA-256 and the length of the whole fit: a wrong copy never comes to its end.
+- The last piece is only given when the SHA-256 and the length of the whole fit: a wrong copy never comes to its end.
+- Reading needs no key; who unpacks asks `need_key` before anything else is done.
 """
 
 from __future__ import annotations
@@ -8,10 +9,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 
-from handlers.core.errors import Damage
-from handlers.core.objects import Stored
-from handlers.core.ports import ArtifactStore
+from handlers.core.errors import Damage, Refusal
+from handlers.core.objects import Packing, Stored
+from handlers.core.ports import ArtifactStore, Database
 from handlers.core.text import Code, Text
+
+
+def need_key(database: Database, packing: Packing) -> None:
+    """Raises Refusal when what is packed so cannot be opened here."""
+    if not database.opens(packing):
+        raise Refusal(
+            Text(
+                "This backup is encrypted for {recipients}, and this host has no key that opens it. Set "
+                "BACKUP_AGE_IDENTITY where the worker runs.",
+                recipients=Code(", ".join(packing.recipients)),
+            )
+        )
 
 
 def reading(store: ArtifactStore, stored: Stored, watch: Callable[[int], None]) -> Iterator[bytes]:

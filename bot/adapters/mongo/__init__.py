@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 from bot.adapters.mongo import tools
 from bot.adapters.mongo.canonical import definition, same_but_for_order
 from bot.adapters.mongo.connection import Connection
 from bot.adapters.mongo.driver import MongoDriver
+from bot.adapters.mongo.packing import ZSTD_THREADS, Packer
+from bot.adapters.mongo.sealing import keys, public_keys
 from handlers.core.errors import OutsideError
 from handlers.core.manifests import CollectionKind, CollectionSpec
 from handlers.core.objects import Packing
@@ -21,7 +23,8 @@ STALL_SECONDS = 60.0
 
 
 class MongoDatabase(MongoDriver):
-    """Database (see the port). `path`: where the tools are looked for, as PATH."""
+    """Database (see the port). `path`: where the tools are looked for, as PATH. `identities`: the secret keys of age
+    that open encrypted backups. Raises Refusal for a key that is none."""
 
     def __init__(
         self,
@@ -30,25 +33,46 @@ class MongoDatabase(MongoDriver):
         path: str | None = None,
         stall_seconds: float = STALL_SECONDS,
         packing: Packing = Packing(),  # noqa: B008 frozen
+        zstd_threads: int = ZSTD_THREADS,
+        identities: Sequence[str] = (),
     ) -> None:
         connection = Connection(uri)
         super().__init__(connection)
         self._path = os.environ.get("PATH", os.defpath) if path is None else path
         self._stall_seconds = stall_seconds
+        public_keys(packing.recipients)
         self._packing = packing
+        self._zstd_threads = zstd_threads
+        self._keys = keys(identities)
 
     @property
     def name(self) -> str:
         """See the port."""
         return self._connection.database
 
+    @property
+    def packing(self) -> Packing:
+        """See the port."""
+        return self._packing
+
+    def opens(self, packing: Packing) -> bool:
+        """See the port."""
+        return not packing.recipients or not self._keys.recipients.isdisjoint(packing.recipients)
+
+    def packer(self) -> Packer:
+        """A new stream, packed as this database's dumps are."""
+        return Packer(self._packing, threads=self._zstd_threads)
+
     @contextmanager
     def dump(self) -> Iterator[tools.ToolDump]:
         """See the port."""
         made = self._made()
-        with tools.tool("mongodump", ["--archive"], self._connection, self._path, feeding=False) as process:
+        with (
+            closing(self.packer()) as packer,
+            tools.tool("mongodump", ["--archive"], self._connection, self._path, feeding=False) as process,
+        ):
             yield tools.ToolDump(
-                process, self._connection, self._stall_seconds, self._packing, lambda spec: self._as_made(spec, made)
+                process, self._connection, self._stall_seconds, packer, lambda spec: self._as_made(spec, made)
             )
 
     def _made(self) -> dict[str, str]:
@@ -75,6 +99,7 @@ class MongoDatabase(MongoDriver):
             connection=self._connection,
             path=self._path,
             stall_seconds=self._stall_seconds,
+            secret=self._keys,
         )
 
 
