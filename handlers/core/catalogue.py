@@ -123,12 +123,19 @@ class Catalogue:
         if stored is None:
             return None
         manifest = Manifest.from_bytes(stored)
-        if f"{folder(self._target, manifest.id)}/{MANIFEST}" != key:
+        if not self._at_home(manifest, key):
             raise Damage(Text("The manifest at {key} belongs to another backup.", key=Code(key)))
         if len(self._read) >= CACHE_LIMIT:
             self._read.clear()
         self._read[key] = manifest
         return manifest
+
+    def _at_home(self, manifest: Manifest, key: str) -> bool:
+        """Whether it is of this target and lies where its id says, and its files beside it."""
+        if manifest.target != self._target or _ID.fullmatch(manifest.id) is None:
+            return False
+        place = folder(self._target, manifest.id)
+        return key == f"{place}/{MANIFEST}" and all(file.key.startswith(f"{place}/") for file in manifest.files)
 
 
 Catalogues = Mapping[TargetName, Catalogue]

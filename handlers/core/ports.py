@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 from handlers.core.answers import Actor, JobId, PersonId, TargetName
 from handlers.core.audit import AuditEvent
-from handlers.core.manifests import CollectionSpec, DumpEvidence
+from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence
 from handlers.core.objects import Packing, Receipt
 
 
@@ -164,12 +164,14 @@ class DatabaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class LoadEvidence:
-    """What was seen of one run of mongorestore."""
+    """What was seen of one run of mongorestore. `announced`: the collections that the archive itself names, with their
+    kinds; None when nobody looked."""
 
     return_code: int
     restored: int
     failed: int
     last_lines: str
+    announced: frozenset[tuple[str, CollectionKind]] | None = None
 
 
 class Dump(Protocol):

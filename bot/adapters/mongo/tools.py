@@ -234,7 +234,8 @@ def load(
         last_lines = listener.last_lines()
         said = listener.found[-1] if listener.found else None
         restored, failed = (int(said["restored"]), int(said["failed"])) if said is not None else (0, 0)
-        return LoadEvidence(code, restored, failed, last_lines)
+        announced = frozenset((spec.name, spec.kind) for spec in prelude.announced)
+        return LoadEvidence(code, restored, failed, last_lines, announced)
 
 
 def _opened(pieces: Iterator[bytes]) -> tuple[ArchiveWalker, Iterator[bytes]]:
