@@ -21,7 +21,7 @@ from typing import Any
 from handlers.core.answers import BackupId, JobId, TargetName
 from handlers.core.digests import Json, canonical, digest
 from handlers.core.errors import Damage
-from handlers.core.objects import Packing, Slice, Stored
+from handlers.core.objects import Packing, Slice, Stored, counted
 from handlers.core.text import Code, Text
 
 SCHEMA = 2
@@ -75,8 +75,8 @@ class CollectionSpec:
             kind=CollectionKind(data["kind"]),
             options=str(data["options"]),
             indexes=tuple(str(index) for index in data["indexes"]),
-            documents=int(data["documents"]),
-            size_bytes=int(data["size_bytes"]),
+            documents=counted(data["documents"]),
+            size_bytes=counted(data["size_bytes"]),
         )
         if spec.fingerprint != data["fingerprint"]:
             raise ValueError(f"the fingerprint of {spec.name} does not fit its definition")
@@ -242,13 +242,13 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
         database=str(data["database"]),
         kind=BackupKind(data["kind"]),
         created=created.astimezone(UTC),
-        seconds=int(data["seconds"]),
+        seconds=counted(data["seconds"]),
         created_by=str(data["created_by"]),
         deployment=str(data["deployment"]),
         surface=str(data["surface"]),
         job=JobId(str(data["job"])),
         data=Stored.from_json(data["data"]),
-        raw_bytes=int(data["raw_bytes"]),
+        raw_bytes=counted(data["raw_bytes"]),
         packing=Packing.from_json(data["packing"]),
         slice=None if data["slice"] is None else Slice.from_json(data["slice"]),
         torn=str(data["torn"]),

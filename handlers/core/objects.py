@@ -21,6 +21,13 @@ PLAIN = ".zst"
 ENCRYPTED = ".zst.age"
 
 
+def counted(value: object) -> int:
+    """A stored count. Raises ValueError for what counts nothing."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"not a count: {str(value)[:20]}")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What a store says about what it keeps now."""
@@ -57,7 +64,7 @@ class Stored:
         if until is not None and until.utcoffset() is None:
             raise ValueError("its lock has no zone")
         receipt = Receipt(str(data["version"]), None if until is None else until.astimezone(UTC))
-        return Stored(str(data["key"]), str(data["sha256"]), int(data["bytes"]), receipt)
+        return Stored(str(data["key"]), str(data["sha256"]), counted(data["bytes"]), receipt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,7 @@ class Packing:
         """Raises KeyError, TypeError or ValueError."""
         if data["codec"] != "zstd":
             raise ValueError(f"packed with {data['codec']}")
-        return Packing(int(data["level"]), tuple(str(each) for each in data["recipients"]))
+        return Packing(counted(data["level"]), tuple(str(each) for each in data["recipients"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +115,7 @@ class Slice:
         found = Slice(
             OpTime.parse(data["start"]),
             OpTime.parse(data["end"]),
-            int(data["entries"]),
+            counted(data["entries"]),
             Stored.from_json(data["stored"]),
         )
         if found.end < found.start:

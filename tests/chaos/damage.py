@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -64,9 +64,8 @@ def crc64(data: bytes) -> int:
     return int.from_bytes((crc ^ 2**64 - 1).to_bytes(8, "little"), "little", signed=True)
 
 
-def archive_of(specs: Iterable[CollectionSpec], documents: Mapping[str, list[Document]]) -> bytes:
+def archive_of(specs: Sequence[CollectionSpec], documents: Mapping[str, list[Document]]) -> bytes:
     """What mongodump would write."""
-    solid = [spec for spec in specs if spec.kind is not CollectionKind.VIEW]
     parts = [MAGIC, bson.encode({"concurrent_collections": 4, "server_version": "6.0.5", "tool_version": "100.7.0"})]
     for spec in specs:
         metadata = {"options": json.loads(spec.options), "indexes": [json.loads(index) for index in spec.indexes]}
@@ -77,10 +76,11 @@ def archive_of(specs: Iterable[CollectionSpec], documents: Mapping[str, list[Doc
             )
         )
     parts.append(END)
-    for spec in solid:
+    for spec in specs:
         name, raw = reported_name(spec), b"".join(map(bson.encode, documents[spec.name]))
         head = {"db": "shop", "collection": name, "EOF": False, "CRC": bson.Int64(0)}
-        parts += [bson.encode(head), raw, END]
+        if raw:
+            parts += [bson.encode(head), raw, END]
         parts += [bson.encode({**head, "EOF": True, "CRC": bson.Int64(crc64(raw))}), END]
     return b"".join(parts)
 

@@ -26,7 +26,7 @@ from bot.adapters.mongo.connection import Connection, config_pipe
 from bot.adapters.mongo.packing import Packer, unpacked
 from bot.adapters.mongo.sealing import Keys
 from handlers.core.errors import Damage, OutsideError
-from handlers.core.manifests import CollectionSpec, DumpEvidence, reported_name
+from handlers.core.manifests import CollectionSpec, DumpEvidence
 from handlers.core.ports import LoadEvidence
 from handlers.core.text import Code, Seconds, Text
 
@@ -217,8 +217,9 @@ def load(
         arguments.append("--bypassDocumentValidation")
     for spec in prelude.announced:
         if spec.name not in names:
-            # With the database: `*.stats` would leave out the collection `app.stats` too.
-            arguments += ["--nsExclude", f"{_literal(source)}.{_literal(reported_name(spec))}"]
+            # With the database: `*.stats` would leave out the collection `app.stats` too. A time-series by its own
+            # name: by that of its buckets it is loaded all the same.
+            arguments += ["--nsExclude", f"{_literal(source)}.{_literal(spec.name)}"]
     # The last pair that matches wins: the general one first, the buckets of time-series last. A pair by a
     # time-series' own name would be ignored, and load into the live one.
     for parent in ("", "system.buckets."):
