@@ -30,7 +30,7 @@ from handlers.core.errors import Problem
 from handlers.core.manifests import CollectionKind, Manifest
 from handlers.core.switches import RESERVED
 from sandbox.servers.mongod import Mongod
-from tests.chaos.damage import SECRET, World, guard_of, resealed, world
+from tests.chaos.damage import SECRET, World, archive_of, guard_of, resealed, world
 
 SEEDS = 1000
 WORLDS = {"plain": False, "encrypted": True}
@@ -334,6 +334,28 @@ def test_a_backup_that_changes_after_the_confirmation_is_refused(name: str, seed
     draw, there = random.Random(seed), made(name).copy()
     damage = draw.choice(STORED)
     refused(there, lambda: there.restore(lambda: damage(there, draw)), f"{seed} ({damage.__name__})")
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_a_manifest_that_is_another_after_the_confirmation_is_refused_however_sound_it_is(name: str) -> None:
+    there = made(name).copy()
+    key = place_of(there.first)
+    changed = resealed(there.get(key), lambda body: body.update(created_by="somebody else"))
+    assert refused(there, lambda: there.restore(lambda: there.put(key, changed)), "sound") == "plan"
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_another_archive_of_the_same_counts_and_definitions_is_refused(name: str) -> None:
+    """Only the checksum tells them apart."""
+    other = made(name).copy()
+    other.restore()
+    documents = {each: found.documents for each, found in other.database.there.items()}
+    documents["items"][0]["text"] = "never saved"
+    there = made(name).copy()
+    packer = Packer(there.first.packing, threads=0)
+    raw = archive_of(there.first.collections, documents)
+    there.put(there.first.data.key, packer.pack(raw) + packer.finish())
+    assert refused(there, there.restore, "same counts") == "checksum"
 
 
 @pytest.mark.parametrize("name", WORLDS)

@@ -165,8 +165,10 @@ def test_what_is_given_stays_the_callers_error() -> None:
         yield stored[:70_000]
         raise OutsideError(Text("the store is away"))
 
-    with pytest.raises(OutsideError, match="the store is away"):
+    with pytest.raises(OutsideError, match="the store is away") as caught:
         list(unpacked(broken(), keys([SECRET])))
+    assert caught.value.__traceback__ is not None
+    assert age_threads() == []  # though the error is kept
 
 
 def test_a_packer_that_is_let_go_ends_its_thread() -> None:
