@@ -18,7 +18,7 @@ import zstandard
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.frames import blocks
 from bot.adapters.mongo.packing import Packer, unpacked
-from bot.adapters.mongo.sealing import Keys, keys
+from bot.adapters.mongo.sealing import Keys, Sealer, keys
 from handlers.core.errors import Damage, OutsideError, Refusal
 from handlers.core.objects import Packing
 from handlers.core.text import Text
@@ -206,6 +206,11 @@ def test_a_closed_packer_never_makes_half_a_file_look_whole() -> None:
     assert age_threads() == []
     with pytest.raises(OutsideError, match="could not be encrypted"):
         packer.finish()
+    sealer = Sealer((PUBLIC,))
+    sealer.seal(b"x" * MEBIBYTE)
+    sealer.close()
+    with pytest.raises(OutsideError, match="could not be encrypted"):
+        sealer.finish()
 
 
 def test_unpacking_that_is_let_go_ends_its_thread() -> None:
