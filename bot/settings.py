@@ -29,7 +29,8 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One name. `parse` raises ValueError saying what was expected."""
+    """One name. `parse` raises ValueError saying what was expected. `key_file`: a file of it may have several lines and
+    comments, as `age-keygen` writes them."""
 
     name: str
     parse: Callable[[str], Any]
@@ -37,6 +38,7 @@ class Setting:
     example: str = ""
     default: str = ""
     secret: bool = False
+    key_file: bool = False
 
 
 def _text(value: str) -> str:
@@ -78,21 +80,6 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
-def _port(value: str) -> int:
-    if not value.isascii() or not value.isdigit() or not 0 <= int(value) <= 65535:
-        raise ValueError("a port number from 0 to 65535")
-    return int(value)
-
-
-def _count(least: int, most: int, expected: str) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        if not value.isascii() or not value.isdigit() or not least <= int(value[:9]) <= most:
-            raise ValueError(expected)
-        return int(value)
-
-    return parse
-
-
 def _yes_or_no(value: str) -> bool:
     if value not in {"yes", "no"}:
         raise ValueError("yes or no")
@@ -111,6 +98,26 @@ def _key(value: str) -> bytes:
     return key
 
 
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return int(value)
+
+    return parse
+
+
+def _words(pattern: str, expected: str) -> Callable[[str], tuple[str, ...]]:
+    def parse(value: str) -> tuple[str, ...]:
+        words = tuple(value.replace(",", " ").split())
+        if not all(re.fullmatch(pattern, word) for word in words):
+            raise ValueError(expected)
+        return words
+
+    return parse
+
+
+_BECH32 = "[02-9ac-hj-np-z]"
 _CHANNEL = _matching(r"[CGD][A-Z0-9]{2,}", "a Slack channel id, like C0123456789")
 
 SETTINGS = (
@@ -174,10 +181,25 @@ SETTINGS = (
         "How a bucket with Object Lock locks backups; none: not at all",
         default="COMPLIANCE",
     ),
+    Setting("BACKUP_ZSTD_LEVEL", _whole(1, 19), "How hard backups are compressed, 1 to 19", default="3"),
+    Setting("BACKUP_ZSTD_THREADS", _whole(0, 64), "Threads that compress; 0: none of their own", default="2"),
+    Setting(
+        "BACKUP_AGE_RECIPIENTS",
+        _words(f"age1{_BECH32}{{58}}", "public keys of age (age1…), as `age-keygen` prints them, with spaces between"),
+        "Encrypts backups for these public keys of age; without them they are not encrypted",
+        "age1…",
+    ),
+    Setting(
+        "BACKUP_AGE_IDENTITY",
+        _words(f"AGE-SECRET-KEY-1{_BECH32.upper()}{{58}}", "secret keys of age (AGE-SECRET-KEY-1…), or a key file"),
+        "Secret keys of age that open encrypted backups; a host that only makes them needs none",
+        secret=True,
+        key_file=True,
+    ),
     Setting("MIGRATE_COMMAND", _text, "Runs after a restore, without a shell", "npm run migrate:up"),
     Setting(
         "RESTORE_UNDO_HOURS",
-        _count(0, 720, "hours from 0 to 720"),
+        _whole(0, 720),
         "How long what a restore replaced is kept beside the live data for an undo; 0: not at all",
         default="24",
     ),
@@ -189,7 +211,7 @@ SETTINGS = (
     ),
     Setting("OPS_CHANNEL", _CHANNEL, "Channel for what nobody asked for in a channel of their own", "C0123456789"),
     Setting("HTTP_HOST", _text, "Where /livez, /readyz, /metrics and Slack's calls are answered", default="127.0.0.1"),
-    Setting("HTTP_PORT", _port, "Its port", default="8080"),
+    Setting("HTTP_PORT", _whole(0, 65535), "Its port", default="8080"),
     Setting(
         "MASTER_KEY", _key, "32 bytes in base64: encrypts what the bot keeps about people's second factor", secret=True
     ),
@@ -214,6 +236,10 @@ class Settings:
     backup_s3_url: str
     backup_pitr: bool
     backup_lock_mode: Literal["COMPLIANCE", "GOVERNANCE", "none"]
+    backup_zstd_level: int
+    backup_zstd_threads: int
+    backup_age_recipients: tuple[str, ...]
+    backup_age_identity: tuple[str, ...]
     migrate_command: str
     restore_undo_hours: int
     restore_block_writes: bool
@@ -258,6 +284,8 @@ def _given(environment: Mapping[str, str], setting: Setting) -> str:
             if len(content) > MAX_FILE_BYTES:
                 raise ValueError(f"a file of at most {MAX_FILE_BYTES} bytes in {setting.name}_FILE")
             value = content.decode().strip()
+            if setting.key_file:
+                value = " ".join(line for line in value.splitlines() if not line.startswith("#"))
         except OSError as error:
             raise ValueError(f"a readable file in {setting.name}_FILE ({error.strerror})") from error
         except UnicodeDecodeError:

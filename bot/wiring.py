@@ -40,6 +40,7 @@ from handlers.core.answers import Actor, PersonId, TargetName
 from handlers.core.approval import WORKSPACE, Gate
 from handlers.core.catalogue import Catalogue
 from handlers.core.desk import Desk, Handler, Outside
+from handlers.core.objects import Packing
 from handlers.core.ports import ArtifactStore, People, Standing, Target
 from handlers.core.records import Jobs
 from handlers.core.restorations import Restorations
@@ -79,7 +80,12 @@ def build(given: Settings, people: People) -> House:
     clock, entropy = SystemClock(), SystemEntropy()
     state, queue, store = RedisState(given.redis_url), DramatiqQueue(given.redis_url), _store(given)
     audit_path = Path(given.audit_file or Path(given.backup_dir) / "audit.jsonl")
-    database = MongoDatabase(given.mongodb_uri)
+    database = MongoDatabase(
+        given.mongodb_uri,
+        packing=Packing(given.backup_zstd_level, given.backup_age_recipients),
+        zstd_threads=given.backup_zstd_threads,
+        identities=given.backup_age_identity,
+    )
     name = TargetName(database.name)
     targets = {name: Target(name, database, store, ShellCommand(given.migrate_command, given.mongodb_uri))}
     catalogues = {name: Catalogue(name, store)}

@@ -25,6 +25,7 @@ from handlers.core.manifests import Manifest
 from handlers.core.optimes import OpTime
 from handlers.core.policy import Permission
 from handlers.core.ports import DatabaseFacts, Target
+from handlers.core.readings import need_key
 from handlers.core.restorations import TIDY, UNDO, Restorations, kept_collections
 from handlers.core.restore_plans import UNKNOWN, RestorePlan, UndoPlan, offer_lines, place, plan_facts, undo_lines
 from handlers.core.stagings import definitions_digest
@@ -81,6 +82,7 @@ class RestoreHandler:
         name = named(self._targets, [wanted.target] if wanted.target else [])
         target = self._targets[name]
         manifest, until = self._found(name, wanted)
+        need_key(target.database, manifest.packing)
         database = target.database.sibling(wanted.into) if wanted.into else target.database
         names = {spec.name for spec in manifest.collections}
         for missing in (each for each in wanted.only if each not in names):

@@ -3,7 +3,7 @@
 - Calls are named `database.<method>` for Faults; `database.piece` for each piece dumped, `database.line` for each line
   loaded, `database.bucket` for each bucket copied: so a test can end the process inside every long step.
 - The archive is private: a line of JSON for the collections, one for each document, one for the end of each
-  collection, one for the end of all; "compressed" with nothing.
+  collection, one for the end of all; "compressed" with nothing, and encrypted only in name.
 - Its oplog holds what `write`, `remove`, `create` and `discard` did; a slice is a line of JSON for each of them. What a
   test puts there otherwise (`add`) was there before. A deployment without a name is a single server: it has no oplog.
 - As with the real tools, evidence only says what was seen. `seen_by_dump` and `seen_by_load` may change it.
@@ -72,6 +72,8 @@ class FakeDatabase:
         self.name = name
         self.there: dict[str, FakeCollection] = {}
         self.mongos = False
+        self.packing = Packing()
+        self.keys: set[str] = set()
         self.seen_by_dump: Callable[[DumpEvidence], DumpEvidence] = lambda evidence: evidence
         self.seen_by_load: Callable[[LoadEvidence], LoadEvidence] = lambda evidence: evidence
         self.seen_by_tail: Callable[[SliceEvidence], SliceEvidence] = lambda evidence: evidence
@@ -122,6 +124,9 @@ class FakeDatabase:
     def block_writes(self, *, block: bool) -> None:
         with self.faults.at("database.block_writes"):
             self.blocked = block
+
+    def opens(self, packing: Packing) -> bool:
+        return not packing.recipients or not self.keys.isdisjoint(packing.recipients)
 
     def facts(self) -> DatabaseFacts:
         with self.faults.at("database.facts"):
@@ -426,7 +431,7 @@ class FakeDump:
                 raw_bytes=len(self._archive),
                 stored_bytes=len(self._archive),
                 sha256=hashlib.sha256(self._archive).hexdigest(),
-                packing=Packing(),
+                packing=self._database.packing,
                 tool="a fake mongodump",
                 server=SERVER,
                 last_lines="done dumping",

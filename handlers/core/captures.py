@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from handlers.core.catalogue import DATA, SLICE, Catalogue, folder, new_id
+from handlers.core.answers import BackupId
+from handlers.core.catalogue import Catalogue, data_key, new_id, slice_key
 from handlers.core.errors import Damage, OutsideError, Problem, Refusal
 from handlers.core.jobs import Progress
 from handlers.core.manifests import BackupKind, DumpEvidence, Manifest, incomplete
@@ -37,7 +38,7 @@ def capture(target: Target, catalogue: Catalogue, kind: BackupKind, work: Work, 
         )
     backup = new_id(job.created, job.id)
     try:
-        evidence, data, part, torn = _stored(target, folder(target.name, backup), facts, work, clock)
+        evidence, data, part, torn = _stored(target, backup, facts, work, clock)
         manifest = Manifest(
             id=backup,
             target=target.name,
@@ -78,14 +79,15 @@ def unchanged_since(target: Target, manifest: Manifest) -> bool:
 
 
 def _stored(
-    target: Target, where: str, facts: DatabaseFacts, work: Work, clock: Clock
+    target: Target, backup: BackupId, facts: DatabaseFacts, work: Work, clock: Clock
 ) -> tuple[DumpEvidence, Stored, Slice | None, str]:
     """Dumps and commits the files; nothing points to them yet."""
-    data_key, slice_key = f"{where}/{DATA}", f"{where}/{SLICE}"
+    packing = target.database.packing
+    archive, part = data_key(target.name, backup, packing), slice_key(target.name, backup, packing)
     with ExitStack() as ending:
         tail, torn = _opened(ending, target.database)
-        data = ending.enter_context(_uploading(target.store, data_key))
-        changes = None if tail is None else ending.enter_context(_uploading(target.store, slice_key))
+        data = ending.enter_context(_uploading(target.store, archive))
+        changes = None if tail is None else ending.enter_context(_uploading(target.store, part))
         evidence = _stream(target, data, facts, work, clock, tail, changes)
         problem = incomplete(evidence)
         if problem is not None:
@@ -96,9 +98,9 @@ def _stored(
             work.progress(Progress(Text("Saving what changed meanwhile")))
             _write(changes, tail.finish(through=target.database.now()))
         work.check()
-        stored = Stored(data_key, evidence.sha256, evidence.stored_bytes, data.commit())
-        part = None if tail is None or changes is None else _closed(tail, changes, slice_key)
-        return evidence, stored, part, torn
+        stored = Stored(archive, evidence.sha256, evidence.stored_bytes, data.commit())
+        closed = None if tail is None or changes is None else _closed(tail, changes, part)
+        return evidence, stored, closed, torn
 
 
 def _opened(ending: ExitStack, database: Database) -> tuple[Tail | None, str]:

@@ -1,7 +1,7 @@
 """The catalogue: which backups a target has, and where each lives.
 
-- Keys: `v1/<target>/full/<YYYY>/<MM>/<DD>/<id>/{data.archive.zst,oplog.bson.zst,manifest.json}`; nothing is ever
-  overwritten.
+- Keys: `v1/<target>/full/<YYYY>/<MM>/<DD>/<id>/` with `data.archive.zst[.age]`, `oplog.bson.zst[.age]` and
+  `manifest.json`; nothing is ever overwritten.
 - A backup exists when its manifest does. Data without a manifest is not a backup, and is never offered.
 - A damaged manifest is listed as damaged, not skipped in silence.
 - A backup that somebody hid (by a delete marker, or another version over it) still exists, and is said to be hidden.
@@ -18,12 +18,13 @@ from datetime import datetime
 from handlers.core.answers import BackupId, JobId, TargetName
 from handlers.core.errors import Damage, Refusal
 from handlers.core.manifests import BackupKind, Manifest
+from handlers.core.objects import ENCRYPTED, PLAIN, Packing
 from handlers.core.ports import ArtifactStore
 from handlers.core.text import Code, Text
 
 MANIFEST = "manifest.json"
-DATA = "data.archive.zst"
-SLICE = "oplog.bson.zst"
+ARCHIVE = "data.archive"
+OPLOG = "oplog.bson"
 CACHE_LIMIT = 2000
 _ID = re.compile(r"(\d{4})(\d{2})(\d{2})t\d{6}z-[a-z2-7]{6}")
 
@@ -40,6 +41,16 @@ def folder(target: TargetName, backup: BackupId) -> str:
         raise Refusal(unknown(backup))
     year, month, day = match.groups()
     return f"v1/{target}/full/{year}/{month}/{day}/{backup}"
+
+
+def data_key(target: TargetName, backup: BackupId, packing: Packing) -> str:
+    """Where the archive of a backup that is packed so is kept. Raises Refusal for what is not an id."""
+    return f"{folder(target, backup)}/{ARCHIVE}{packing.suffix}"
+
+
+def slice_key(target: TargetName, backup: BackupId, packing: Packing) -> str:
+    """Where its slice of the oplog is kept. Raises Refusal for what is not an id."""
+    return f"{folder(target, backup)}/{OPLOG}{packing.suffix}"
 
 
 def unknown(word: str) -> Text:
@@ -112,8 +123,9 @@ class Catalogue:
         """Removes the data of a backup that never came to exist. Raises OutsideError."""
         if self.exists(backup):
             return
-        for name in (DATA, SLICE):
-            self._store.delete(f"{folder(self._target, backup)}/{name}")
+        for name in (ARCHIVE, OPLOG):
+            for suffix in (PLAIN, ENCRYPTED):  # the settings may have changed since it was begun
+                self._store.delete(f"{folder(self._target, backup)}/{name}{suffix}")
 
     def _manifest(self, key: str, version: str = "") -> Manifest | None:
         known = self._read.get(key)
@@ -123,12 +135,19 @@ class Catalogue:
         if stored is None:
             return None
         manifest = Manifest.from_bytes(stored)
-        if f"{folder(self._target, manifest.id)}/{MANIFEST}" != key:
+        if not self._at_home(manifest, key):
             raise Damage(Text("The manifest at {key} belongs to another backup.", key=Code(key)))
         if len(self._read) >= CACHE_LIMIT:
             self._read.clear()
         self._read[key] = manifest
         return manifest
+
+    def _at_home(self, manifest: Manifest, key: str) -> bool:
+        """Whether it is of this target and lies where its id says, and its files beside it."""
+        if manifest.target != self._target or _ID.fullmatch(manifest.id) is None:
+            return False
+        place = folder(self._target, manifest.id)
+        return key == f"{place}/{MANIFEST}" and all(file.key.startswith(f"{place}/") for file in manifest.files)
 
 
 Catalogues = Mapping[TargetName, Catalogue]

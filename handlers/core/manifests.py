@@ -21,7 +21,7 @@ from typing import Any
 from handlers.core.answers import BackupId, JobId, TargetName
 from handlers.core.digests import Json, canonical, digest
 from handlers.core.errors import Damage
-from handlers.core.objects import Packing, Slice, Stored
+from handlers.core.objects import Packing, Slice, Stored, counted
 from handlers.core.text import Code, Text
 
 SCHEMA = 2
@@ -75,8 +75,8 @@ class CollectionSpec:
             kind=CollectionKind(data["kind"]),
             options=str(data["options"]),
             indexes=tuple(str(index) for index in data["indexes"]),
-            documents=int(data["documents"]),
-            size_bytes=int(data["size_bytes"]),
+            documents=counted(data["documents"]),
+            size_bytes=counted(data["size_bytes"]),
         )
         if spec.fingerprint != data["fingerprint"]:
             raise ValueError(f"the fingerprint of {spec.name} does not fit its definition")
@@ -168,6 +168,11 @@ class Manifest:
         return self.data.size_bytes + (0 if self.slice is None else self.slice.stored.size_bytes)
 
     @property
+    def files(self) -> tuple[Stored, ...]:
+        """All that belongs to it but the manifest."""
+        return (self.data,) if self.slice is None else (self.data, self.slice.stored)
+
+    @property
     def moment(self) -> datetime:
         """The time its data is of: one moment with a slice; else when the dump was asked for."""
         return self.created if self.slice is None else self.slice.end.moment
@@ -207,7 +212,11 @@ class Manifest:
     def from_bytes(stored: bytes) -> Manifest:
         """Raises Damage for what is not a manifest, was changed, or has a schema this version does not know."""
         try:
-            return _parsed(json.loads(stored))
+            manifest = _parsed(json.loads(stored))
+            # Also what is a number where a word must be, or has a field that nobody knows.
+            if manifest.to_bytes() != stored:
+                raise ValueError("it is not in its one spelling")
+            return manifest
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             reason = str(error)
             raise Damage(
@@ -228,23 +237,23 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
     if created.utcoffset() is None:
         raise ValueError("its time has no zone")
     return Manifest(
-        id=BackupId(data["id"]),
-        target=TargetName(data["target"]),
-        database=data["database"],
+        id=BackupId(str(data["id"])),
+        target=TargetName(str(data["target"])),
+        database=str(data["database"]),
         kind=BackupKind(data["kind"]),
         created=created.astimezone(UTC),
-        seconds=int(data["seconds"]),
-        created_by=data["created_by"],
-        deployment=data["deployment"],
-        surface=data["surface"],
-        job=JobId(data["job"]),
+        seconds=counted(data["seconds"]),
+        created_by=str(data["created_by"]),
+        deployment=str(data["deployment"]),
+        surface=str(data["surface"]),
+        job=JobId(str(data["job"])),
         data=Stored.from_json(data["data"]),
-        raw_bytes=int(data["raw_bytes"]),
+        raw_bytes=counted(data["raw_bytes"]),
         packing=Packing.from_json(data["packing"]),
         slice=None if data["slice"] is None else Slice.from_json(data["slice"]),
         torn=str(data["torn"]),
-        tool=data["tool"],
-        server=data["server"],
+        tool=str(data["tool"]),
+        server=str(data["server"]),
         collections=tuple(CollectionSpec.from_json(spec) for spec in data["collections"]),
     )
 

@@ -17,6 +17,16 @@ from typing import Any
 from handlers.core.digests import Json
 from handlers.core.optimes import OpTime
 
+PLAIN = ".zst"
+ENCRYPTED = ".zst.age"
+
+
+def counted(value: object) -> int:
+    """A stored count. Raises ValueError for what counts nothing."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"not a count: {str(value)[:20]}")
+    return value
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -54,7 +64,7 @@ class Stored:
         if until is not None and until.utcoffset() is None:
             raise ValueError("its lock has no zone")
         receipt = Receipt(str(data["version"]), None if until is None else until.astimezone(UTC))
-        return Stored(str(data["key"]), str(data["sha256"]), int(data["bytes"]), receipt)
+        return Stored(str(data["key"]), str(data["sha256"]), counted(data["bytes"]), receipt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,11 @@ class Packing:
 
     level: int = 3
     recipients: tuple[str, ...] = ()
+
+    @property
+    def suffix(self) -> str:
+        """What the name of a file packed so ends with."""
+        return ENCRYPTED if self.recipients else PLAIN
 
     def to_json(self) -> dict[str, Json]:
         """For manifests."""
@@ -73,7 +88,7 @@ class Packing:
         """Raises KeyError, TypeError or ValueError."""
         if data["codec"] != "zstd":
             raise ValueError(f"packed with {data['codec']}")
-        return Packing(int(data["level"]), tuple(str(each) for each in data["recipients"]))
+        return Packing(counted(data["level"]), tuple(str(each) for each in data["recipients"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +115,7 @@ class Slice:
         found = Slice(
             OpTime.parse(data["start"]),
             OpTime.parse(data["end"]),
-            int(data["entries"]),
+            counted(data["entries"]),
             Stored.from_json(data["stored"]),
         )
         if found.end < found.start:

@@ -15,8 +15,8 @@ from typing import Literal, Protocol
 
 from handlers.core.answers import Actor, JobId, PersonId, TargetName
 from handlers.core.audit import AuditEvent
-from handlers.core.manifests import CollectionSpec, DumpEvidence
-from handlers.core.objects import Receipt
+from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence
+from handlers.core.objects import Packing, Receipt
 from handlers.core.optimes import OpTime
 from handlers.core.text import Text
 
@@ -210,12 +210,14 @@ class DatabaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class LoadEvidence:
-    """What was seen of one run of mongorestore."""
+    """What was seen of one run of mongorestore. `announced`: the collections that the archive itself names, with their
+    kinds; None when nobody looked."""
 
     return_code: int
     restored: int
     failed: int
     last_lines: str
+    announced: frozenset[tuple[str, CollectionKind]] | None = None
 
 
 class Dump(Protocol):
@@ -316,6 +318,13 @@ class Database(Protocol):
         MongoDB 6.0 and the privilege setUserWriteBlockMode, and bypassWriteBlockingMode for our own writes. Raises
         OutsideError."""
 
+    @property
+    def packing(self) -> Packing:
+        """How what is dumped from now on is packed."""
+
+    def opens(self, packing: Packing) -> bool:
+        """Whether `load` can read what is packed so: it is not encrypted, or a key for it is here."""
+
     def facts(self) -> DatabaseFacts:
         """A quick look. Raises Refusal for a server that cannot be backed up this way (mongos)."""
 
@@ -330,7 +339,8 @@ class Database(Protocol):
     def load(self, packed: Iterable[bytes], prefix: str, names: Container[str]) -> LoadEvidence:
         """Feeds the compressed archive to mongorestore, every collection renamed to prefix + name, without indexes,
         stopping at the first error; only `names` are loaded (never a view). What `packed` raises goes through, after
-        mongorestore was ended. Raises OutsideError when mongorestore takes no byte for 60 s."""
+        mongorestore was ended. Raises OutsideError when mongorestore takes no byte for 60 s, Damage for what cannot be
+        unpacked, Refusal when no key here opens it."""
 
     def create_indexes(self, name: str, indexes: Sequence[str], *, expire: bool) -> None:
         """Builds the indexes (canonical Extended JSON as in CollectionSpec; `_id_` is skipped). `expire=False`: TTL

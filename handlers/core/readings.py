@@ -3,6 +3,7 @@
 - The last piece is only given when the SHA-256 and the length of the whole fit: a wrong copy never comes to its end.
 - It is read by the version that was written, so that nothing that was put over it since is read in its place. A store
   that does not know that version (a bucket that was copied has others) is asked for the key alone; the SHA-256 decides.
+- Reading needs no key; who unpacks asks `need_key` before anything else is done.
 """
 
 from __future__ import annotations
@@ -10,10 +11,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 
-from handlers.core.errors import Damage
-from handlers.core.objects import Stored
-from handlers.core.ports import ArtifactStore
+from handlers.core.errors import Damage, Refusal
+from handlers.core.objects import Packing, Stored
+from handlers.core.ports import ArtifactStore, Database
 from handlers.core.text import Code, Text
+
+
+def need_key(database: Database, packing: Packing) -> None:
+    """Raises Refusal when what is packed so cannot be opened here."""
+    if not database.opens(packing):
+        raise Refusal(
+            Text(
+                "This backup is encrypted for {recipients}, and this host has no key that opens it. Set "
+                "BACKUP_AGE_IDENTITY where the worker runs.",
+                recipients=Code(", ".join(packing.recipients)),
+            )
+        )
 
 
 def reading(store: ArtifactStore, stored: Stored, watch: Callable[[int], None]) -> Iterator[bytes]:

@@ -26,6 +26,7 @@ from handlers.core.manifests import BackupKind, CollectionKind, Manifest
 from handlers.core.objects import Stored
 from handlers.core.optimes import OpTime
 from handlers.core.ports import Clock, LiveCollection, Target
+from handlers.core.readings import need_key
 from handlers.core.restore_plans import RestorePlan, UndoPlan
 from handlers.core.stagings import Staged, Wanted, definitions_digest, different, stage, untouched
 from handlers.core.switches import Switch, clear, old_prefix, own, staging_prefix
@@ -55,6 +56,7 @@ class Restorations:
         manifest = catalogue.find(plan.backup)
         if hashlib.sha256(manifest.to_bytes()).hexdigest() != plan.manifest:
             raise Damage(Text("The backup is not the one that was confirmed. Nothing was done."))
+        need_key(target.database, manifest.packing)
         live = _as_confirmed(target, plan.live)
         journal = Journal(target.store, target.name, job.id)
         journal.intend(job)

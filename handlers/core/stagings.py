@@ -3,6 +3,7 @@
 - mongorestore ends with 0 and no failed document, having restored exactly the manifest's count: its exit code alone
   proves little (it ends with 0 after a wrong pattern, and after 216 631 failures).
 - The last piece of the archive is only fed when the SHA-256 of the whole fits.
+- The collections that the archive names are those of the manifest.
 - Then every collection is counted, and its options and indexes compared with the manifest. What the oplog says
   happened since is replayed after the counting; definitions are compared with what the replay says they must be.
 - The live collections must be the same ones as before: a misread rename pair loads into live names with exit code 0.
@@ -21,7 +22,7 @@ from handlers.core.jobs import Progress
 from handlers.core.manifests import CollectionKind, CollectionSpec, Manifest, differences
 from handlers.core.objects import Stored
 from handlers.core.optimes import OpTime
-from handlers.core.ports import Clock, LiveCollection, Target
+from handlers.core.ports import Clock, LiveCollection, LoadEvidence, Target
 from handlers.core.readings import reading
 from handlers.core.switches import clear, comparable, expires, own, staging_prefix
 from handlers.core.text import Code, Lines, Text
@@ -93,6 +94,7 @@ def load(target: Target, wanted: Wanted, prefix: str, work: Work, clock: Clock) 
                 lines=Lines(evidence.last_lines),
             )
         )
+    _named_alike(wanted.manifest, evidence)
     want = sum(spec.documents for spec in solid)
     if evidence.restored != want:
         raise OutsideError(
@@ -156,6 +158,16 @@ def different(wanted: Sequence[LiveCollection], found: Sequence[LiveCollection])
 def definitions_digest(live: Sequence[LiveCollection]) -> str:
     """Covers which collections there are and their definitions; not their documents, which change all the time."""
     return digest("live", [[each.spec.name, each.uuid, each.spec.fingerprint] for each in live])
+
+
+def _named_alike(manifest: Manifest, evidence: LoadEvidence) -> None:
+    """A manifest that leaves out a collection would have it go away, and every count would fit."""
+    wanted = {(spec.name, spec.kind) for spec in manifest.collections}
+    if evidence.announced is not None and evidence.announced != wanted:
+        names = sorted({name for name, _ in evidence.announced ^ wanted})
+        raise Damage(
+            Text("The archive and the manifest do not name the same collections: {names}.", names=", ".join(names))
+        )
 
 
 def _equal(

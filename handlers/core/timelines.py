@@ -1,7 +1,8 @@
 """A timeline: the oplog of a target, saved in slices one after the other, so that any moment can be restored.
 
 - A slice is one artifact, and its key says everything about it:
-  `v1/<target>/pitr/<YYYYMMDD>/<start>_<end>_<entries>_<sha256>.bson.zst`. It is put once, whole, under a free key.
+  `v1/<target>/pitr/<YYYYMMDD>/<start>_<end>_<entries>_<sha256>.bson.zst[.age]`. It is put once, whole, under a free
+  key.
 - Slices are one timeline as long as each begins where one before it ends. A gap is never bridged: where the oplog of
   the server was shorter than our absence, or a restore replaced the data, a new timeline begins.
 - A moment can be restored when a consistent backup lies before it, and slices lead from that backup to it.
@@ -167,7 +168,8 @@ class Follower:
         quiet = self._clock.monotonic() - self._written_at < QUIET_SECONDS
         if evidence.end > evidence.start and (evidence.entries or not quiet):
             day = f"{evidence.end.moment:%Y%m%d}"
-            name = f"{evidence.start}_{evidence.end}_{evidence.entries}_{hashlib.sha256(packed).hexdigest()}.bson.zst"
+            sha, suffix = hashlib.sha256(packed).hexdigest(), self._database.packing.suffix
+            name = f"{evidence.start}_{evidence.end}_{evidence.entries}_{sha}.bson{suffix}"
             self._store.put_new(f"v1/{self._target}/pitr/{day}/{name}", bytes(packed))
             self._reached, self._written_at = evidence.end, self._clock.monotonic()
         if tail.broken is None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from tests.bench import ack, idle, memory, page, throughput
+from tests.bench import ack, encryption, idle, memory, page, throughput
 
 BENCHES: dict[str, Callable[[], page.Section]] = {
     "throughput": throughput.measure,
     "memory": memory.measure,
+    "encryption": encryption.measure,
     "idle": idle.measure,
     "ack": ack.measure,
 }

@@ -8,6 +8,7 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from sandbox.parts import search_path
@@ -28,11 +29,11 @@ def environment(uri: str, redis_url: str, folder: Path) -> dict[str, str]:
     }
 
 
-def taken(uri: str, redis_url: str, folder: Path) -> Taken:
-    """Makes one backup in a fresh process. Raises CalledProcessError."""
+def taken(uri: str, redis_url: str, folder: Path, more: Mapping[str, str] | None = None) -> Taken:
+    """Makes one backup in a fresh process, with `more` settings. Raises CalledProcessError."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.one_backup"],
-        env=environment(uri, redis_url, folder),
+        env={**environment(uri, redis_url, folder), **(more or {})},
         stdout=subprocess.PIPE,
         check=True,
     )

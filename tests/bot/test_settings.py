@@ -10,6 +10,7 @@ import pytest
 from bot.settings import SETTINGS, SettingsError, read
 
 ROOT = Path(__file__).parents[2]
+RECIPIENT, OTHER_RECIPIENT, IDENTITY = f"age1{'q' * 58}", f"age1{'p' * 58}", f"AGE-SECRET-KEY-1{'Q' * 58}"
 GOOD = {
     "SLACK_BOT_TOKEN": "xoxb-1",
     "SLACK_APP_TOKEN": "xapp-1",
@@ -110,6 +111,46 @@ def test_a_missing_file_and_a_value_given_twice_are_refused(tmp_path: Path) -> N
         "readable file" in line for line in problems({"MONGODB_URI": "", "MONGODB_URI_FILE": str(tmp_path / "no")})
     )
     assert any("not both" in line for line in problems({"MONGODB_URI_FILE": "/x"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BACKUP_ZSTD_LEVEL", "0"),
+        ("BACKUP_ZSTD_LEVEL", "20"),
+        ("BACKUP_ZSTD_LEVEL", "-3"),
+        ("BACKUP_ZSTD_LEVEL", "٣"),
+        ("BACKUP_ZSTD_THREADS", "65"),
+        ("BACKUP_AGE_RECIPIENTS", "ssh-ed25519 AAAA"),
+        ("BACKUP_AGE_RECIPIENTS", f"{RECIPIENT} age1"),
+        ("BACKUP_AGE_IDENTITY", RECIPIENT),
+        ("BACKUP_AGE_IDENTITY", f"{IDENTITY}X"),
+    ],
+)
+def test_a_packing_that_cannot_be_is_refused_at_start(name: str, value: str) -> None:
+    (line,) = problems({name: value})
+    assert line.startswith(f"{name}: expected")
+    assert IDENTITY not in line
+
+
+def test_packing_has_its_defaults() -> None:
+    settings = read(GOOD, slack=True)
+    assert (settings.backup_zstd_level, settings.backup_zstd_threads) == (3, 2)
+    assert (settings.backup_age_recipients, settings.backup_age_identity) == ((), ())
+
+
+@pytest.mark.parametrize("between", [" ", ",", ", "])
+def test_several_keys_stand_with_spaces_or_commas_between(between: str) -> None:
+    given = {"BACKUP_AGE_RECIPIENTS": between.join([RECIPIENT, OTHER_RECIPIENT])}
+    assert read({**GOOD, **given}, slack=True).backup_age_recipients == (RECIPIENT, OTHER_RECIPIENT)
+
+
+def test_a_key_file_is_taken_as_age_keygen_writes_it(tmp_path: Path) -> None:
+    file = tmp_path / "key.txt"
+    file.write_text(f"# created: 2026-01-01T00:00:00Z\n# public key: {RECIPIENT}\n{IDENTITY}\n{IDENTITY}\n")
+    settings = read({**GOOD, "BACKUP_AGE_IDENTITY_FILE": str(file)}, slack=True)
+    assert settings.backup_age_identity == (IDENTITY, IDENTITY)
+    assert IDENTITY not in repr(settings)
 
 
 def test_the_example_file_names_every_setting_with_its_comment() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 from bot.adapters.mongo import tools
@@ -13,9 +13,10 @@ from bot.adapters.mongo.connection import Connection
 from bot.adapters.mongo.definitions import Definitions
 from bot.adapters.mongo.driver import SELECTION_SECONDS, MongoDriver
 from bot.adapters.mongo.oplog import OplogTail
-from bot.adapters.mongo.packing import Packer
+from bot.adapters.mongo.packing import ZSTD_THREADS, Packer
 from bot.adapters.mongo.primary import Primary
 from bot.adapters.mongo.replay import Replay
+from bot.adapters.mongo.sealing import keys, public_keys
 from bot.adapters.mongo.stage import Stage
 from bot.adapters.mongo.timeseries import BUCKETS
 from handlers.core.errors import OutsideError
@@ -30,7 +31,8 @@ STALL_SECONDS = 60.0
 
 
 class MongoDatabase(MongoDriver):
-    """Database (see the port). `path`: where the tools are looked for, as PATH."""
+    """Database (see the port). `path`: where the tools are looked for, as PATH. `identities`: the secret keys of age
+    that open encrypted backups. Raises Refusal for a key that is none."""
 
     def __init__(
         self,
@@ -39,6 +41,8 @@ class MongoDatabase(MongoDriver):
         path: str | None = None,
         stall_seconds: float = STALL_SECONDS,
         packing: Packing = Packing(),  # noqa: B008 frozen
+        zstd_threads: int = ZSTD_THREADS,
+        identities: Sequence[str] = (),
         selection_seconds: float = SELECTION_SECONDS,
         source: MongoDriver | None = None,
     ) -> None:
@@ -46,7 +50,11 @@ class MongoDatabase(MongoDriver):
         super().__init__(connection, selection_seconds=selection_seconds, source=source)
         self._path = os.environ.get("PATH", os.defpath) if path is None else path
         self._stall_seconds = stall_seconds
+        public_keys(packing.recipients)
         self._packing = packing
+        self._zstd_threads = zstd_threads
+        self._identities = tuple(identities)
+        self._keys = keys(identities)
 
     @property
     def name(self) -> str:
@@ -62,8 +70,23 @@ class MongoDatabase(MongoDriver):
             path=self._path,
             stall_seconds=self._stall_seconds,
             packing=self._packing,
+            zstd_threads=self._zstd_threads,
+            identities=self._identities,
             source=self._source,
         )
+
+    @property
+    def packing(self) -> Packing:
+        """See the port."""
+        return self._packing
+
+    def opens(self, packing: Packing) -> bool:
+        """See the port."""
+        return not packing.recipients or not self._keys.recipients.isdisjoint(packing.recipients)
+
+    def packer(self) -> Packer:
+        """A new stream, packed as this database's dumps are."""
+        return Packer(self._packing, threads=self._zstd_threads)
 
     @contextmanager
     def dump(self) -> Iterator[tools.ToolDump]:
@@ -71,9 +94,12 @@ class MongoDatabase(MongoDriver):
         made = self._made()
         # What restores keep for themselves is not the application's data.
         unwanted = [f"--excludeCollectionsWithPrefix={parent}{each}" for parent in ("", BUCKETS) for each in RESERVED]
-        with tools.tool("mongodump", ["--archive", *unwanted], self._connection, self._path, feeding=False) as process:
+        with (
+            closing(self.packer()) as packer,
+            tools.tool("mongodump", ["--archive", *unwanted], self._connection, self._path, feeding=False) as process,
+        ):
             yield tools.ToolDump(
-                process, self._connection, self._stall_seconds, self._packing, lambda spec: self._as_made(spec, made)
+                process, self._connection, self._stall_seconds, packer, lambda spec: self._as_made(spec, made)
             )
 
     def _made(self) -> dict[str, str]:
@@ -100,6 +126,7 @@ class MongoDatabase(MongoDriver):
             connection=self._connection,
             path=self._path,
             stall_seconds=self._stall_seconds,
+            secret=self._keys,
         )
 
     def now(self) -> OpTime:
@@ -112,7 +139,8 @@ class MongoDatabase(MongoDriver):
         """See the port."""
         with self._translated("followed"):
             primary = Primary(self._database().client)
-        yield OplogTail(primary, self.name, after, Packer(self._packing), self._translated)
+        with closing(self.packer()) as packer:
+            yield OplogTail(primary, self.name, after, packer, self._translated)
 
     def replay(
         self,
@@ -133,7 +161,7 @@ class MongoDatabase(MongoDriver):
             drop=self.drop,
         )
         with self._translated("replayed"):
-            return Replay(stage, Definitions(specs, names), names).run(slices, until, dumped=dumped)
+            return Replay(stage, Definitions(specs, names), names, self._keys).run(slices, until, dumped=dumped)
 
 
 def _is_ordered(spec: CollectionSpec) -> bool:

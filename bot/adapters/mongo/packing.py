@@ -1,28 +1,39 @@
-"""How archives and slices are packed for the store, and unpacked again: one frame of Zstandard with a checksum."""
+"""How archives and slices are packed for the store, and unpacked again.
+
+- One frame of Zstandard with a checksum; around it age's encryption when there are recipients.
+- What is measured (SHA-256, length) is what is stored.
+- Stock tools read it: `zstd -dc`, with `age -d` before it (docs/backup-format.md).
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import zstandard
 
+from bot.adapters.mongo.frames import blocks
+from bot.adapters.mongo.sealing import HEADER, Keys, Sealer, opened
 from handlers.core.errors import Damage
 from handlers.core.objects import Packing
 from handlers.core.text import Text
 
 ZSTD_THREADS = 2
-# What is unpacked at once: little, for little can unpack to very much.
-PACKED_BYTES = 16 * 1024
+# What level 19 looks back at; a frame that wants more memory is not ours.
+WINDOW_BYTES = 8 * 1024 * 1024
 
 
 class Packer:
-    """Packs one stream, piece by piece, and measures what comes out."""
+    """Packs one stream, piece by piece, and measures what comes out. `threads`: of Zstandard. Raises Refusal for a
+    recipient that is not a public key of age."""
 
     def __init__(self, packing: Packing, *, threads: int = ZSTD_THREADS) -> None:
+        self.packing = packing
         self._compressor = zstandard.ZstdCompressor(
             level=packing.level, threads=threads, write_checksum=True
         ).compressobj()
+        self._sealer = Sealer(packing.recipients) if packing.recipients else None
         self._sha = hashlib.sha256()
         self.stored_bytes = 0
 
@@ -32,12 +43,21 @@ class Packer:
         return self._sha.hexdigest()
 
     def pack(self, raw: bytes) -> bytes:
-        """What comes out for the next piece; often nothing yet."""
-        return self._measured(self._compressor.compress(raw))
+        """What comes out for the next piece; often nothing yet. Raises OutsideError when it cannot be encrypted."""
+        packed = self._compressor.compress(raw)
+        return self._measured(packed if self._sealer is None else self._sealer.seal(packed))
 
     def finish(self) -> bytes:
-        """What comes out at the end."""
-        return self._measured(self._compressor.flush())
+        """What comes out at the end. Raises OutsideError when it cannot be encrypted."""
+        packed = self._compressor.flush()
+        if self._sealer is not None:
+            packed = self._sealer.seal(packed) + self._sealer.finish()
+        return self._measured(packed)
+
+    def close(self) -> None:
+        """Ends it wherever it is; what is not finished is worth nothing. May be called twice."""
+        if self._sealer is not None:
+            self._sealer.close()
 
     def _measured(self, packed: bytes) -> bytes:
         self._sha.update(packed)
@@ -45,17 +65,36 @@ class Packer:
         return packed
 
 
-def unpacked(packed: Iterable[bytes]) -> Iterator[bytes]:
-    """What was packed into the stored pieces. Raises Damage when they are not one whole frame of Zstandard."""
-    unpacker = zstandard.ZstdDecompressor().decompressobj()
-    for piece in packed:
-        for start in range(0, len(piece), PACKED_BYTES):
-            try:
-                raw = unpacker.decompress(piece[start : start + PACKED_BYTES])
-            except zstandard.ZstdError as error:
-                raise _damaged() from error
-            if raw:
-                yield raw
+def unpacked(packed: Iterable[bytes], secret: Keys = Keys()) -> Iterator[bytes]:  # noqa: B008 frozen
+    """What was packed into the stored pieces, at most 128 KiB at once; `secret` opens encrypted ones. Raises Damage
+    unless they are one whole frame of Zstandard, or one whole stream of age around it; Refusal when no key here opens
+    it."""
+    pieces, head = iter(packed), b""
+    while len(head) < len(HEADER) and (piece := next(pieces, None)) is not None:
+        head += piece
+    whole = chain([head], pieces)
+    if not head.startswith(HEADER):
+        yield from _decompressed(whole)
+        return
+    plain = opened(whole, secret)
+    try:
+        yield from _decompressed(plain)
+    finally:
+        # Not left to the collector: an error's traceback would keep it, and its thread.
+        plain.close()
+
+
+def _decompressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    unpacker = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj()
+    for block in filter(None, blocks(pieces)):
+        if unpacker.eof:
+            raise _damaged()
+        try:
+            raw = unpacker.decompress(block)
+        except zstandard.ZstdError as error:
+            raise _damaged() from error
+        if raw:
+            yield raw
     if not unpacker.eof or unpacker.unused_data:
         raise _damaged()
 

@@ -24,6 +24,7 @@ from bson.raw_bson import RawBSONDocument
 from bot.adapters.mongo.definitions import Definitions
 from bot.adapters.mongo.entries import Transactions, collection_of, command_of, entries, plain, time_of
 from bot.adapters.mongo.packing import unpacked
+from bot.adapters.mongo.sealing import Keys
 from bot.adapters.mongo.stage import Operation, Stage
 from bot.adapters.mongo.timeseries import BUCKETS
 from handlers.core.errors import Damage, OutsideError
@@ -47,8 +48,9 @@ _OPERATION_BYTES = 200
 class Replay:
     """One replay."""
 
-    def __init__(self, stage: Stage, definitions: Definitions, names: Container[str]) -> None:
+    def __init__(self, stage: Stage, definitions: Definitions, names: Container[str], secret: Keys) -> None:
         self._stage = stage
+        self._secret = secret
         self._definitions = definitions
         self._names = names
         self._transactions = Transactions()
@@ -93,7 +95,7 @@ class Replay:
     def _slice(self, pieces: Iterable[bytes], last: OpTime | None, until: OpTime | None) -> tuple[OpTime | None, bool]:
         """Read to its end also when the rest is not wanted: only there it proves to be whole."""
         before, ended = None, False
-        for entry in entries(unpacked(pieces)):
+        for entry in entries(unpacked(pieces, self._secret)):
             time = time_of(entry)
             if before is not None and time <= before:
                 raise Damage(Text("The stored slice is damaged: its entries are not in their order."))

@@ -24,9 +24,9 @@ from bot.adapters.mongo.archive import ArchiveError, ArchiveWalker
 from bot.adapters.mongo.canonical import definition
 from bot.adapters.mongo.connection import Connection, config_pipe
 from bot.adapters.mongo.packing import Packer, unpacked
+from bot.adapters.mongo.sealing import Keys
 from handlers.core.errors import Damage, OutsideError
-from handlers.core.manifests import CollectionSpec, DumpEvidence, reported_name
-from handlers.core.objects import Packing
+from handlers.core.manifests import CollectionSpec, DumpEvidence
 from handlers.core.ports import LoadEvidence
 from handlers.core.text import Code, Seconds, Text
 
@@ -131,7 +131,7 @@ class ToolDump:
         process: subprocess.Popen[bytes],
         connection: Connection,
         stall_seconds: float,
-        packing: Packing,
+        packer: Packer,
         as_made: Callable[[CollectionSpec], CollectionSpec],
     ) -> None:
         assert process.stdout is not None and process.stderr is not None  # noqa: S101, PT018 both are pipes by construction
@@ -144,8 +144,7 @@ class ToolDump:
             fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._listener = Listener(process.stderr, _DONE, connection)
         self._walker = ArchiveWalker()
-        self._packing = packing
-        self._packer = Packer(packing)
+        self._packer = packer
         self._raw = 0
         self._ended = False
 
@@ -192,7 +191,7 @@ class ToolDump:
             raw_bytes=self._raw,
             stored_bytes=self._packer.stored_bytes,
             sha256=self._packer.sha256,
-            packing=self._packing,
+            packing=self._packer.packing,
             tool=f"mongodump {self._walker.tool}",
             server=self._walker.server,
             last_lines=last_lines,
@@ -207,9 +206,10 @@ def load(
     connection: Connection,
     path: str,
     stall_seconds: float,
+    secret: Keys,
 ) -> LoadEvidence:
     """Load (see the port Database)."""
-    prelude, pieces = _opened(unpacked(packed))
+    prelude, pieces = _opened(unpacked(packed, secret))
     source, target = prelude.database, connection.database
     arguments = ["--archive", "--stopOnError", "--noIndexRestore"]
     if any("validator" in definition(spec.options) for spec in prelude.announced):
@@ -217,8 +217,9 @@ def load(
         arguments.append("--bypassDocumentValidation")
     for spec in prelude.announced:
         if spec.name not in names:
-            # With the database: `*.stats` would leave out the collection `app.stats` too.
-            arguments += ["--nsExclude", f"{_literal(source)}.{_literal(reported_name(spec))}"]
+            # With the database: `*.stats` would leave out the collection `app.stats` too. A time-series by its own
+            # name: by that of its buckets it is loaded all the same.
+            arguments += ["--nsExclude", f"{_literal(source)}.{_literal(spec.name)}"]
     # The last pair that matches wins: the general one first, the buckets of time-series last. A pair by a
     # time-series' own name would be ignored, and load into the live one.
     for parent in ("", "system.buckets."):
@@ -234,7 +235,8 @@ def load(
         last_lines = listener.last_lines()
         said = listener.found[-1] if listener.found else None
         restored, failed = (int(said["restored"]), int(said["failed"])) if said is not None else (0, 0)
-        return LoadEvidence(code, restored, failed, last_lines)
+        announced = frozenset((spec.name, spec.kind) for spec in prelude.announced)
+        return LoadEvidence(code, restored, failed, last_lines, announced)
 
 
 def _opened(pieces: Iterator[bytes]) -> tuple[ArchiveWalker, Iterator[bytes]]:

@@ -62,6 +62,15 @@ def test_a_load_makes_the_same_under_the_prefix_and_nothing_else(
     assert list(real[f"{PREFIX}metrics"].find().sort("v")) == list(real.metrics.find().sort("v"))
 
 
+def test_a_time_series_that_is_not_wanted_is_not_loaded(adapter: MongoDatabase, real: Database[dict[str, Any]]) -> None:
+    fill(real)
+    packed, evidence = dumped(adapter)
+    loaded = adapter.load(packed, PREFIX, {"plain", "star*"})
+    assert (loaded.return_code, loaded.restored, loaded.failed) == (0, 402, 0)
+    assert {spec.name for spec in live(adapter, PREFIX)} == {f"{PREFIX}plain", f"{PREFIX}star*"}
+    assert loaded.announced == frozenset((spec.name, spec.kind) for spec in evidence.announced)
+
+
 def test_live_data_that_changed_since_stays_as_it_is(adapter: MongoDatabase, real: Database[dict[str, Any]]) -> None:
     fill(real)
     packed, evidence = dumped(adapter)
