@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from handlers.core import questions
+
 MAX_FILE_BYTES = 64 * 1024
 
 
@@ -147,6 +149,21 @@ SETTINGS = (
         "Bucket that keeps the backups; endpoint and keys by boto3's own variables",
         "s3://bucket/prefix",
     ),
+    Setting("DRILL_MONGOD", _text, "The mongod that drills start: its path, or its name on PATH", default="mongod"),
+    Setting("DRILL_DIR", _text, "Where it keeps its data meanwhile; without it, the system's temporary folder"),
+    Setting(
+        "DRILL_URI",
+        _url("mongodb", "mongodb+srv"),
+        "A scratch server for drills instead: never the live one, and started with ttlMonitorEnabled=false",
+        "mongodb://127.0.0.1:27018/",
+        secret=True,
+    ),
+    Setting(
+        "DRILL_CHECK",
+        questions.parsed,
+        "What the team asks of restored data: a JSON list of collection, pipeline and at_least",
+        '[{"collection": "orders", "pipeline": [], "at_least": 1}]',
+    ),
     Setting("MIGRATE_COMMAND", _text, "Runs after a restore, without a shell", "npm run migrate:up"),
     Setting("OPS_CHANNEL", _CHANNEL, "Channel for what nobody asked for in a channel of their own", "C0123456789"),
     Setting("HTTP_HOST", _text, "Where /livez, /readyz, /metrics and Slack's calls are answered", default="127.0.0.1"),
@@ -173,6 +190,10 @@ class Settings:
     mongodb_uri: str
     backup_dir: str
     backup_s3_url: str
+    drill_mongod: str
+    drill_dir: str
+    drill_uri: str
+    drill_check: tuple[questions.Question, ...]
     migrate_command: str
     ops_channel: str
     http_host: str

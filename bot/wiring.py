@@ -24,6 +24,8 @@ from bot.adapters.clock import SystemClock, SystemEntropy
 from bot.adapters.command import ShellCommand
 from bot.adapters.factors import StoredFactors
 from bot.adapters.mongo import MongoDatabase
+from bot.adapters.mongo.scratch import ScratchMongod
+from bot.adapters.mongo.scratch_server import ScratchServer
 from bot.adapters.queue_dramatiq import DramatiqQueue
 from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
@@ -39,6 +41,7 @@ from handlers.core.answers import Actor, PersonId, TargetName
 from handlers.core.approval import WORKSPACE, Gate
 from handlers.core.catalogue import Catalogue
 from handlers.core.desk import Desk, Handler, Outside
+from handlers.core.drills import Laboratory
 from handlers.core.ports import ArtifactStore, People, Standing, Target
 from handlers.core.records import Jobs
 from handlers.restore import RestoreHandler
@@ -82,13 +85,19 @@ def build(given: Settings, people: People) -> House:
     catalogues = {name: Catalogue(name, store)}
     jobs = Jobs(state)
     handlers: dict[str, Handler] = {
-        "backup": BackupHandler(targets, catalogues, jobs, clock),
+        "backup": BackupHandler(targets, catalogues, jobs, clock, _laboratory(given, database)),
         "restore": RestoreHandler(targets, catalogues, clock),
     }
     factors = StoredFactors(store, given.master_key, Totp())
     outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy)
     desk = Desk(handlers, Gate(state, factors, clock, entropy), outside)
     return House(desk, state, queue, store, factors, targets, clock, audit_path)
+
+
+def _laboratory(given: Settings, live: MongoDatabase) -> Laboratory:
+    if given.drill_uri:
+        return Laboratory(ScratchServer(given.drill_uri, live), given.drill_check)
+    return Laboratory(ScratchMongod(given.drill_mongod, given.drill_dir), given.drill_check)
 
 
 def _store(given: Settings) -> ArtifactStore:
@@ -117,7 +126,9 @@ def command(given: Settings, options: Namespace) -> int:
         case "backups":
             return _terminal(given).run("backup", "list")
         case "verify":
-            return _terminal(given).run("backup", "verify", options.backup)
+            return _terminal(given).run("backup", "verify", *options.backup)
+        case "drill":
+            return _terminal(given).run("backup", "drill", *options.backup)
         case "restore":
             person = options.person or input("Your Slack id (like U0123456789): ").strip()
             return _terminal(given).run("restore", options.backup, person=person)

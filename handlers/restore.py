@@ -58,11 +58,13 @@ class RestoreHandler:
                 return Reply(self._choices(TargetName(word)))
             case (word, *rest):
                 target = named(self._targets, rest)
-                return Confirm(self._draft(self._targets[target], self._catalogues[target].find(word)))
+                manifest = self._catalogues[target].find(word)
+                cautions = self._catalogues[target].cautions(word, manifest)
+                return Confirm(self._draft(self._targets[target], manifest, cautions))
             case _:
                 raise AssertionError("words are a sequence")
 
-    def _draft(self, target: Target, manifest: Manifest) -> Draft:
+    def _draft(self, target: Target, manifest: Manifest, cautions: tuple[Text, ...]) -> Draft:
         facts = target.database.facts()
         live = own(target.database.collections())
         coming = {spec.name for spec in manifest.collections}
@@ -86,6 +88,7 @@ class RestoreHandler:
             "live_bytes": facts.data_bytes,
             "gone": gone,
             "migrate": target.migrate.line,
+            "cautions": [str(each) for each in cautions],
         }
         return Draft("restore.run", target.name, arguments)
 
@@ -103,6 +106,8 @@ class RestoreHandler:
                 database=database,
             )
         ]
+        cautions = arguments.get("cautions")
+        lines += [Text("{caution}", caution=str(each)) for each in cautions] if isinstance(cautions, list) else []
         gone = arguments["gone"]
         if isinstance(gone, list) and gone:
             names = ", ".join(str(name) for name in gone[:10]) + (

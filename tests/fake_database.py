@@ -18,10 +18,10 @@ from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from handlers.core.errors import OutsideError, Refusal
+from handlers.core.errors import Damage, OutsideError, Refusal
 from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence, reported_name
 from handlers.core.objects import Packing
-from handlers.core.ports import CommandResult, DatabaseFacts, LiveCollection, LoadEvidence
+from handlers.core.ports import ArchiveEvidence, CommandResult, DatabaseFacts, LiveCollection, LoadEvidence
 from handlers.core.text import Code, Text
 from tests.fakes import Faults
 
@@ -199,11 +199,69 @@ class FakeDatabase:
                     self.there[to].documents.append(deepcopy(bucket))
             self.there[to].indexes = list(spec.indexes)
 
+    def examine(self, packed: Iterable[bytes]) -> ArchiveEvidence:
+        with self.faults.at("database.examine"):
+            announced: list[CollectionSpec] = []
+            counts: dict[str, int] = {}
+            closed, whole = set[str](), False
+            for line in _lines(packed):
+                try:
+                    entry = json.loads(line)
+                except ValueError as error:
+                    raise Damage(Text("The stored backup is damaged: what it holds is not an archive.")) from error
+                announced += [CollectionSpec.from_json(each) for each in entry.get("collections", ())]
+                if "document" in entry:
+                    counts[entry["of"]] = counts.get(entry["of"], 0) + 1
+                if "closed" in entry:
+                    closed.add(entry["closed"])
+                whole = "end" in entry
+            specs = tuple(replace(spec, documents=counts.get(spec.name, 0)) for spec in announced)
+            return ArchiveEvidence(
+                specs, frozenset(reported_name(spec) for spec in specs if spec.name in closed), whole
+            )
+
+    def hashes(self) -> Mapping[str, str]:
+        with self.faults.at("database.hashes"):
+            return {
+                name: hashlib.md5(json.dumps(sorted(each.documents, key=_id_of)).encode()).hexdigest()  # noqa: S324 as dbHash
+                for name, each in self.there.items()
+                if each.kind is not CollectionKind.VIEW
+            }
+
+    def holds(self, name: str, pipeline: str, at_least: int, seconds: float) -> bool:
+        """Knows only how many documents there are."""
+        with self.faults.at("database.holds"):
+            found = self.there.get(name)
+            return found is not None and len(found.documents) >= at_least
+
     def _found(self, name: str) -> FakeCollection:
         found = self.there.get(name)
         if found is None:
             raise OutsideError(Text("There is no {name}.", name=Code(name)))
         return found
+
+
+class FakeScratch:
+    """Scratch (call `scratch.open`) over empty databases. `spoilt` may change each before it is given; `open_now`
+    counts those that are not gone yet."""
+
+    def __init__(self, faults: Faults | None = None) -> None:
+        self.faults = faults or Faults()
+        self.spoilt: Callable[[FakeDatabase], None] = lambda database: None
+        self.open_now = 0
+        self.needed_bytes: list[int] = []
+
+    @contextmanager
+    def open(self, need_bytes: int) -> Iterator[FakeDatabase]:
+        with self.faults.at("scratch.open"):
+            self.needed_bytes.append(need_bytes)
+            database = FakeDatabase("drill", self.faults)
+            self.spoilt(database)
+            self.open_now += 1
+        try:
+            yield database
+        finally:
+            self.open_now -= 1
 
 
 class FakeDump:

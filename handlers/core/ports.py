@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -172,6 +172,16 @@ class LoadEvidence:
     last_lines: str
 
 
+@dataclass(frozen=True, slots=True)
+class ArchiveEvidence:
+    """What was seen of a stored archive, walked to its end. `announced`: `documents` and `size_bytes` as walked;
+    `closed`: names whose stream was ended, as mongodump calls them; `whole`: it ends where an archive may end."""
+
+    announced: tuple[CollectionSpec, ...]
+    closed: frozenset[str]
+    whole: bool
+
+
 class Dump(Protocol):
     """A running mongodump, compressed."""
 
@@ -234,6 +244,28 @@ class Database(Protocol):
         """Makes the time-series `to` anew, as `spec` defines it, with the buckets of the time-series `source`, and its
         indexes; whatever `to` was before is dropped. May be repeated. Raises OutsideError unless every bucket
         arrived."""
+
+    def examine(self, packed: Iterable[bytes]) -> ArchiveEvidence:
+        """Walks a stored archive without loading it; the server is not asked. The archive's own word on the order of
+        fields in options is not to be relied on. What `packed` raises goes through. Raises Damage for what does not
+        unpack or is no archive."""
+
+    def hashes(self) -> Mapping[str, str]:
+        """MongoDB's dbHash of every collection (a time-series: of its buckets, under its own name): equal for equal
+        documents in the order of their `_id`. Views and system collections have none. Takes as long as reading
+        everything, and holds writers off on some servers: for scratch databases."""
+
+    def holds(self, name: str, pipeline: str, at_least: int, seconds: float) -> bool:
+        """Whether the aggregation (Extended JSON of a list of stages) over a collection gives at least so many
+        documents. Raises OutsideError, also when it takes longer than that."""
+
+
+class Scratch(Protocol):
+    """A place for a drill: a database that nobody else uses, far from every live one."""
+
+    def open(self, need_bytes: int) -> AbstractContextManager[Database]:
+        """An empty database on a server that expires nothing, with room for that much data; it is gone afterwards,
+        whatever happened. Raises OutsideError, saying what is missing, also from inside when the server ends."""
 
 
 @dataclass(frozen=True, slots=True)

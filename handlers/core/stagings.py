@@ -1,9 +1,6 @@
 """A staging: a backup loaded beside the live data, and proved equal to its manifest before anything is switched.
 
-- mongorestore ends with 0 and no failed document, having restored exactly the manifest's count: its exit code alone
-  proves little (it ends with 0 after a wrong pattern, and after 216 631 failures).
-- The last piece of the archive is only fed when the SHA-256 of the whole fits.
-- Then every collection is counted, and its options and indexes compared with the manifest.
+- What a loading proves (handlers.core.loadings) is proved here under the staged names.
 - The live collections must be the same ones as before: a misread rename pair loads into live names with exit code 0.
 - A time-series or clustered collection that expires may have lost old documents to the server meanwhile; all others
   must be equal.
@@ -11,17 +8,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from handlers.core.digests import digest
-from handlers.core.errors import Damage, OutsideError
+from handlers.core.errors import Damage
 from handlers.core.jobs import Progress
-from handlers.core.manifests import CollectionKind, CollectionSpec, Manifest, differences
+from handlers.core.loadings import comparable, compare, expires, load, shape, solid, told_pieces
+from handlers.core.manifests import CollectionSpec, Manifest, differences
 from handlers.core.ports import Clock, LiveCollection, Target
-from handlers.core.readings import reading
-from handlers.core.switches import clear, comparable, expires, own, staging_prefix
-from handlers.core.text import Code, Lines, Text
+from handlers.core.switches import clear, own, staging_prefix
+from handlers.core.text import Code, Text
 from handlers.core.work import Work
 
 
@@ -29,49 +26,16 @@ def stage(target: Target, manifest: Manifest, work: Work, clock: Clock) -> tuple
     """What was loaded, under its live names. Raises Cancelled, OutsideError or Damage; live data is untouched then."""
     database, prefix = target.database, staging_prefix(work.job.id)
     clear(database, work.job.id)
-    solid = [spec for spec in manifest.collections if spec.kind is not CollectionKind.VIEW]
-    pieces = _pieces(target, manifest, work, clock)
-    evidence = database.load(pieces, prefix, {spec.name for spec in solid})
-    if evidence.return_code != 0 or evidence.failed:
-        raise OutsideError(
-            Text(
-                "mongorestore ended with {code}, {failed} documents failed. {lines}",
-                code=evidence.return_code,
-                failed=evidence.failed,
-                lines=Lines(evidence.last_lines),
-            )
-        )
-    if evidence.restored != sum(spec.documents for spec in solid):
-        raise OutsideError(
-            Text(
-                "mongorestore loaded {had} documents; the backup holds {want}.",
-                had=evidence.restored,
-                want=sum(spec.documents for spec in solid),
-            )
-        )
-    work.note(Text("{count} documents loaded beside the live data.", count=evidence.restored))
-    for spec in solid:
-        work.check()
-        work.progress(Progress(Text("Building the indexes of {name}", name=Code(spec.name))))
-        database.set_validator(prefix + spec.name, spec)
-        database.create_indexes(prefix + spec.name, spec.indexes, expire=False)
+    specs = solid(manifest)
+    told = Text("Loading {backup} beside the live data", backup=Code(manifest.id))
+    restored = load(database, told_pieces(target.store, manifest.data, told, work, clock), prefix, specs)
+    work.note(Text("{count} documents loaded beside the live data.", count=restored))
+    shape(database, prefix, specs, work, expire=False)
     work.progress(Progress(Text("Checking what was loaded")))
     staged = tuple(_named_live(each, prefix) for each in database.collections(count=True, prefix=prefix))
-    _equal(solid, staged)
+    _equal(specs, staged)
     work.note(Text("Counts, options and indexes are those of the backup."))
     return staged
-
-
-def _pieces(target: Target, manifest: Manifest, work: Work, clock: Clock) -> Iterator[bytes]:
-    stage = Text("Loading {backup} beside the live data", backup=Code(manifest.id))
-    begun = clock.monotonic()
-
-    def watch(count: int) -> None:
-        work.check()
-        elapsed = max(clock.monotonic() - begun, 0.001)
-        work.progress(Progress(stage, count, manifest.data.size_bytes, round(count / elapsed)))
-
-    return reading(target.store, manifest.data, watch)
 
 
 def untouched(target: Target, before: Sequence[LiveCollection]) -> None:
@@ -106,9 +70,7 @@ def _equal(wanted: Sequence[CollectionSpec], staged: Sequence[LiveCollection]) -
         if there is not None and expires(spec):
             spec = replace(spec, documents=min(spec.documents, there.documents))
         expected.append(spec)
-    problems = differences(expected, list(found.values()))
-    if problems:
-        raise OutsideError(Text("What was loaded is not what was saved: {first}.", first=problems[0]))
+    compare(expected, list(found.values()))
 
 
 def _named_live(staged: LiveCollection, prefix: str) -> LiveCollection:

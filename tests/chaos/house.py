@@ -17,6 +17,7 @@ from typing import Any
 from bot.adapters.clock import SystemClock, SystemEntropy
 from bot.adapters.command import ShellCommand
 from bot.adapters.mongo import MongoDatabase
+from bot.adapters.mongo.scratch import ScratchMongod
 from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
 from handlers.backup import BackupHandler
@@ -24,6 +25,7 @@ from handlers.core.answers import Invocation, JobId, TargetName
 from handlers.core.approval import Gate
 from handlers.core.catalogue import Catalogue
 from handlers.core.desk import Began, Desk, Outside
+from handlers.core.drills import Laboratory
 from handlers.core.jobs import Job
 from handlers.core.ports import LoadEvidence, Target
 from handlers.core.records import Jobs
@@ -140,6 +142,17 @@ class BreakingStore(DirectoryStore):
         return stored
 
 
+class BreakingScratch(ScratchMongod):
+    """The real one, whose databases have moments."""
+
+    breaking = Break()
+
+    def database(self, uri: str, path: str) -> BreakingDatabase:
+        database = BreakingDatabase(uri, path=path)
+        database.breaking = self.breaking
+        return database
+
+
 @dataclass
 class House:
     """The desk and what a test asks about."""
@@ -171,18 +184,20 @@ class House:
         return found
 
 
-def house(uri: str, redis_url: str, folder: Path, path: str, breaking: Break | None = None) -> House:
-    """Builds one; every process builds its own."""
+def house(uri: str, redis_url: str, folder: Path, path: str, breaking: Break | None = None, scratch: str = "") -> House:
+    """Builds one; every process builds its own. `scratch`: where drills keep their data."""
     breaking = breaking or Break()
     clock, entropy, factors = QuickClock(), SystemEntropy(), FakeFactors()
     factors.add("U0SARA")
     state, store = RedisState(redis_url), BreakingStore(folder)
+    drilling = BreakingScratch("mongod", scratch, path=path)
+    drilling.breaking = breaking
     database = BreakingDatabase(uri, path=path, stall_seconds=20)
     database.breaking = store.breaking = breaking
     targets = {SHOP: Target(SHOP, database, store, ShellCommand("", uri))}
     catalogue = Catalogue(SHOP, store)
     handlers: Any = {
-        "backup": BackupHandler(targets, {SHOP: catalogue}, Jobs(state), clock),
+        "backup": BackupHandler(targets, {SHOP: catalogue}, Jobs(state), clock, Laboratory(drilling)),
         "restore": RestoreHandler(targets, {SHOP: catalogue}, clock),
     }
     outside = Outside(state, MemoryQueue(), MemoryAudit(), FakePeople(), clock, entropy)

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from handlers.backup import BackupHandler
 from handlers.core.answers import Confirm, Invocation, Reply, Start, TargetName
 from handlers.core.catalogue import Catalogue
+from handlers.core.drills import Laboratory
 from handlers.core.errors import Refusal
 from handlers.core.ports import Target
 from handlers.core.records import Jobs
 from handlers.restore import RestoreHandler
+from tests.fake_database import FakeScratch
 from tests.fakes import FakeClock, MemoryState, MemoryStore, someone
 
 HOSTILE = [
@@ -56,7 +58,7 @@ class House:
         targets = {shop: Target(shop, untouched, self.store, untouched)}
         catalogues = {shop: Catalogue(shop, self.store)}
         self.handlers: dict[str, BackupHandler | RestoreHandler] = {
-            "backup": BackupHandler(targets, catalogues, Jobs(self.state), clock),
+            "backup": BackupHandler(targets, catalogues, Jobs(self.state), clock, Laboratory(FakeScratch())),
             "restore": RestoreHandler(targets, catalogues, clock),
         }
 
