@@ -1,8 +1,8 @@
 """A drill: a backup restored where nobody works, to see that it can be, and how long it takes.
 
-- Steps: an empty database on a scratch server; load the archive, its last piece only when the SHA-256 fits; replay
-  the slice; validators, indexes and views; count every collection and compare its definition with the manifest; hash
-  every collection; ask what the team wants to know.
+- Steps: a scrub, so that a drill is all that a scrub is; an empty database on a scratch server; load the archive, its
+  last piece only when the SHA-256 fits; replay the slice; validators, indexes and views; count every collection and
+  compare its definition with the manifest; hash every collection; ask what the team wants to know.
 - Nothing is lenient: a scratch server expires nothing, so every count and definition must be the manifest's.
 - The hashes must be those of the first drill of this backup that passed on the same version of MongoDB. (dbHash
   covers documents, also of capped collections; a view has none, its definition is compared.)
@@ -15,14 +15,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from handlers.core.checkups import Ending, Laps, Reached, noting, present, receipt
+from handlers.core.checkups import Ending, Laps, Reached, noting, receipt
 from handlers.core.errors import Damage, OutsideError, Refusal
 from handlers.core.evidence import Answered, Check, Evidence, History, Verdict
 from handlers.core.jobs import Progress
 from handlers.core.loadings import compare, load, shape, solid, told_pieces
 from handlers.core.manifests import CollectionKind, CollectionSpec, Manifest
-from handlers.core.ports import ArtifactStore, Clock, Database, Scratch
+from handlers.core.ports import Clock, Database, Scratch, Target
 from handlers.core.questions import Question
+from handlers.core.scrubs import read
 from handlers.core.text import Code, Text
 from handlers.core.work import Work
 
@@ -52,7 +53,7 @@ class Drill:
     """One drill. `past`: the receipts of this backup."""
 
     laboratory: Laboratory
-    store: ArtifactStore
+    target: Target
     manifest: Manifest
     past: History
     clock: Clock
@@ -71,15 +72,15 @@ class Drill:
         return replace(evidence, server=seen.server, hashes=seen.hashes, answers=seen.answers)
 
     def _drill(self, work: Work, laps: Laps, reached: Reached, seen: Findings) -> None:
+        laps.begin("read")
+        read(self.target, self.manifest, work, self.clock, reached)
         laps.begin("start")
         work.progress(Progress(Text("Starting a scratch server")))
-        for stored in self.manifest.files:
-            present(self.store, stored)
         with self.laboratory.scratch.open(self.manifest.raw_bytes) as database:
             seen.server, reached.level = database.facts().server, LEVEL
             laps.begin("load")
             told = Text("Loading {backup} into a scratch server", backup=Code(self.manifest.id))
-            pieces = told_pieces(self.store, self.manifest.data, told, work, self.clock)
+            pieces = told_pieces(self.target.store, self.manifest.data, told, work, self.clock)
             load(database, noting(pieces, reached), "", solid(self.manifest))
             laps.begin("replay")
             expected = replayed(database, self.manifest)

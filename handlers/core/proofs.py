@@ -92,7 +92,7 @@ class Proofs:
             evidence = scrub(target, manifest, work, self.clock)
         else:
             past = catalogue.dossier.history(manifest.id)
-            evidence = Drill(self.laboratory, target.store, manifest, past, self.clock).run(work)
+            evidence = Drill(self.laboratory, target, manifest, past, self.clock).run(work)
         catalogue.dossier.add(evidence)
         for note in _notes(evidence):
             work.note(note)

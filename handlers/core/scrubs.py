@@ -29,21 +29,25 @@ def scrub(target: Target, manifest: Manifest, work: Work, clock: Clock) -> Evide
     """What was found. Raises Cancelled or OutsideError; then nothing is known."""
     laps, reached = Laps(clock), Reached()
     verdict, reason = Verdict.PASS, ""
+    laps.begin("read")
     try:
-        laps.begin("presence")
-        for stored in manifest.files:
-            present(target.store, stored)
-        reached.level = 1
-        laps.begin("read")
-        seen = _walked(target, manifest, work, clock, reached)
-        for stored in manifest.files[1:]:
-            for _ in told_pieces(target.store, stored, Text("Reading the oplog beside it"), work, clock):
-                continue
-        reached.level = LEVEL
-        _judge(manifest, seen)
+        read(target, manifest, work, clock, reached)
     except Damage as damage:
         verdict, reason = Verdict.FAIL, str(damage.text)
     return receipt(manifest, work, clock, Ending(Check.SCRUB, reached.level, verdict, reason, laps.stop()))
+
+
+def read(target: Target, manifest: Manifest, work: Work, clock: Clock, reached: Reached) -> None:
+    """Takes a backup through the levels of a scrub. Raises Damage at the level reached; Cancelled or OutsideError."""
+    for stored in manifest.files:
+        present(target.store, stored)
+    reached.level = 1
+    seen = _walked(target, manifest, work, clock, reached)
+    for stored in manifest.files[1:]:
+        for _ in told_pieces(target.store, stored, Text("Reading the oplog beside it"), work, clock):
+            continue
+    reached.level = LEVEL
+    _judge(manifest, seen)
 
 
 def _walked(target: Target, manifest: Manifest, work: Work, clock: Clock, reached: Reached) -> ArchiveEvidence:
