@@ -28,6 +28,7 @@ from handlers.core.desk import Began, Desk, Outside
 from handlers.core.drills import Laboratory
 from handlers.core.jobs import Job
 from handlers.core.ports import LoadEvidence, Target
+from handlers.core.questions import Question
 from handlers.core.records import Jobs
 from handlers.restore import RestoreHandler
 from tests.fakes import FakeFactors, FakePeople, MemoryAudit, MemoryQueue, someone
@@ -184,7 +185,15 @@ class House:
         return found
 
 
-def house(uri: str, redis_url: str, folder: Path, path: str, breaking: Break | None = None, scratch: str = "") -> House:
+def house(
+    uri: str,
+    redis_url: str,
+    folder: Path,
+    path: str,
+    breaking: Break | None = None,
+    scratch: str = "",
+    questions: tuple[Question, ...] = (),
+) -> House:
     """Builds one; every process builds its own. `scratch`: where drills keep their data."""
     breaking = breaking or Break()
     clock, entropy, factors = QuickClock(), SystemEntropy(), FakeFactors()
@@ -197,7 +206,7 @@ def house(uri: str, redis_url: str, folder: Path, path: str, breaking: Break | N
     targets = {SHOP: Target(SHOP, database, store, ShellCommand("", uri))}
     catalogue = Catalogue(SHOP, store)
     handlers: Any = {
-        "backup": BackupHandler(targets, {SHOP: catalogue}, Jobs(state), clock, Laboratory(drilling)),
+        "backup": BackupHandler(targets, {SHOP: catalogue}, Jobs(state), clock, Laboratory(drilling, questions)),
         "restore": RestoreHandler(targets, {SHOP: catalogue}, clock),
     }
     outside = Outside(state, MemoryQueue(), MemoryAudit(), FakePeople(), clock, entropy)

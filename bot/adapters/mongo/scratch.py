@@ -10,8 +10,8 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
-import re
 import select
 import shutil
 import signal
@@ -195,13 +195,13 @@ class Kept:
         ) from error
 
     def _last_words(self) -> str:
-        """What it logged as a failure, newest last; the end of its log when there is no such line."""
+        """Why it failed, by its log: what went wrong first; the end of it when it says nothing of the kind."""
         try:
             lines = (self._place / "log").read_text(errors="replace").splitlines()[-500:]
         except OSError:
             return ""
-        bad = [line for line in lines if re.search(r'"s":"[EF]"', line) or not line.startswith("{")]
-        return "\n".join(line[:300] for line in (bad or lines)[-3:])
+        failures = dict.fromkeys(said for line in lines if (said := _failure(line)))
+        return "\n".join([*failures][:3] or [line[:300] for line in lines[-3:]])
 
     def end(self) -> None:
         """Ends the server and its keeper, and removes the folder. Never raises."""
@@ -217,12 +217,23 @@ class Kept:
         shutil.rmtree(self._place, ignore_errors=True)
 
 
+def _failure(line: str) -> str:
+    """What a line of MongoDB's log says about an error (severity E or F); empty for every other."""
+    try:
+        entry = json.loads(line)
+        if entry["s"] not in {"E", "F"}:
+            return ""
+        detail = entry.get("attr", {}).get("message", "")
+        return str(detail["error_str"] if isinstance(detail, dict) else detail or entry["msg"]).strip()[:200]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return ""
+
+
 def sweep(folder: Path) -> None:
     """Removes what killed keepers left in a folder. Never raises."""
     with suppress(OSError):
         for place in folder.glob(f"{PREFIX}*"):
-            if _is_free(place / "lock", place):
-                _end_orphan(place / "data" / "mongod.lock")
+            if _is_free(place / "lock", place) and _is_ended(place / "data" / "mongod.lock"):
                 shutil.rmtree(place, ignore_errors=True)
 
 
@@ -240,13 +251,20 @@ def _is_free(lock: Path, place: Path) -> bool:
         return False
 
 
-def _end_orphan(lock: Path) -> None:
-    """Kills the mongod that holds this lock; the id in the file is its own as long as it holds it."""
-    with suppress(OSError, ValueError), lock.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.kill(int(file.read(20)), signal.SIGKILL)
+def _is_ended(lock: Path) -> bool:
+    """Kills the mongod that holds this lock; the id in the file is its own as long as it holds it. False when one holds
+    it that has not written its id yet."""
+    try:
+        with lock.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.kill(int(file.read(20)), signal.SIGKILL)
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _socket(place: Path) -> Path:
