@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from handlers.backup import BackupHandler
-from handlers.core.answers import Invocation, JobId, Surface, TargetName
+from handlers.core.answers import Confirm, Invocation, JobId, Plan, Surface, TargetName
 from handlers.core.approval import Gate
 from handlers.core.cards import Card
 from handlers.core.catalogue import Catalogue
@@ -25,6 +25,7 @@ from handlers.core.ports import Target
 from handlers.core.questions import Question
 from handlers.core.records import Jobs
 from handlers.core.text import Text
+from handlers.restore import RestoreHandler
 from tests.fake_database import FakeCommand, FakeDatabase, FakeScratch
 from tests.fakes import (
     FakeClock,
@@ -462,6 +463,18 @@ def test_latest_is_never_a_quarantined_backup_and_says_which_it_passed_over(hous
     assert house.done("drill").plan.arguments["backup"] == good.id
     assert house.catalogue.find(bad.id).id == bad.id
     assert "do not rely on it" in str(house.said("show", bad.id).lines[0])
+
+
+def test_the_plan_of_a_restore_says_what_latest_passed_over(house: House) -> None:
+    good, bad = house.backup(), quarantined(house)
+    targets = {SHOP: Target(SHOP, house.database, house.store, FakeCommand())}
+    restore = RestoreHandler(targets, {SHOP: house.catalogue}, house.clock)
+    answer = restore.ask(Invocation("restore", ("latest",), someone(), "C0OPS"))
+    assert isinstance(answer, Confirm)
+    assert answer.draft.arguments["backup"] == good.id
+    plan = Plan("restore.run", SHOP, answer.draft.arguments, someone(), "C0OPS", "now", "nonce")
+    card = restore.describe(Job(JobId("j"), plan, JobState.OFFERED, house.clock.now()))
+    assert any(f"{bad.id} is newer, but quarantined" in str(line) for line in card.lines)
 
 
 def test_when_every_backup_is_quarantined_latest_is_refused_with_the_reason(house: House) -> None:
