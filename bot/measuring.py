@@ -15,7 +15,7 @@ from bot.web import Measure
 from handlers.core.answers import TargetName
 from handlers.core.catalogue import Catalogue, Catalogues
 from handlers.core.errors import Problem
-from handlers.core.evidence import Check, Standing, judged
+from handlers.core.evidence import Check
 from handlers.core.ports import Clock
 
 FRESH_SECONDS = 60.0
@@ -49,7 +49,7 @@ class Proved:
     def _of(self, target: TargetName, catalogue: Catalogue) -> Iterator[Measure]:
         try:
             history = catalogue.dossier.history()
-            backups = [manifest.id for manifest in catalogue.listing().manifests]
+            suspects = catalogue.suspects()
         except Problem:
             return
         for check in Check:
@@ -57,6 +57,4 @@ class Proved:
             if last is not None:
                 age = (self._clock.now() - last.made).total_seconds()
                 yield Measure(_AGE, _AGE_MEANS, {"target": target, "check": check.value}, age)
-        standings = [judged(history.of(backup)).standing for backup in backups]
-        count = standings.count(Standing.QUARANTINED)
-        yield Measure(_QUARANTINED, _QUARANTINED_MEANS, {"target": target}, count)
+        yield Measure(_QUARANTINED, _QUARANTINED_MEANS, {"target": target}, len(suspects))

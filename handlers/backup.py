@@ -183,6 +183,7 @@ class BackupHandler:
 
     def _status(self, target: TargetName) -> Card:
         listing, now = self._catalogues[target].listing(), self._clock.now()
+        suspects = self._catalogues[target].suspects()
         holder = self._jobs.holder(target)
         lines = [Text("Kept in {where}.", where=Code(self._targets[target].store.describe()))]
         if holder is not None:
@@ -194,13 +195,21 @@ class BackupHandler:
                 )
             )
         lines += [Text("Damaged, do not rely on it: {key}", key=Code(key)) for key in listing.damaged]
-        good = [manifest for manifest in listing.manifests if manifest.kind is not BackupKind.PRE_RESTORE]
+        lines += [
+            Text("{id} is quarantined: {reason}.", id=Code(backup), reason=reason)
+            for backup, reason in suspects.items()
+        ]
+        good = [
+            manifest
+            for manifest in listing.manifests
+            if manifest.kind is not BackupKind.PRE_RESTORE and manifest.id not in suspects
+        ]
         if not good:
             title, tone = Text("No backup of {target} exists", target=Code(target)), Tone.BAD
         else:
             age = Seconds((now - good[0].created).total_seconds())
             title = Text("The newest backup of {target} is {age} old", target=Code(target), age=age)
-            tone = Tone.BAD if listing.damaged else Tone.WARNING if age.count > 36 * 3600 else Tone.GOOD
+            tone = Tone.BAD if listing.damaged or suspects else Tone.WARNING if age.count > 36 * 3600 else Tone.GOOD
             lines.insert(0, Text("{id}, {size} stored.", id=Code(good[0].id), size=Bytes(good[0].stored_bytes)))
         return Card(title=title, tone=tone, lines=tuple(lines))
 

@@ -17,7 +17,7 @@ from datetime import datetime
 from handlers.core.answers import BackupId, JobId, TargetName
 from handlers.core.dossiers import Dossier
 from handlers.core.errors import Damage, Refusal
-from handlers.core.evidence import Judgement, Standing
+from handlers.core.evidence import Judgement, Standing, judged
 from handlers.core.manifests import BackupKind, Manifest
 from handlers.core.ports import ArtifactStore
 from handlers.core.text import Code, Text
@@ -127,6 +127,16 @@ class Catalogue:
                 reason = self.dossier.standing(newer.id).reason
                 told.append(Text("{id} is newer, but quarantined: {reason}.", id=Code(newer.id), reason=reason))
         return tuple(told)
+
+    def suspects(self) -> Mapping[BackupId, Text]:
+        """Every quarantined backup, newest first, and why. Raises OutsideError."""
+        history = self.dossier.history()
+        judgements = {each.id: judged(history.of(each.id)) for each in self.listing().manifests}
+        return {
+            backup: judgement.reason
+            for backup, judgement in judgements.items()
+            if judgement.standing is Standing.QUARANTINED
+        }
 
     def _made_for_themselves(self) -> tuple[Manifest, ...]:
         """Newest first, without what restores kept of what they replaced."""

@@ -60,7 +60,7 @@ def test_the_store_is_listed_at_most_once_a_minute() -> None:
     house = House()
     for _ in range(5):
         house.metrics()
-    assert house.faults.calls.count("store.list") == 2
+    assert house.faults.calls.count("store.list") == 3
     house.clock.advance(61)
     house.metrics()
-    assert house.faults.calls.count("store.list") == 4
+    assert house.faults.calls.count("store.list") == 6

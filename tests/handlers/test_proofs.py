@@ -11,7 +11,7 @@ import pytest
 from handlers.backup import BackupHandler
 from handlers.core.answers import Confirm, Invocation, JobId, Plan, Surface, TargetName
 from handlers.core.approval import Gate
-from handlers.core.cards import Card
+from handlers.core.cards import Card, Tone
 from handlers.core.catalogue import Catalogue
 from handlers.core.desk import Began, Desk, Outside, Said
 from handlers.core.drills import Laboratory
@@ -156,6 +156,15 @@ def test_a_copy_that_is_not_what_was_written_fails_at_its_level(
     assert job.state is JobState.FAILED
     assert house.evidence().level == level
     assert house.catalogue.dossier.standing(manifest.id).standing is Standing.QUARANTINED
+
+
+def test_bytes_that_changed_are_told_from_a_backup_made_wrong_though_both_do_not_unpack(house: House) -> None:
+    house.database.add("big", [{"_id": n, "text": "x" * 400_000} for n in range(4)])
+    manifest = house.backup()
+    assert manifest.stored_bytes > 1 << 20
+    house.spoil(manifest, lambda data: b"\xff" + data[1:])
+    assert "SHA-256" in words(house.done("verify", manifest.id))
+    assert house.evidence().level == 1
 
 
 def test_a_file_that_is_gone_is_held_against_the_backup(house: House) -> None:
@@ -475,6 +484,17 @@ def test_the_plan_of_a_restore_says_what_latest_passed_over(house: House) -> Non
     plan = Plan("restore.run", SHOP, answer.draft.arguments, someone(), "C0OPS", "now", "nonce")
     card = restore.describe(Job(JobId("j"), plan, JobState.OFFERED, house.clock.now()))
     assert any(f"{bad.id} is newer, but quarantined" in str(line) for line in card.lines)
+
+
+def test_status_counts_no_quarantined_backup_as_the_newest_and_names_it(house: House) -> None:
+    good = house.backup()
+    house.clock.advance(3600)
+    bad = quarantined(house)
+    card = house.said("status")
+    assert "1 h" in str(card.title)
+    assert str(card.lines[0]).startswith(good.id)
+    assert any(f"{bad.id} is quarantined" in str(line) for line in card.lines)
+    assert card.tone is Tone.BAD
 
 
 def test_when_every_backup_is_quarantined_latest_is_refused_with_the_reason(house: House) -> None:

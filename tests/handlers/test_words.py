@@ -82,7 +82,15 @@ def refusal(house: House, command: str, *words: str) -> str:
 @pytest.mark.parametrize("word", HOSTILE)
 @pytest.mark.parametrize(
     ("command", "before"),
-    [("backup", ()), ("backup", ("show",)), ("backup", ("now",)), ("restore", ()), ("restore", ("latest",))],
+    [
+        ("backup", ()),
+        ("backup", ("show",)),
+        ("backup", ("now",)),
+        ("backup", ("verify",)),
+        ("backup", ("drill",)),
+        ("restore", ()),
+        ("restore", ("latest",)),
+    ],
 )
 def test_hostile_words_get_a_short_sentence_and_change_nothing(
     house: House, command: str, before: tuple[str, ...], word: str
