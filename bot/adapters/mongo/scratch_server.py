@@ -28,8 +28,7 @@ class ScratchServer:
 
     def __init__(self, uri: str, live: MongoDatabase, *, path: str | None = None) -> None:
         parts = urlsplit(uri)
-        named = uri if parts.path.strip("/") else urlunsplit(parts._replace(path="/admin"))
-        self._uri = Connection(named).for_tools(database=False)
+        self._connection = Connection(uri if parts.path.strip("/") else urlunsplit(parts._replace(path="/admin")))
         self._live = live
         self._path = path
 
@@ -37,7 +36,8 @@ class ScratchServer:
     def open(self, need_bytes: int) -> Iterator[MongoDatabase]:
         """See the port. Whether there is room, its owner knows."""
         name = f"{NAME}_{int(time.time())}_{secrets.token_hex(4)}"
-        uri = urlunsplit(urlsplit(self._uri)._replace(path=f"/{name}"))
+        # With the place of its user written out, which would else follow from the name of the database.
+        uri = urlunsplit(urlsplit(self._connection.for_tools(database=False))._replace(path=f"/{name}"))
         with closing(MongoDatabase(uri, path=self._path)) as database:
             self._check(database)
             try:

@@ -95,13 +95,6 @@ def test_a_scratch_server_is_gone_after_an_exception_too(scratch: ScratchMongod,
     assert gone(folder, 0.5)
 
 
-def test_two_drills_at_once_do_not_meet(scratch: ScratchMongod, folder: Path) -> None:
-    with scratch.open(0) as one, scratch.open(0) as other:
-        assert not one.deployment().same(other.deployment())
-        assert one.facts().server == other.facts().server
-    assert gone(folder, 0.5)
-
-
 def test_an_absent_mongod_is_told_with_what_to_do(folder: Path) -> None:
     with pytest.raises(OutsideError, match="DRILL_MONGOD"), ScratchMongod("mongod", str(folder), path="").open(0):
         pass
@@ -236,6 +229,14 @@ def test_a_sweep_leaves_a_server_that_has_not_written_its_id_yet(folder: Path) -
 
 
 @pytest.fixture
+def with_users() -> Iterator[Mongod]:
+    """A server that asks who one is, and expires nothing."""
+    needs("mongod")
+    with Mongod(authentication=True, arguments=("--setParameter", "ttlMonitorEnabled=false")) as server:
+        yield server
+
+
+@pytest.fixture
 def other(scratch: ScratchMongod) -> Iterator[str]:
     """The address of a server that expires nothing."""
     with scratch.open(0) as database:
@@ -304,3 +305,11 @@ def test_members_of_one_set_are_the_same_deployment() -> None:
     assert not one.same(Deployment("b", "rs0", frozenset({"h9:1"})))
     assert not one.same(Deployment("b", "rs1", frozenset({"h1:1"})))
     assert not Deployment("", "", frozenset()).same(Deployment("", "", frozenset()))
+
+
+def test_a_user_of_a_scratch_server_is_looked_for_where_the_address_says(
+    adapter: MongoDatabase, tools_path: str, with_users: Mongod
+) -> None:
+    uri = with_users.uri("").replace("authSource=admin", "")
+    with ScratchServer(uri, adapter, path=tools_path).open(0) as database:
+        assert database.facts().collections == 0
