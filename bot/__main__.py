@@ -58,8 +58,12 @@ def _parser() -> argparse.ArgumentParser:
         "[TARGET] [only NAME,NAME] [into DATABASE]; or: undo JOB",
     )
     restore.add_argument("--as", dest="person", metavar="USER_ID", help="whose code confirms it (default: asks)")
-    verify = commands.add_parser("verify", help="reads a backup from end to end and compares its checksum")
-    verify.add_argument("backup", metavar="ID", help="a backup's id, or latest")
+    verify = commands.add_parser("verify", help="reads a backup from end to end: its checksum, and what is in it")
+    verify.add_argument(
+        "backup", metavar="ID", nargs="*", help="a backup's id, or latest (default: checked longest ago)"
+    )
+    drill = commands.add_parser("drill", help="restores a backup where nobody works, and says how long that took")
+    drill.add_argument("backup", metavar="ID", nargs="*", help="a backup's id (default: latest)")
     audit = commands.add_parser("audit", help="looks at the audit record")
     audit.add_argument("action", choices=["verify"], help="verify: 0 clean, 1 tampered, 2 incomplete")
     audit.add_argument("path", nargs="?", default="", metavar="PATH", help="another file than the configured one")

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from handlers.core import questions
+
 MAX_FILE_BYTES = 64 * 1024
 
 
@@ -196,6 +198,21 @@ SETTINGS = (
         secret=True,
         key_file=True,
     ),
+    Setting("DRILL_MONGOD", _text, "The mongod that drills start: its path, or its name on PATH", default="mongod"),
+    Setting("DRILL_DIR", _text, "Where it keeps its data meanwhile; without it, the system's temporary folder"),
+    Setting(
+        "DRILL_URI",
+        _url("mongodb", "mongodb+srv"),
+        "A scratch server for drills instead: never the live one, and started with ttlMonitorEnabled=false",
+        "mongodb://127.0.0.1:27018/",
+        secret=True,
+    ),
+    Setting(
+        "DRILL_CHECK",
+        questions.parsed,
+        "What the team asks of restored data: a JSON list of collection, pipeline and at_least",
+        '[{"collection": "orders", "pipeline": [], "at_least": 1}]',
+    ),
     Setting("MIGRATE_COMMAND", _text, "Runs after a restore, without a shell", "npm run migrate:up"),
     Setting(
         "RESTORE_UNDO_HOURS",
@@ -240,6 +257,10 @@ class Settings:
     backup_zstd_threads: int
     backup_age_recipients: tuple[str, ...]
     backup_age_identity: tuple[str, ...]
+    drill_mongod: str
+    drill_dir: str
+    drill_uri: str
+    drill_check: tuple[questions.Question, ...]
     migrate_command: str
     restore_undo_hours: int
     restore_block_writes: bool

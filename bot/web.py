@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import prometheus_client
@@ -21,8 +22,25 @@ Application = Callable[[dict[str, Any], Start], Iterable[bytes]]
 Checks = Mapping[str, Callable[[], str]]
 
 
-def application(checks: Checks, slack: Application | None) -> Application:
-    """The WSGI application. `checks`: each says "" or what is wrong, and never raises."""
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A gauge that is looked up when it is asked for: its name, what it means, its labels, its value."""
+
+    name: str
+    meaning: str
+    labels: Mapping[str, str]
+    value: float
+
+
+def no_measures() -> Iterable[Measure]:
+    """Nothing to look up."""
+    return ()
+
+
+def application(
+    checks: Checks, slack: Application | None, measures: Callable[[], Iterable[Measure]] = no_measures
+) -> Application:
+    """The WSGI application. `checks`: each says "" or what is wrong, and never raises; nor does `measures`."""
 
     def answer(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         path, method = environ.get("PATH_INFO", ""), environ.get("REQUEST_METHOD", "")
@@ -35,13 +53,22 @@ def application(checks: Checks, slack: Application | None) -> Application:
                 return _plain(start, "503 Service Unavailable" if wrong else "200 OK", body)
             case "GET", "/metrics":
                 start("200 OK", [("Content-Type", prometheus_client.CONTENT_TYPE_LATEST)])
-                return [prometheus_client.generate_latest()]
+                return [prometheus_client.generate_latest() + _spelled(measures())]
             case "POST", "/slack/events" if slack is not None:
                 return slack(environ, start)
             case _:
                 return _plain(start, "404 Not Found", "not found\n")
 
     return answer
+
+
+def _spelled(measures: Iterable[Measure]) -> bytes:
+    registry, gauges = prometheus_client.CollectorRegistry(), dict[str, prometheus_client.Gauge]()
+    for each in measures:
+        if each.name not in gauges:
+            gauges[each.name] = prometheus_client.Gauge(each.name, each.meaning, list(each.labels), registry=registry)
+        gauges[each.name].labels(**each.labels).set(each.value)
+    return prometheus_client.generate_latest(registry)
 
 
 def _plain(start: Start, status: str, body: str) -> Iterable[bytes]:

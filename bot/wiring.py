@@ -24,11 +24,14 @@ from bot.adapters.clock import SystemClock, SystemEntropy
 from bot.adapters.command import ShellCommand
 from bot.adapters.factors import StoredFactors
 from bot.adapters.mongo import MongoDatabase
+from bot.adapters.mongo.scratch import ScratchMongod
+from bot.adapters.mongo.scratch_server import ScratchServer
 from bot.adapters.queue_dramatiq import DramatiqQueue
 from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
 from bot.adapters.totp import Totp
 from bot.following import Following
+from bot.measuring import Proved
 from bot.relay import Relay
 from bot.settings import Settings
 from bot.supervisor import Supervisor
@@ -38,8 +41,9 @@ from handlers.backup import BackupHandler
 from handlers.core import audit
 from handlers.core.answers import Actor, PersonId, TargetName
 from handlers.core.approval import WORKSPACE, Gate
-from handlers.core.catalogue import Catalogue
+from handlers.core.catalogue import Catalogue, Catalogues
 from handlers.core.desk import Desk, Handler, Outside
+from handlers.core.drills import Laboratory
 from handlers.core.objects import Packing
 from handlers.core.ports import ArtifactStore, People, Standing, Target
 from handlers.core.records import Jobs
@@ -71,6 +75,7 @@ class House:
     store: ArtifactStore
     factors: StoredFactors
     targets: Mapping[TargetName, Target]
+    catalogues: Catalogues
     clock: SystemClock
     audit_path: Path
 
@@ -91,7 +96,7 @@ def build(given: Settings, people: People) -> House:
     catalogues = {name: Catalogue(name, store)}
     jobs = Jobs(state)
     handlers: dict[str, Handler] = {
-        "backup": BackupHandler(targets, catalogues, jobs, clock),
+        "backup": BackupHandler(targets, catalogues, jobs, clock, _laboratory(given, database)),
         "restore": RestoreHandler(
             Restorations(targets, catalogues, clock),
             keep_hours=given.restore_undo_hours,
@@ -101,7 +106,14 @@ def build(given: Settings, people: People) -> House:
     factors = StoredFactors(store, given.master_key, Totp())
     outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy)
     desk = Desk(handlers, Gate(state, factors, clock, entropy), outside)
-    return House(desk, state, queue, store, factors, targets, clock, audit_path)
+    return House(desk, state, queue, store, factors, targets, catalogues, clock, audit_path)
+
+
+def _laboratory(given: Settings, live: MongoDatabase) -> Laboratory:
+    keys = given.backup_age_identity
+    if given.drill_uri:
+        return Laboratory(ScratchServer(given.drill_uri, live, identities=keys), given.drill_check)
+    return Laboratory(ScratchMongod(given.drill_mongod, given.drill_dir, identities=keys), given.drill_check)
 
 
 def _store(given: Settings) -> ArtifactStore:
@@ -130,7 +142,9 @@ def command(given: Settings, options: Namespace) -> int:
         case "backups":
             return _terminal(given).run("backup", "list")
         case "verify":
-            return _terminal(given).run("backup", "verify", options.backup)
+            return _terminal(given).run("backup", "verify", *options.backup)
+        case "drill":
+            return _terminal(given).run("backup", "drill", *options.backup)
         case "restore":
             person = options.person or input("Your Slack id (like U0123456789): ").strip()
             return _terminal(given).run("restore", *options.words, person=person)
@@ -179,7 +193,8 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     slack = SlackApp(client, given.slack_signing_secret, listeners, COMMANDS)
     socket = slack.socket(given.slack_app_token) if given.slack_mode == "socket" else None
     connected = None if socket is None else lambda: socket.connected
-    app = application(ready(house.state, connected, worker), slack.wsgi() if socket is None else None)
+    checks, slack_app = ready(house.state, connected, worker), slack.wsgi() if socket is None else None
+    app = application(checks, slack_app, Proved(house.catalogues, clock))
     serving = Serving(WebServer(app, given.http_host, given.http_port), relay, slack, socket, worker)
     stopping = threading.Event()
     _until_signalled(stopping.set)
@@ -224,6 +239,13 @@ def _checks(given: Settings) -> checking.Checks:
         database.facts()
         return ""
 
+    def drills() -> str:
+        if given.drill_uri or shutil.which(given.drill_mongod):
+            return ""
+        return (
+            f"{given.drill_mongod} is not on PATH: install it or set DRILL_MONGOD or DRILL_URI; backups go on without"
+        )
+
     def slack() -> str:
         from bot.slack.chat import Chat, slack_client
 
@@ -236,6 +258,7 @@ def _checks(given: Settings) -> checking.Checks:
         f"MongoDB ({database.name})": mongodb,
         "mongodump": lambda: "" if shutil.which("mongodump") else "not on PATH: install MongoDB's Database Tools",
         "mongorestore": lambda: "" if shutil.which("mongorestore") else "not on PATH: install MongoDB's Database Tools",
+        "drills": drills,
         "Slack": slack,
     }
 

@@ -2,7 +2,7 @@
 
 - `now` starts a job at once; it adds and removes nothing, so it needs no code.
 - `list` shows the newest ten with age and size; `show ID` what is in one; `status` the last good one and what runs.
-- `verify ID` reads the stored copy from end to end and compares its SHA-256 with the manifest.
+- `verify` and `drill` prove that a copy can be relied on (handlers.core.proofs).
 - A word that means nothing gets a short sentence and changes nothing.
 """
 
@@ -16,13 +16,14 @@ from handlers.core.captures import capture
 from handlers.core.cards import Card, Fact, Tone
 from handlers.core.catalogue import Catalogues, Listing, folder, new_id
 from handlers.core.digests import Json
-from handlers.core.errors import Damage, OutsideError, Refusal
+from handlers.core.drills import Laboratory
+from handlers.core.errors import OutsideError, Refusal
 from handlers.core.job_cards import Wording, job_card
-from handlers.core.jobs import Job, JobState, Outcome, Progress
+from handlers.core.jobs import Job, JobState, Outcome
 from handlers.core.manifests import BackupKind, CollectionKind, Manifest
 from handlers.core.policy import Permission
 from handlers.core.ports import Clock, Target
-from handlers.core.readings import reading
+from handlers.core.proofs import OPERATIONS, Proofs
 from handlers.core.records import Jobs
 from handlers.core.targets import KINDS, line_of, named
 from handlers.core.text import Bytes, Code, Lines, Person, Seconds, Text
@@ -38,9 +39,18 @@ class BackupHandler:
         "read": Permission.READ,
         "backup.now": Permission.OPERATE,
         "backup.verify": Permission.OPERATE,
+        "backup.drill": Permission.OPERATE,
     }
 
-    def __init__(self, targets: Mapping[TargetName, Target], catalogues: Catalogues, jobs: Jobs, clock: Clock) -> None:
+    def __init__(
+        self,
+        targets: Mapping[TargetName, Target],
+        catalogues: Catalogues,
+        jobs: Jobs,
+        clock: Clock,
+        laboratory: Laboratory,
+    ) -> None:
+        self._proofs = Proofs(targets, catalogues, laboratory, clock)
         self._targets = targets
         self._catalogues = catalogues
         self._jobs = jobs
@@ -58,12 +68,12 @@ class BackupHandler:
             case ("status", *rest):
                 return Reply(self._status(named(self._targets, rest)))
             case ("show", word, *rest):
-                return Reply(self._show(self._catalogues[named(self._targets, rest)].find(word)))
-            case ("verify", word, *rest):
-                target = named(self._targets, rest)
-                manifest = self._catalogues[target].find(word)
-                return Start(Draft("backup.verify", target, {"backup": manifest.id}))
-            case ("show" | "verify",):
+                return Reply(self._show(named(self._targets, rest), word))
+            case ("verify", *rest):
+                return self._proofs.verify(rest)
+            case ("drill", *rest):
+                return self._proofs.drill(rest)
+            case ("show",):
                 raise Refusal(Text("Which backup? `/backup list` shows the ids."))
             case (word, *_):
                 raise Refusal(
@@ -74,20 +84,19 @@ class BackupHandler:
 
     def describe(self, job: Job) -> Card:
         """See Handler."""
+        if job.plan.operation in OPERATIONS:
+            return self._proofs.describe(job)
         facts: tuple[Fact, ...] = ()
-        if job.plan.operation == "backup.verify":
-            subject = Text("Check of backup {id}", id=Code(str(job.plan.arguments["backup"])))
-        else:
-            subject = Text("Backup of {target}", target=Code(job.target))
+        subject = Text("Backup of {target}", target=Code(job.target))
         if job.outcome is not None and "backup" in job.outcome.facts:
             facts = _outcome_facts(job.outcome.facts)
         return job_card(job, Wording(subject, facts))
 
     def run(self, work: Work) -> Outcome:
         """See Handler."""
+        if work.job.plan.operation in OPERATIONS:
+            return self._proofs.run(work)
         target = self._targets[work.job.target]
-        if work.job.plan.operation == "backup.verify":
-            return self._verify(target, work)
         manifest = capture(target, self._catalogues[target.name], BackupKind.MANUAL, work, self._clock)
         for note in _notes(manifest):
             work.note(note)
@@ -95,9 +104,9 @@ class BackupHandler:
 
     def recover(self, job: Job, reason: Text | None) -> Outcome:
         """A backup exists or it does not: look, and take away what is half made."""
+        if job.plan.operation in OPERATIONS:
+            return self._proofs.recover(job, reason)
         why = Text("Its worker stopped.") if reason is None else reason
-        if job.plan.operation == "backup.verify":
-            return Outcome(_ended_state(reason), Text("{why} The copy was not checked to its end.", why=why), {})
         target, catalogue = self._targets[job.target], self._catalogues[job.target]
         backup = new_id(job.created, job.id)
         if catalogue.exists(backup):
@@ -125,23 +134,6 @@ class BackupHandler:
         }
         return Outcome(JobState.DONE, text, facts)
 
-    def _verify(self, target: Target, work: Work) -> Outcome:
-        manifest = self._catalogues[target.name].find(str(work.job.plan.arguments["backup"]))
-        stage, begun = Text("Reading the stored copy"), self._clock.monotonic()
-
-        def watch(count: int) -> None:
-            work.check()
-            elapsed = max(self._clock.monotonic() - begun, 0.001)
-            work.progress(Progress(stage, count, manifest.data.size_bytes, round(count / elapsed)))
-
-        try:
-            for _ in reading(target.store, manifest.data, watch):
-                continue
-        except Damage as damage:
-            return Outcome(JobState.FAILED, damage.text, {})
-        size = Bytes(manifest.data.size_bytes)
-        return Outcome(JobState.DONE, Text("Every byte is as it was written: {size}, SHA-256 fits.", size=size), {})
-
     def _list(self, target: TargetName) -> Card:
         listing = self._catalogues[target].listing()
         if not listing.manifests and not listing.damaged and not listing.hidden:
@@ -156,7 +148,9 @@ class BackupHandler:
         tone = Tone.BAD if listing.damaged else Tone.WARNING if listing.hidden else Tone.PLAIN
         return Card(title=Text("Backups of {target}", target=Code(target)), tone=tone, lines=tuple(lines))
 
-    def _show(self, manifest: Manifest) -> Card:
+    def _show(self, target: TargetName, word: str) -> Card:
+        catalogue = self._catalogues[target]
+        manifest = catalogue.find(word)
         shown = sorted(manifest.collections, key=lambda spec: -spec.size_bytes)[:25]
         lines = [
             Text(
@@ -174,7 +168,7 @@ class BackupHandler:
             lines.append(Text("… and {more} smaller ones.", more=len(manifest.collections) - len(shown)))
         return Card(
             title=Text("Backup {id}", id=Code(manifest.id)),
-            lines=tuple(lines),
+            lines=(*catalogue.cautions(word, manifest), *lines),
             facts=(
                 Fact(Text("Made"), Text("{time}, {kind}", time=manifest.created, kind=KINDS[manifest.kind])),
                 Fact(Text("By"), Text("{person}", person=Person(manifest.created_by))),
@@ -183,11 +177,13 @@ class BackupHandler:
                 Fact(Text("Stored"), Text("{size}", size=Bytes(manifest.stored_bytes))),
                 Fact(Text("Data"), Text("{size}", size=Bytes(manifest.raw_bytes))),
                 Fact(Text("SHA-256"), Text("{sha}", sha=Code(manifest.data.sha256))),
+                *self._proofs.facts(target, manifest),
             ),
         )
 
     def _status(self, target: TargetName) -> Card:
         listing, now = self._catalogues[target].listing(), self._clock.now()
+        suspects = self._catalogues[target].suspects()
         holder = self._jobs.holder(target)
         lines = [Text("Kept in {where}.", where=Code(self._targets[target].store.describe()))]
         if holder is not None:
@@ -199,14 +195,22 @@ class BackupHandler:
                 )
             )
         lines += _warnings(listing)
-        good = [manifest for manifest in listing.manifests if manifest.kind is not BackupKind.PRE_RESTORE]
+        lines += [
+            Text("{id} is quarantined: {reason}.", id=Code(backup), reason=reason)
+            for backup, reason in suspects.items()
+        ]
+        good = [
+            manifest
+            for manifest in listing.manifests
+            if manifest.kind is not BackupKind.PRE_RESTORE and manifest.id not in suspects
+        ]
         if not good:
             title, tone = Text("No backup of {target} exists", target=Code(target)), Tone.BAD
         else:
             age = Seconds((now - good[0].created).total_seconds())
             title = Text("The newest backup of {target} is {age} old", target=Code(target), age=age)
             worry = listing.hidden or age.count > 36 * 3600
-            tone = Tone.BAD if listing.damaged else Tone.WARNING if worry else Tone.GOOD
+            tone = Tone.BAD if listing.damaged or suspects else Tone.WARNING if worry else Tone.GOOD
             lines.insert(0, Text("{id}, {size} stored.", id=Code(good[0].id), size=Bytes(good[0].stored_bytes)))
         return Card(title=title, tone=tone, lines=tuple(lines))
 
@@ -214,7 +218,8 @@ class BackupHandler:
         lines = [
             Text("`/backup now` makes a copy of the database; it changes nothing in it."),
             Text("`/backup list` shows the copies, `/backup show ID` what is in one."),
-            Text("`/backup verify ID` reads a copy from end to end and compares its checksum."),
+            Text("`/backup verify ID` reads a copy from end to end: its checksum, and what is in it."),
+            Text("`/backup drill ID` restores a copy where nobody works, and says how long that takes."),
             Text("`/backup status` says how old the newest copy is, and what runs."),
         ]
         if len(self._targets) > 1:

@@ -25,7 +25,6 @@ from handlers.core.manifests import Manifest
 from handlers.core.optimes import OpTime
 from handlers.core.policy import Permission
 from handlers.core.ports import DatabaseFacts, Target
-from handlers.core.readings import need_key
 from handlers.core.restorations import TIDY, UNDO, Restorations, kept_collections
 from handlers.core.restore_plans import UNKNOWN, RestorePlan, UndoPlan, offer_lines, place, plan_facts, undo_lines
 from handlers.core.stagings import definitions_digest
@@ -82,7 +81,6 @@ class RestoreHandler:
         name = named(self._targets, [wanted.target] if wanted.target else [])
         target = self._targets[name]
         manifest, until = self._found(name, wanted)
-        need_key(target.database, manifest.packing)
         database = target.database.sibling(wanted.into) if wanted.into else target.database
         names = {spec.name for spec in manifest.collections}
         for missing in (each for each in wanted.only if each not in names):
@@ -130,6 +128,7 @@ class RestoreHandler:
             blocks_writes=self._blocks_writes,
             # The command knows the live database only.
             migrate="" if wanted.into else target.migrate.line,
+            cautions=tuple(map(str, self._catalogues[name].cautions(wanted.backup, manifest))),
         )
         if plan.free_bytes != UNKNOWN and plan.free_bytes < plan.needs_bytes:
             raise Refusal(

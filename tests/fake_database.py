@@ -26,6 +26,7 @@ from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence
 from handlers.core.objects import Packing
 from handlers.core.optimes import OpTime
 from handlers.core.ports import (
+    ArchiveEvidence,
     CommandResult,
     DatabaseFacts,
     LiveCollection,
@@ -334,6 +335,41 @@ class FakeDatabase:
             elif entry.kind == "create":
                 chosen[entry.name] = _spec(entry.name, self.there[prefix + entry.name], 0)
 
+    def examine(self, packed: Iterable[bytes]) -> ArchiveEvidence:
+        with self.faults.at("database.examine"):
+            announced: list[CollectionSpec] = []
+            counts: dict[str, int] = {}
+            closed, whole = set[str](), False
+            for line in _lines(packed):
+                try:
+                    entry = json.loads(line)
+                except ValueError as error:
+                    raise Damage(Text("The stored backup is damaged: what it holds is not an archive.")) from error
+                announced += [CollectionSpec.from_json(each) for each in entry.get("collections", ())]
+                if "document" in entry:
+                    counts[entry["of"]] = counts.get(entry["of"], 0) + 1
+                if "closed" in entry:
+                    closed.add(entry["closed"])
+                whole = "end" in entry
+            specs = tuple(replace(spec, documents=counts.get(spec.name, 0)) for spec in announced)
+            return ArchiveEvidence(
+                specs, frozenset(reported_name(spec) for spec in specs if spec.name in closed), whole
+            )
+
+    def hashes(self) -> Mapping[str, str]:
+        with self.faults.at("database.hashes"):
+            return {
+                name: hashlib.md5(json.dumps(sorted(each.documents, key=_id_of)).encode()).hexdigest()  # noqa: S324 as dbHash
+                for name, each in self.there.items()
+                if each.kind is not CollectionKind.VIEW
+            }
+
+    def holds(self, name: str, pipeline: str, at_least: int, seconds: float) -> bool:
+        """Knows only how many documents there are."""
+        with self.faults.at("database.holds"):
+            found = self.there.get(name)
+            return found is not None and len(found.documents) >= at_least
+
     def _found(self, name: str) -> FakeCollection:
         found = self.there.get(name)
         if found is None:
@@ -395,6 +431,29 @@ class FakeTail:
     def _check(self) -> None:
         if self._database.oldest > self.last:
             raise Damage(Text("The oplog no longer reaches back: there is a gap."))
+
+
+class FakeScratch:
+    """Scratch (call `scratch.open`) over empty databases. `spoilt` may change each before it is given; `open_now`
+    counts those that are not gone yet."""
+
+    def __init__(self, faults: Faults | None = None) -> None:
+        self.faults = faults or Faults()
+        self.spoilt: Callable[[FakeDatabase], None] = lambda database: None
+        self.open_now = 0
+        self.needed_bytes: list[int] = []
+
+    @contextmanager
+    def open(self, need_bytes: int) -> Iterator[FakeDatabase]:
+        with self.faults.at("scratch.open"):
+            self.needed_bytes.append(need_bytes)
+            database = FakeDatabase("drill", self.faults)
+            self.spoilt(database)
+            self.open_now += 1
+        try:
+            yield database
+        finally:
+            self.open_now -= 1
 
 
 class FakeDump:

@@ -60,7 +60,8 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be done, to which target, with every argument resolved. Arguments are canonical JSON, no floats."""
+    """What would be done, to which target, with every argument resolved. Arguments are canonical JSON, no floats.
+    `lane`: empty for what only one job may do to a target at a time; jobs of another lane go on beside it."""
 
     operation: str
     target: TargetName
@@ -69,6 +70,7 @@ class Plan:
     channel: str
     created: str
     nonce: str
+    lane: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """For stored records, and for the digest."""
@@ -80,6 +82,7 @@ class Plan:
             "channel": self.channel,
             "created": self.created,
             "nonce": self.nonce,
+            **({"lane": self.lane} if self.lane else {}),
         }
 
     @property
@@ -95,6 +98,7 @@ class Draft:
     operation: str
     target: TargetName
     arguments: Mapping[str, Json] = field(default_factory=dict)
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@
 - A backup exists when its manifest does. Data without a manifest is not a backup, and is never offered.
 - A damaged manifest is listed as damaged, not skipped in silence.
 - A backup that somebody hid (by a delete marker, or another version over it) still exists, and is said to be hidden.
+- A backup whose check failed is quarantined: it stays, and `latest` is never it.
 - An id is a UTC time and six random characters: sortable, and safe to read over a phone.
 """
 
@@ -16,7 +17,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from handlers.core.answers import BackupId, JobId, TargetName
+from handlers.core.dossiers import Dossier
 from handlers.core.errors import Damage, Refusal
+from handlers.core.evidence import Judgement, Standing, judged
 from handlers.core.manifests import BackupKind, Manifest
 from handlers.core.objects import ENCRYPTED, PLAIN, Packing
 from handlers.core.ports import ArtifactStore
@@ -77,6 +80,7 @@ class Catalogue:
         self._target = target
         self._store = store
         self._read: dict[str, Manifest] = {}
+        self.dossier = Dossier(target, store)
 
     def listing(self) -> Listing:
         """Everything there is. Raises OutsideError."""
@@ -97,17 +101,63 @@ class Catalogue:
         return Listing(tuple(manifests), tuple(damaged), tuple(hidden))
 
     def find(self, word: str) -> Manifest:
-        """The backup of that id; `latest` is the newest that was not made by a restore to keep what it replaced.
-        Raises Refusal, Damage or OutsideError."""
+        """The backup of that id; `latest` is the newest that was not made by a restore to keep what it replaced, and
+        is not quarantined. Raises Refusal, Damage or OutsideError."""
         if word == "latest":
-            for manifest in self.listing().manifests:
-                if manifest.kind is not BackupKind.PRE_RESTORE:
-                    return manifest
-            raise Refusal(Text("There is no backup yet. `/backup now` makes one."))
+            return self._latest()
         found = self._manifest(f"{folder(self._target, BackupId(word))}/{MANIFEST}")
         if found is None:
             raise Refusal(unknown(word))
         return found
+
+    def _latest(self) -> Manifest:
+        passed_over: list[tuple[Manifest, Judgement]] = []
+        for manifest in self._made_for_themselves():
+            judgement = self.dossier.standing(manifest.id)
+            if judgement.standing is not Standing.QUARANTINED:
+                return manifest
+            passed_over.append((manifest, judgement))
+        if not passed_over:
+            raise Refusal(Text("There is no backup yet. `/backup now` makes one."))
+        newest, judgement = passed_over[0]
+        raise Refusal(
+            Text(
+                "Every backup is quarantined. The newest is {id}: {reason}. `/backup now` makes another.",
+                id=Code(newest.id),
+                reason=judgement.reason,
+            )
+        )
+
+    def cautions(self, word: str, manifest: Manifest) -> tuple[Text, ...]:
+        """What must be said to whoever asked for a backup by this word: that it is quarantined, and which newer ones
+        `latest` passed over, and why. Raises OutsideError."""
+        told = []
+        own = self.dossier.standing(manifest.id)
+        if own.standing is Standing.QUARANTINED:
+            told.append(
+                Text("{id} is quarantined, do not rely on it: {reason}.", id=Code(manifest.id), reason=own.reason)
+            )
+        if word == "latest":
+            for newer in self._made_for_themselves():
+                if newer.id <= manifest.id:
+                    break
+                reason = self.dossier.standing(newer.id).reason
+                told.append(Text("{id} is newer, but quarantined: {reason}.", id=Code(newer.id), reason=reason))
+        return tuple(told)
+
+    def suspects(self) -> Mapping[BackupId, Text]:
+        """Every quarantined backup, newest first, and why. Raises OutsideError."""
+        history = self.dossier.history()
+        judgements = {each.id: judged(history.of(each.id)) for each in self.listing().manifests}
+        return {
+            backup: judgement.reason
+            for backup, judgement in judgements.items()
+            if judgement.standing is Standing.QUARANTINED
+        }
+
+    def _made_for_themselves(self) -> tuple[Manifest, ...]:
+        """Newest first, without what restores kept of what they replaced."""
+        return tuple(each for each in self.listing().manifests if each.kind is not BackupKind.PRE_RESTORE)
 
     def commit(self, manifest: Manifest) -> None:
         """Makes the backup exist. Raises Damage when its id is taken, OutsideError when it may not exist."""

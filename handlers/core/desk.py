@@ -2,7 +2,8 @@
 terminal all come through here; whatever they did not ask the desk for does not happen.
 
 - `ask` gives words, or a job: OFFERED when it needs a code, QUEUED when it may begin.
-- One operation at a time per target: `busy:<target>` names the job; it is free when that job has ended.
+- One operation at a time per target and lane: `busy:<target>` names the job; it is free when that job has ended.
+  What only reads backups has a lane of its own, so that an hour of it holds up nothing else.
 - Every decision is audited before its effect; when the record cannot be written, nothing is done.
 - A job's record and its `dirty:` mark are all that the relay needs to show it; nothing is said to Slack from here.
 - Approval is stored apart from the job; the worker compares it with the digest of the plan it is about to run.
@@ -154,7 +155,7 @@ class Desk:
         plan = self._plan(invocation, draft)
         self._allow(invocation.actor, handler.permissions.get(draft.operation), draft.operation)
         job = self._job(plan, JobState.QUEUED)
-        self._claim(plan.target, job)
+        self._claim(job)
         self._write(_event("job.queued", job))
         self._jobs.create(job)
         self._queue_put(job)
@@ -180,13 +181,14 @@ class Desk:
             channel=invocation.channel,
             created=self._clock.now().isoformat(),
             nonce=self._entropy.token(26),
+            lane=draft.lane,
         )
 
     def _job(self, plan: Plan, state: JobState) -> Job:
         return Job(id=JobId(self._entropy.token(12)), plan=plan, state=state, created=self._clock.now())
 
-    def _claim(self, target: TargetName, job: Job) -> None:
-        holder = self._jobs.claim(target, job.id)
+    def _claim(self, job: Job) -> None:
+        holder = self._jobs.claim(job)
         if holder is not None:
             raise Refusal(busy(holder))
 
@@ -201,7 +203,7 @@ class Desk:
         job = self._offered(job_id, actor)
         handler = self._handler(job)
         self._allow(actor, handler.permissions.get(job.plan.operation), job.plan.operation)
-        holder = self._jobs.holder(job.target)
+        holder = self._jobs.holder(job.target, job.plan.lane)
         if holder is not None:
             raise Refusal(busy(holder))
         challenge = self._gate.open(actor, job.plan.digest)
@@ -221,7 +223,7 @@ class Desk:
                     text, again=decision in {Decision.WRONG, Decision.MALFORMED, Decision.SPENT, Decision.WAIT}
                 )
             self._write(_event("code.accepted", job))
-            self._claim(job.target, job)
+            self._claim(job)
             self._jobs.approve(job.id, job.plan.digest, actor.person)
         except Refusal as refusal:
             return Rejected(refusal.text, again=False)

@@ -173,6 +173,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         channel=str(data["channel"]),
         created=str(data["created"]),
         nonce=str(data["nonce"]),
+        lane=str(data.get("lane", "")),
     )
 
 

@@ -163,14 +163,14 @@ class Manifest:
     collections: tuple[CollectionSpec, ...]
 
     @property
+    def files(self) -> tuple[Stored, ...]:
+        """What it has in the store: the data first, then the slice when there is one."""
+        return (self.data,) if self.slice is None else (self.data, self.slice.stored)
+
+    @property
     def stored_bytes(self) -> int:
         """What it takes in the store."""
         return self.data.size_bytes + (0 if self.slice is None else self.slice.stored.size_bytes)
-
-    @property
-    def files(self) -> tuple[Stored, ...]:
-        """All that belongs to it but the manifest."""
-        return (self.data,) if self.slice is None else (self.data, self.slice.stored)
 
     @property
     def moment(self) -> datetime:

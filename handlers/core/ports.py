@@ -220,6 +220,16 @@ class LoadEvidence:
     announced: frozenset[tuple[str, CollectionKind]] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ArchiveEvidence:
+    """What was seen of a stored archive, walked to its end. `announced`: `documents` and `size_bytes` as walked;
+    `closed`: names whose stream was ended, as mongodump calls them; `whole`: it ends where an archive may end."""
+
+    announced: tuple[CollectionSpec, ...]
+    closed: frozenset[str]
+    whole: bool
+
+
 class Dump(Protocol):
     """A running mongodump, compressed."""
 
@@ -393,6 +403,28 @@ class Database(Protocol):
         `until`: stops before the first entry after that time; a transaction counts by its commit. Indexes and views
         are not made, only told. What a slice raises goes through. Raises Damage for a slice that is damaged or does
         not continue what was loaded; OutsideError, permanent, for an operation that cannot be replayed."""
+
+    def examine(self, packed: Iterable[bytes]) -> ArchiveEvidence:
+        """Walks a stored archive without loading it; the server is not asked. The archive's own word on the order of
+        fields in options is not to be relied on. What `packed` raises goes through. Raises Damage for what does not
+        unpack or is no archive."""
+
+    def hashes(self) -> Mapping[str, str]:
+        """MongoDB's dbHash of every collection (a time-series: of its buckets, under its own name): equal for equal
+        documents in the order of their `_id`. Views and system collections have none. Takes as long as reading
+        everything, and holds writers off on some servers: for scratch databases."""
+
+    def holds(self, name: str, pipeline: str, at_least: int, seconds: float) -> bool:
+        """Whether the aggregation (Extended JSON of a list of stages) over a collection gives at least so many
+        documents. Raises OutsideError, also when it takes longer than that."""
+
+
+class Scratch(Protocol):
+    """A place for a drill: a database that nobody else uses, far from every live one."""
+
+    def open(self, need_bytes: int) -> AbstractContextManager[Database]:
+        """An empty database on a server that expires nothing, with room for that much data; it is gone afterwards,
+        whatever happened. Raises OutsideError, saying what is missing, also from inside when the server ends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The records of jobs in the state.
 
 - `job:<id>` the record, `active:<id>` while it has not ended, `dirty:<id>` whenever its card may have changed,
-  `busy:<target>` which job works on a target, `approved:<id>` the digest a code confirmed.
+  `busy:<target>` which job works on a target (`busy:<target>:<lane>` for a lane beside it), `approved:<id>` the
+  digest a code confirmed.
 - Every change is a compare-and-set over all processes; a final state is never left.
 - Records are kept 30 days after they were last changed.
 """
@@ -57,7 +58,7 @@ class Jobs:
         """Puts a record back that was lost with the state; one that is there stays."""
         if self._state.put_if(f"job:{job.id}", job.to_bytes(), None, seconds=KEEP_SECONDS) is not None:
             self._put_plain(f"active:{job.id}", b"")
-            self.claim(job.target, job.id)
+            self.claim(job)
             self._settled(job)
 
     def active(self) -> tuple[Job, ...]:
@@ -79,22 +80,23 @@ class Jobs:
             if self._state.put_if(f"dirty:{job_id}", b"", version, seconds=KEEP_SECONDS) is not None:
                 return
 
-    def claim(self, target: TargetName, job_id: JobId) -> Job | None:
-        """Makes this job the one that works on a target; the other job when there is one."""
+    def claim(self, job: Job) -> Job | None:
+        """Makes this job the one that works in its lane of its target; the other job when there is one."""
+        key = _busy(job.target, job.plan.lane)
         for _ in range(ROUNDS):
-            held = self._state.get(f"busy:{target}")
+            held = self._state.get(key)
             if held is not None:
                 holder = self.load(JobId(held.value.decode()))
-                if holder is not None and not holder.state.final and holder.id != job_id:
+                if holder is not None and not holder.state.final and holder.id != job.id:
                     return holder
             version = None if held is None else held.version
-            if self._state.put_if(f"busy:{target}", job_id.encode(), version) is not None:
+            if self._state.put_if(key, job.id.encode(), version) is not None:
                 return None
         raise OutsideError(Text("Too many asked for the same target at once."))
 
-    def holder(self, target: TargetName) -> Job | None:
-        """The job that works on a target now."""
-        held = self._state.get(f"busy:{target}")
+    def holder(self, target: TargetName, lane: str = "") -> Job | None:
+        """The job that works in that lane of a target now."""
+        held = self._state.get(_busy(target, lane))
         job = None if held is None else self.load(JobId(held.value.decode()))
         return None if job is None or job.state.final or job.state is JobState.OFFERED else job
 
@@ -122,3 +124,7 @@ class Jobs:
         held = self._state.get(key)
         if held is not None:
             self._state.delete_if(key, held.version)
+
+
+def _busy(target: TargetName, lane: str) -> str:
+    return f"busy:{target}:{lane}" if lane else f"busy:{target}"

@@ -53,6 +53,7 @@ class RestorePlan:
     keep_hours: int
     blocks_writes: bool
     migrate: str
+    cautions: tuple[str, ...] = ()
     expected_seconds: int = UNKNOWN
 
     def arguments(self) -> dict[str, Json]:
@@ -63,7 +64,14 @@ class RestorePlan:
     def of(arguments: Mapping[str, Any]) -> RestorePlan:
         """Raises KeyError or TypeError for what is not the arguments of such a plan."""
         given = {each.name: arguments[each.name] for each in fields(RestorePlan)}
-        return RestorePlan(**{**given, "only": tuple(given["only"]), "gone": tuple(given["gone"])})
+        return RestorePlan(
+            **{
+                **given,
+                "only": tuple(given["only"]),
+                "gone": tuple(given["gone"]),
+                "cautions": tuple(given["cautions"]),
+            }
+        )
 
     @property
     def wanted_moment(self) -> datetime:
@@ -109,6 +117,7 @@ def offer_lines(plan: RestorePlan, words: str) -> tuple[Text, ...]:
         line
         for line in (
             _what_happens(plan),
+            *(Text("{caution}", caution=each) for each in plan.cautions),
             _lost(plan),
             _going_away(plan),
             _consistency(plan),

@@ -12,14 +12,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import assert_never
 
 from handlers.core.answers import JobId
 from handlers.core.errors import Damage
-from handlers.core.manifests import CollectionKind, CollectionSpec
+from handlers.core.manifests import CollectionKind
 from handlers.core.ports import Database, LiveCollection
 from handlers.core.text import Code, Text
 from handlers.core.work import short
@@ -48,23 +47,6 @@ def too_long(database: str, names: Iterable[str], job_name: str = "x" * 8) -> tu
 def own(collections: Sequence[LiveCollection]) -> tuple[LiveCollection, ...]:
     """Without what restores keep for themselves."""
     return tuple(each for each in collections if not each.spec.name.startswith(RESERVED))
-
-
-def comparable(spec: CollectionSpec) -> CollectionSpec:
-    """With the ages of TTL indexes left out: while staged they are longer, so that nothing is deleted."""
-    return replace(spec, indexes=tuple(_ageless(index) for index in spec.indexes), size_bytes=0)
-
-
-def _ageless(index: str) -> str:
-    data = json.loads(index)
-    if "expireAfterSeconds" not in data:
-        return index
-    return json.dumps({**data, "expireAfterSeconds": "set"}, separators=(",", ":"))
-
-
-def expires(spec: CollectionSpec) -> bool:
-    """Whether the server deletes from it by itself."""
-    return '"expireAfterSeconds"' in spec.options
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from typing import Any
 from bot.adapters.clock import SystemClock, SystemEntropy
 from bot.adapters.command import ShellCommand
 from bot.adapters.mongo import MongoDatabase
+from bot.adapters.mongo.scratch import ScratchMongod
 from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
 from handlers.backup import BackupHandler
@@ -25,8 +26,10 @@ from handlers.core.answers import Actor, Invocation, JobId, TargetName
 from handlers.core.approval import Gate
 from handlers.core.catalogue import Catalogue
 from handlers.core.desk import Began, Desk, Outside
+from handlers.core.drills import Laboratory
 from handlers.core.jobs import Job
 from handlers.core.ports import ArtifactStore, LoadEvidence, Target
+from handlers.core.questions import Question
 from handlers.core.records import Jobs
 from handlers.core.restorations import Restorations
 from handlers.restore import RestoreHandler
@@ -142,6 +145,17 @@ class BreakingStore(DirectoryStore):
         return stored
 
 
+class BreakingScratch(ScratchMongod):
+    """The real one, whose databases have moments."""
+
+    breaking = Break()
+
+    def database(self, uri: str, path: str) -> BreakingDatabase:
+        database = BreakingDatabase(uri, path=path)
+        database.breaking = self.breaking
+        return database
+
+
 @dataclass
 class House:
     """The desk and what a test asks about."""
@@ -185,19 +199,24 @@ def house(
     elsewhere: ArtifactStore | None = None,
     *,
     keep_hours: int = 0,
+    scratch: str = "",
+    questions: tuple[Question, ...] = (),
 ) -> House:
-    """Builds one; every process builds its own. `elsewhere`: a store in place of the folder."""
+    """Builds one; every process builds its own. `elsewhere`: a store in place of the folder; `scratch`: where drills
+    keep their data."""
     breaking = breaking or Break()
     clock, entropy, factors = QuickClock(), SystemEntropy(), FakeFactors()
     factors.add("U0SARA")
     state, breaking_store = RedisState(redis_url), BreakingStore(folder)
+    drilling = BreakingScratch("mongod", scratch, path=path)
+    drilling.breaking = breaking
     database = BreakingDatabase(uri, path=path, stall_seconds=20)
     database.breaking = breaking_store.breaking = breaking
     store = elsewhere or breaking_store
     targets = {SHOP: Target(SHOP, database, store, ShellCommand("", uri))}
     catalogue = Catalogue(SHOP, store)
     handlers: Any = {
-        "backup": BackupHandler(targets, {SHOP: catalogue}, Jobs(state), clock),
+        "backup": BackupHandler(targets, {SHOP: catalogue}, Jobs(state), clock, Laboratory(drilling, questions)),
         "restore": RestoreHandler(Restorations(targets, {SHOP: catalogue}, clock), keep_hours=keep_hours),
     }
     outside = Outside(state, MemoryQueue(), MemoryAudit(), FakePeople(), clock, entropy)

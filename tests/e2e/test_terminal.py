@@ -61,6 +61,9 @@ def test_a_backup_is_made_listed_verified_and_restored_without_slack(stage: Stag
     verified = run(stage, "verify", "latest")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert "SHA-256 fits" in verified.stdout
+    drilled = run(stage, "drill")
+    assert drilled.returncode == 0, drilled.stdout + drilled.stderr
+    assert "It can be restored" in drilled.stdout
     shop.live_on(stage.uri)
     wrong = run(stage, "restore", "latest", "--as", "U0SARA", typed="000000\n000000\n000000\n")
     assert wrong.returncode == 1

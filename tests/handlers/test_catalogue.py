@@ -53,7 +53,9 @@ def test_data_of_a_backup_that_exists_is_not_forgotten_because_it_was_hidden(sto
 
 def test_an_id_begins_with_its_time_so_that_the_newest_is_first(store: MemoryStore) -> None:
     catalogue = Catalogue(SHOP, store)
-    first, second = manifest(), replace(manifest(), id=new_id(manifest().created.replace(hour=9), JobId("b" * 12)))
+    first, later = manifest(), new_id(manifest().created.replace(hour=9), JobId("b" * 12))
+    data = replace(first.data, key=f"{folder(SHOP, later)}/data.archive.zst")
+    second = replace(first, id=later, data=data, slice=None)
     catalogue.commit(second)
     catalogue.commit(first)
     assert [each.id for each in catalogue.listing().manifests] == [second.id, first.id]

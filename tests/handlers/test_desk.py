@@ -62,6 +62,8 @@ class Doing:
         match invocation.words:
             case ("add",):
                 return Start(Draft("do.add", TargetName("shop"), {"size": 1}))
+            case ("look",):
+                return Start(Draft("do.add", TargetName("shop"), lane="look"))
             case ("destroy",):
                 return Confirm(Draft("do.destroy", TargetName("shop"), {"size": 1}))
             case ("unlisted",):
@@ -257,6 +259,35 @@ def test_an_offer_ends_after_a_quarter_of_an_hour(house: House) -> None:
 def test_the_second_who_asks_is_told_who_was_first(house: House) -> None:
     house.began("add")
     assert "U0SARA" in refused(house.ask("add", actor=OMID))
+
+
+def test_what_has_a_lane_of_its_own_goes_on_beside_the_rest(house: House) -> None:
+    add, look = house.began("add"), house.began("look")
+    house.desk.work(look)
+    house.desk.work(add)
+    assert [house.loaded(job).state for job in (add, look)] == [JobState.DONE, JobState.DONE]
+
+
+def test_in_one_lane_there_is_one_at_a_time(house: House) -> None:
+    look = house.began("look")
+    assert "One at a time" in refused(house.ask("look"))
+    house.desk.work(look)
+    house.began("look")
+
+
+def test_what_has_a_lane_of_its_own_does_not_hold_up_a_confirmation(house: House) -> None:
+    job = house.began("destroy")
+    house.began("look")
+    assert house.approve(job) == Accepted(job)
+
+
+def test_a_record_that_comes_back_takes_its_own_lane_again(house: House) -> None:
+    look = house.loaded(house.began("look"))
+    house.state.flush()
+    house.jobs.restore(look)
+    assert house.jobs.holder(look.target, "look") == look
+    house.began("add")
+    assert "One at a time" in refused(house.ask("look"))
 
 
 def test_a_target_is_free_again_when_its_job_has_ended(house: House) -> None:

@@ -8,13 +8,14 @@ import pytest
 from handlers.backup import BackupHandler
 from handlers.core.answers import BackupId, Confirm, Invocation
 from handlers.core.catalogue import Catalogue, data_key
+from handlers.core.drills import Laboratory
 from handlers.core.errors import Refusal
 from handlers.core.jobs import JobState
 from handlers.core.objects import Packing
 from handlers.core.ports import Target
 from handlers.core.records import Jobs
 from tests.chaos.damage import SARA, SHOP, QuietWork, World, job_of, world
-from tests.fake_database import FakeCommand
+from tests.fake_database import FakeCommand, FakeScratch
 from tests.fakes import MemoryState
 
 
@@ -55,9 +56,8 @@ def test_a_checksum_is_compared_without_a_key(made: World) -> None:
     there = made.copy()
     there.database.secret = str(pyrage.x25519.Identity.generate())
     target = Target(SHOP, there.database, there.store, FakeCommand())
-    handler = BackupHandler(
-        {SHOP: target}, {SHOP: Catalogue(SHOP, there.store)}, Jobs(MemoryState(there.clock)), there.clock
-    )
+    jobs, laboratory = Jobs(MemoryState(there.clock)), Laboratory(FakeScratch())
+    handler = BackupHandler({SHOP: target}, {SHOP: Catalogue(SHOP, there.store)}, jobs, there.clock, laboratory)
     answer = handler.ask(Invocation("backup", ("verify", made.first.id), SARA, "C0OPS"))
     assert not isinstance(answer, Confirm)
     job = job_of("backup.verify", {"backup": made.first.id}, there.clock, "verify")

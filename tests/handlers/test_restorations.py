@@ -15,6 +15,7 @@ import pytest
 from handlers.backup import BackupHandler
 from handlers.core.answers import Confirm, Invocation, JobId, Plan, Reply, Start, TargetName
 from handlers.core.catalogue import Catalogue
+from handlers.core.drills import Laboratory
 from handlers.core.errors import Damage, OutsideError, Problem, Refusal
 from handlers.core.jobs import Job, JobState, Outcome, Progress
 from handlers.core.manifests import CollectionKind
@@ -24,7 +25,7 @@ from handlers.core.restorations import Restorations
 from handlers.core.switches import RESERVED
 from handlers.core.text import Text
 from handlers.restore import RestoreHandler
-from tests.fake_database import FakeCommand, FakeDatabase
+from tests.fake_database import FakeCommand, FakeDatabase, FakeScratch
 from tests.fakes import FakeClock, FakeEntropy, Faults, Killed, MemoryState, MemoryStore, someone
 
 SHOP = TargetName("shop")
@@ -97,7 +98,7 @@ class Scene:
         jobs = Jobs(MemoryState(self.clock))
         restorations = Restorations(self.targets, catalogues, self.clock)
         return (
-            BackupHandler(self.targets, catalogues, jobs, self.clock),
+            BackupHandler(self.targets, catalogues, jobs, self.clock, Laboratory(FakeScratch(self.faults))),
             RestoreHandler(restorations, **self._given),
         )
 

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from handlers.backup import BackupHandler
 from handlers.core.answers import Confirm, Invocation, Reply, Start, TargetName
 from handlers.core.catalogue import Catalogue
+from handlers.core.drills import Laboratory
 from handlers.core.errors import Refusal
 from handlers.core.ports import Target
 from handlers.core.records import Jobs
 from handlers.core.restorations import Restorations
 from handlers.restore import RestoreHandler
+from tests.fake_database import FakeScratch
 from tests.fakes import FakeClock, MemoryState, MemoryStore, someone
 
 HOSTILE = [
@@ -57,7 +59,7 @@ class House:
         targets = {shop: Target(shop, untouched, self.store, untouched)}
         catalogues = {shop: Catalogue(shop, self.store)}
         self.handlers: dict[str, BackupHandler | RestoreHandler] = {
-            "backup": BackupHandler(targets, catalogues, Jobs(self.state), clock),
+            "backup": BackupHandler(targets, catalogues, Jobs(self.state), clock, Laboratory(FakeScratch())),
             "restore": RestoreHandler(Restorations(targets, catalogues, clock)),
         }
 
@@ -81,7 +83,15 @@ def refusal(house: House, command: str, *words: str) -> str:
 @pytest.mark.parametrize("word", HOSTILE)
 @pytest.mark.parametrize(
     ("command", "before"),
-    [("backup", ()), ("backup", ("show",)), ("backup", ("now",)), ("restore", ()), ("restore", ("latest",))],
+    [
+        ("backup", ()),
+        ("backup", ("show",)),
+        ("backup", ("now",)),
+        ("backup", ("verify",)),
+        ("backup", ("drill",)),
+        ("restore", ()),
+        ("restore", ("latest",)),
+    ],
 )
 def test_hostile_words_get_a_short_sentence_and_change_nothing(
     house: House, command: str, before: tuple[str, ...], word: str

@@ -3,31 +3,47 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bot.adapters.mongo import tools
-from bot.adapters.mongo.canonical import definition, same_but_for_order
+from bot.adapters.mongo.archive import ArchiveError, ArchiveWalker
+from bot.adapters.mongo.canonical import definition, same_but_for_order, stages_of
 from bot.adapters.mongo.connection import Connection
 from bot.adapters.mongo.definitions import Definitions
-from bot.adapters.mongo.driver import SELECTION_SECONDS, MongoDriver
+from bot.adapters.mongo.driver import SELECTION_SECONDS, STORED_FUNCTIONS, MongoDriver
 from bot.adapters.mongo.oplog import OplogTail
-from bot.adapters.mongo.packing import ZSTD_THREADS, Packer
+from bot.adapters.mongo.packing import ZSTD_THREADS, Packer, unpacked
 from bot.adapters.mongo.primary import Primary
 from bot.adapters.mongo.replay import Replay
 from bot.adapters.mongo.sealing import keys, public_keys
 from bot.adapters.mongo.stage import Stage
 from bot.adapters.mongo.timeseries import BUCKETS
-from handlers.core.errors import OutsideError
+from handlers.core.errors import Damage, OutsideError
 from handlers.core.manifests import CollectionKind, CollectionSpec
 from handlers.core.objects import Packing
 from handlers.core.optimes import OpTime
-from handlers.core.ports import LoadEvidence, ReplayEvidence
+from handlers.core.ports import ArchiveEvidence, LoadEvidence, ReplayEvidence
 from handlers.core.switches import RESERVED
 from handlers.core.text import Code, Text
 
 STALL_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What tells servers apart: an id that every process of MongoDB draws at its start (`topologyVersion`, since 4.4),
+    the replica set's name and its members."""
+
+    process: str
+    set_name: str
+    hosts: frozenset[str]
+
+    def same(self, other: Deployment) -> bool:
+        """Whether both are one server, or members of one set."""
+        one_process = bool(self.process) and self.process == other.process
+        return one_process or (self.set_name == other.set_name and bool(self.hosts & other.hosts))
 
 
 class MongoDatabase(MongoDriver):
@@ -162,6 +178,59 @@ class MongoDatabase(MongoDriver):
         )
         with self._translated("replayed"):
             return Replay(stage, Definitions(specs, names), names, self._keys).run(slices, until, dumped=dumped)
+
+    def examine(self, packed: Iterable[bytes]) -> ArchiveEvidence:
+        """See the port."""
+        walker = ArchiveWalker()
+        try:
+            for raw in unpacked(packed, self._keys):
+                walker.feed(raw)
+        except ArchiveError as error:
+            raise Damage(Text("The stored backup is damaged: what it holds is not an archive.")) from error
+        return ArchiveEvidence(walker.announced, frozenset(walker.closed), walker.at_a_boundary)
+
+    def hashes(self) -> Mapping[str, str]:
+        """See the port."""
+        with self._translated("hashed"):
+            # Without maxTimeMS: it reads everything.
+            found = self._database().command({"dbHash": 1})["collections"]
+            return {
+                name.removeprefix(BUCKETS): str(md5)
+                for name, md5 in found.items()
+                if name.startswith(BUCKETS) or not name.startswith("system.") or name == STORED_FUNCTIONS
+            }
+
+    def holds(self, name: str, pipeline: str, at_least: int, seconds: float) -> bool:
+        """See the port."""
+        stages = [*stages_of(pipeline), {"$limit": at_least}, {"$count": "n"}]
+        with self._translated("asked"):
+            limit = int(seconds * 1000)
+            counted = self._database().command(
+                {"aggregate": name, "pipeline": stages, "cursor": {}, "maxTimeMS": limit}
+            )
+            batch = counted["cursor"]["firstBatch"]
+            return bool(batch) and int(batch[0]["n"]) >= at_least
+
+    def deployment(self) -> Deployment:
+        """Which servers this is. Raises OutsideError."""
+        with self._translated("recognized"):
+            hello = self._run({"hello": 1})
+            process = hello.get("topologyVersion", {}).get("processId", "")
+            return Deployment(str(process), str(hello.get("setName", "")), frozenset(map(str, hello.get("hosts", []))))
+
+    def expires(self) -> bool:
+        """Whether its server deletes what is too old by itself. Raises OutsideError."""
+        with self._translated("asked for its settings"):
+            into = self._database().client.get_database("admin")
+            return bool(into.command({"getParameter": 1, "ttlMonitorEnabled": 1})["ttlMonitorEnabled"])
+
+    def drop_all(self, old: Container[str]) -> None:
+        """Drops its database, and those on its server that `old` contains. Raises OutsideError."""
+        with self._translated("dropped"):
+            client = self._database().client
+            for name in (self.name, *client.list_database_names()):
+                if name == self.name or name in old:
+                    client.drop_database(name)
 
 
 def _is_ordered(spec: CollectionSpec) -> bool:

@@ -65,6 +65,14 @@ def definition(text: str) -> dict[str, Any]:
     return found
 
 
+def stages_of(pipeline: str) -> list[Any]:
+    """A pipeline, written as Extended JSON, as the driver takes it. Raises ValueError."""
+    found = definition(f'{{"pipeline":{pipeline}}}')["pipeline"]
+    if not isinstance(found, list):
+        raise ValueError("not a pipeline")
+    return found
+
+
 def _value(pairs: list[tuple[str, Any]]) -> Any:
     fields = dict(pairs)
     if "$regex" in fields:

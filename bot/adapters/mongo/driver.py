@@ -44,13 +44,13 @@ LOOK_MILLISECONDS = 2_000
 LONGEST_EXPIRY_SECONDS = 2_147_483_647
 _NAMESPACE_NOT_FOUND = 26
 # The one `system.` collection that belongs to the application (mongodb.com/docs, "System Collections").
-_STORED_FUNCTIONS = "system.js"
+STORED_FUNCTIONS = "system.js"
 _WRITE_NOT_CONFIRMED = 64
-# Server errors that pass: time ran out, somebody else was in the way, a member went away or stepped down
+# Server errors that pass: time ran out, somebody was in the way, a member went away or stepped down, a disk is full
 # (github.com/mongodb/mongo, src/mongo/base/error_codes.yml).
 _PASSING = frozenset(
     {6, 7, 24, 43, 46, 50, 64, 89, 91, 112, 117, 133, 134, 175, 189, 246, 262, 276, 314, 358}
-    | {9001, 10107, 11600, 11601, 11602, 12586, 12587, 13435, 13436}
+    | {9001, 10107, 11600, 11601, 11602, 12586, 12587, 13435, 13436, 14031}
 )
 _OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
     tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
@@ -133,7 +133,7 @@ class MongoDriver:
             return tuple(
                 self._live(info, infos, count=count)
                 for name, info in sorted(infos.items())
-                if name.startswith(prefix) and (not name.startswith("system.") or name == _STORED_FUNCTIONS)
+                if name.startswith(prefix) and (not name.startswith("system.") or name == STORED_FUNCTIONS)
             )
 
     def create_indexes(self, name: str, indexes: Sequence[str], *, expire: bool) -> None:

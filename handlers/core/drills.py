@@ -1,0 +1,200 @@
+"""A drill: a backup restored where nobody works, to see that it can be, and how long it takes.
+
+- Steps: a scrub, so that a drill is all that a scrub is; an empty database on a scratch server; load the archive, its
+  last piece only when the SHA-256 fits; replay the slice; validators, indexes and views; count every collection and
+  compare its definition with the manifest; hash every collection; ask what the team wants to know.
+- Nothing is lenient: a scratch server expires nothing, so every count and definition must be the manifest's.
+- The hashes must be those of the first drill of this backup that passed on the same version of MongoDB. (dbHash
+  covers documents, also of capped collections; a view has none, its definition is compared.)
+- A scratch server of another series may spell definitions otherwise: what differs there is not held against the backup.
+- What could not be brought to its end proves nothing and is an OutsideError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from handlers.core.checkups import Ending, Laps, Reached, noting, receipt
+from handlers.core.errors import Damage, OutsideError
+from handlers.core.evidence import Answered, Check, Evidence, History, Verdict
+from handlers.core.jobs import Progress
+from handlers.core.loadings import compare, load, replay, shape, solid, told_pieces
+from handlers.core.manifests import CollectionKind, CollectionSpec, Manifest
+from handlers.core.ports import Clock, Database, Scratch, Target
+from handlers.core.questions import Question
+from handlers.core.readings import need_key
+from handlers.core.scrubs import read
+from handlers.core.stagings import Wanted
+from handlers.core.text import Code, Text
+from handlers.core.work import Work
+
+QUESTION_SECONDS = 60.0
+LEVEL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Laboratory:
+    """What a drill needs besides a backup."""
+
+    scratch: Scratch
+    questions: tuple[Question, ...] = ()
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was seen so far."""
+
+    server: str = ""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    answers: tuple[Answered, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """One drill. `past`: the receipts of this backup."""
+
+    laboratory: Laboratory
+    target: Target
+    manifest: Manifest
+    past: History
+    clock: Clock
+
+    def run(self, work: Work) -> Evidence:
+        """What was found. Raises Refusal, OutsideError or Damage; then nothing is known, and nothing is left."""
+        need_key(self.target.database, self.manifest.packing)
+        laps, reached, seen = Laps(self.clock), Reached(), Findings()
+        try:
+            self._drill(work, laps, reached, seen)
+            verdict, reason = _verdict(seen.answers)
+        except Damage as damage:
+            elsewhere = reached.level == LEVEL and _series(seen.server) != _series(self.manifest.server)
+            verdict, reason = Verdict.UNKNOWN if elsewhere else Verdict.FAIL, str(damage.text)
+        ending = Ending(Check.DRILL, reached.level, verdict, reason, laps.stop())
+        evidence = receipt(self.manifest, work, self.clock, ending)
+        return replace(evidence, server=seen.server, hashes=seen.hashes, answers=seen.answers)
+
+    def _drill(self, work: Work, laps: Laps, reached: Reached, seen: Findings) -> None:
+        laps.begin("read")
+        read(self.target, self.manifest, work, self.clock, reached)
+        laps.begin("start")
+        work.progress(Progress(Text("Starting a scratch server")))
+        with self.laboratory.scratch.open(self.manifest.raw_bytes) as database:
+            seen.server, reached.level = database.facts().server, LEVEL
+            laps.begin("load")
+            told = Text("Loading {backup} into a scratch server", backup=Code(self.manifest.id))
+            pieces = told_pieces(self.target.store, self.manifest.data, told, work, self.clock)
+            load(database, noting(pieces, reached), "", self.manifest.collections, of=self.manifest)
+            laps.begin("replay")
+            expected = replayed(self.target, database, self.manifest, work)
+            laps.begin("indexes")
+            _complete(database, expected, work)
+            laps.begin("compare")
+            work.progress(Progress(Text("Counting and comparing with the manifest")))
+            found = [each.spec for each in database.collections(count=True)]
+            if self.manifest.slice is not None:
+                expected, found = _uncounted(expected), list(_uncounted(found))
+            compare(expected, found)
+            laps.begin("hash")
+            work.check()
+            work.progress(Progress(Text("Hashing every collection")))
+            seen.hashes = dict(database.hashes())
+            _same_as_before(self.past, self.manifest, seen)
+            laps.begin("questions")
+            seen.answers = tuple(_answered(database, question, work) for question in self.laboratory.questions)
+            laps.begin("end")
+            work.progress(Progress(Text("Clearing up")))
+
+
+def replayed(target: Target, database: Database, manifest: Manifest, work: Work) -> tuple[CollectionSpec, ...]:
+    """Brings what was loaded to the moment of the backup; what must be there then. What was dumped is counted before
+    its slice is replayed over it; after it there is nothing to count by, so documents are 0. Raises Damage."""
+    if manifest.slice is None:
+        return manifest.collections
+    counted = {each.spec.name: each.spec.documents for each in database.collections(count=True)}
+    for spec in solid(manifest):
+        if counted.get(spec.name) != spec.documents:
+            raise Damage(
+                Text(
+                    "{name} holds {have} documents, not {want}",
+                    name=Code(spec.name),
+                    have=counted.get(spec.name, 0),
+                    want=spec.documents,
+                )
+            )
+    specs, _ = replay(
+        target,
+        [manifest.slice.stored],
+        "",
+        manifest.collections,
+        work,
+        names=Wanted(manifest),
+        into=database,
+    )
+    return specs
+
+
+def _complete(database: Database, specs: Sequence[CollectionSpec], work: Work) -> None:
+    """Validators, indexes, views. Raises Damage when the server will not have them over this data."""
+    try:
+        shape(database, "", [spec for spec in specs if spec.kind is not CollectionKind.VIEW], work, expire=True)
+        for spec in specs:
+            if spec.kind is CollectionKind.VIEW:
+                database.create_view(spec)
+    except OutsideError as error:
+        if not error.permanent:
+            raise
+        raise Damage(Text("The backup loads, but cannot be completed. {why}", why=error.text)) from error
+
+
+def _same_as_before(past: History, manifest: Manifest, seen: Findings) -> None:
+    """Raises Damage when the first drill that passed saw other documents."""
+    first = next(
+        (
+            each
+            for each in past.evidence
+            if each.check is Check.DRILL and each.verdict is Verdict.PASS and each.server == seen.server
+        ),
+        None,
+    )
+    if first is None:
+        return
+    names = sorted(first.hashes.keys() | seen.hashes.keys())
+    other = [name for name in names if first.hashes.get(name) != seen.hashes.get(name)]
+    if other:
+        raise Damage(
+            Text(
+                "The same backup gave other documents in {name} than in the drill of {time}. Loading is not reliable.",
+                name=Code(other[0]),
+                time=first.made,
+            )
+        )
+
+
+def _answered(database: Database, question: Question, work: Work) -> Answered:
+    work.check()
+    work.progress(Progress(Text("Asking about {name}", name=Code(question.collection))))
+    try:
+        if database.holds(question.collection, question.pipeline, question.at_least, QUESTION_SECONDS):
+            return Answered(question.collection, Verdict.PASS)
+    except OutsideError as error:
+        return Answered(question.collection, Verdict.UNKNOWN, str(error.text))
+    few = Text("fewer than {count} documents answer it", count=question.at_least)
+    return Answered(question.collection, Verdict.FAIL, str(few))
+
+
+def _verdict(answers: Sequence[Answered]) -> tuple[Verdict, str]:
+    for verdict in (Verdict.FAIL, Verdict.UNKNOWN):
+        for each in answers:
+            if each.verdict is verdict:
+                text = Text("The question about {name}: {why}.", name=Code(each.collection), why=each.reason)
+                return verdict, str(text)
+    return Verdict.PASS, ""
+
+
+def _uncounted(specs: Sequence[CollectionSpec]) -> tuple[CollectionSpec, ...]:
+    return tuple(replace(spec, documents=0) for spec in specs)
+
+
+def _series(version: str) -> str:
+    return ".".join(version.split(".")[:2])
