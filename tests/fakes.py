@@ -269,7 +269,7 @@ class FakeFactors:
 
 
 class MemoryStore:
-    """ArtifactStore (calls `store.…`, `store.piece` for each piece read, and `upload.…`)."""
+    """ArtifactStore (calls `store.…`, `store.piece` for each piece read, and `upload.…`). Locks what it is told to."""
 
     def __init__(self, clock: Clock, faults: Faults | None = None) -> None:
         self.clock = clock
@@ -277,6 +277,9 @@ class MemoryStore:
         self.artifacts: dict[str, tuple[bytes, datetime]] = {}
         self.open_uploads: list[MemoryUpload] = []
         self.lock = threading.Lock()
+        self.locking = False
+        self.locks: dict[str, datetime] = {}
+        self.ahead = timedelta(0)
 
     def open_write(self, key: str) -> MemoryUpload:
         with self.faults.at("store.open_write"):
@@ -316,9 +319,26 @@ class MemoryStore:
             found = sorted(self.artifacts.items())
             return tuple(Artifact(key, len(data), at) for key, (data, at) in found if key.startswith(prefix))
 
-    def delete(self, key: str) -> None:
+    def delete(self, key: str, version: str = "") -> None:
         with self.faults.at("store.delete"):
-            self.artifacts.pop(_checked(key), None)
+            until = self.locks.get(_checked(key))
+            if until is not None and until > self.now():
+                raise OutsideError(Text("{key} is locked until {until}.", key=key, until=until), permanent=True)
+            self.artifacts.pop(key, None)
+            self.locks.pop(key, None)
+
+    def receipt(self, key: str, version: str = "") -> Receipt | None:
+        with self.faults.at("store.receipt"):
+            return Receipt(locked_until=self.locks.get(key)) if _checked(key) in self.artifacts else None
+
+    def extend_lock(self, key: str, version: str, until: datetime) -> Receipt:
+        with self.faults.at("store.extend_lock"):
+            self.locks[_checked(key)] = until = max(until, self.locks.get(key, until))
+            return Receipt(locked_until=until)
+
+    def now(self) -> datetime:
+        """The store's clock: this machine's, and `ahead`."""
+        return self.clock.now() + self.ahead
 
     def sweep(self, before: datetime, under: str = "") -> int:
         with self.faults.at("store.sweep"):

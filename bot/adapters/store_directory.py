@@ -108,7 +108,30 @@ class DirectoryStore:
             found += _artifacts(descriptor, f"{above}/" if above else "")
         return tuple(sorted((each for each in found if each.key.startswith(prefix)), key=lambda each: each.key))
 
-    def delete(self, key: str) -> None:
+    locking = False
+
+    def receipt(self, key: str, version: str = "") -> Receipt | None:
+        """That it is there: a folder has no versions and no locks."""
+        with self.translating():
+            descriptor = self._open(key)
+            if descriptor is None:
+                return None
+            os.close(descriptor)
+            return Receipt()
+
+    def extend_lock(self, key: str, version: str, until: datetime) -> Receipt:
+        """A folder locks nothing."""
+        raise OutsideError(Text("{where} cannot lock what it keeps.", where=Code(self.describe())), permanent=True)
+
+    def now(self) -> datetime:
+        """The time that the file system gives a new file: on a network file system, its server's."""
+        upload = DirectoryUpload(self, "clock")
+        try:
+            return upload.begun()
+        finally:
+            upload.abort()
+
+    def delete(self, key: str, version: str = "") -> None:
         """Removes an artifact; nothing happens when it is not there."""
         *above, name = words_of(key)
         with self.translating(), contextlib.suppress(FileNotFoundError), self.folder(above) as descriptor:
@@ -198,6 +221,11 @@ class DirectoryUpload:
             return Receipt()
         finally:
             self.abort()
+
+    def begun(self) -> datetime:
+        """When it was begun, as the file system says."""
+        with self._store.translating():
+            return datetime.fromtimestamp(os.fstat(self._open_file()).st_mtime, UTC)
 
     def place(self) -> bool:
         """As commit, but False when the key is taken. The temporary name stays until `abort`."""

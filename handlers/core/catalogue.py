@@ -2,7 +2,7 @@
 
 - Keys: `v1/<target>/full/<YYYY>/<MM>/<DD>/<id>/{data.archive.zst,manifest.json}`; nothing is ever overwritten.
 - A backup exists when its manifest does. Data without a manifest is not a backup, and is never offered.
-- A damaged manifest is listed as damaged, not skipped in silence.
+- A damaged manifest is listed as damaged, not skipped in silence; so is a manifest whose files are gone.
 - An id is a UTC time and six random characters: sortable, and safe to read over a phone.
 """
 
@@ -16,7 +16,7 @@ from datetime import datetime
 from handlers.core.answers import BackupId, JobId, TargetName
 from handlers.core.errors import Damage, Refusal
 from handlers.core.manifests import BackupKind, Manifest
-from handlers.core.ports import ArtifactStore
+from handlers.core.ports import Artifact, ArtifactStore
 from handlers.core.text import Code, Text
 
 MANIFEST = "manifest.json"
@@ -49,10 +49,13 @@ def unknown(word: str) -> Text:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All backups, newest first, and the keys of manifests that cannot be read."""
+    """All backups, newest first, and the keys of manifests that cannot be read. `absent`: backups of which a file is
+    gone; `leftovers`: files without a manifest, of which nothing came or which are half deleted."""
 
     manifests: tuple[Manifest, ...]
     damaged: tuple[str, ...]
+    absent: frozenset[BackupId] = frozenset()
+    leftovers: tuple[Artifact, ...] = ()
 
 
 class Catalogue:
@@ -66,7 +69,9 @@ class Catalogue:
     def listing(self) -> Listing:
         """Everything there is. Raises OutsideError."""
         manifests, damaged = [], []
-        for artifact in self._store.list(f"v1/{self._target}/full/"):
+        there = self._store.list(f"v1/{self._target}/full/")
+        folders = {each.key.rpartition("/")[0] for each in there if each.key.endswith(f"/{MANIFEST}")}
+        for artifact in there:
             if not artifact.key.endswith(f"/{MANIFEST}"):
                 continue
             try:
@@ -77,7 +82,10 @@ class Catalogue:
             if manifest is not None:
                 manifests.append(manifest)
         manifests.sort(key=lambda each: each.id, reverse=True)
-        return Listing(tuple(manifests), tuple(damaged))
+        keys = {each.key for each in there}
+        absent = frozenset(each.id for each in manifests if not files(each) <= keys)
+        leftovers = tuple(each for each in there if each.key.rpartition("/")[0] not in folders)
+        return Listing(tuple(manifests), tuple(damaged), absent, leftovers)
 
     def find(self, word: str) -> Manifest:
         """The backup of that id; `latest` is the newest that was not made by a restore to keep what it replaced.
@@ -87,7 +95,9 @@ class Catalogue:
                 if manifest.kind is not BackupKind.PRE_RESTORE:
                     return manifest
             raise Refusal(Text("There is no backup yet. `/backup now` makes one."))
-        found = self._manifest(f"{folder(self._target, BackupId(word))}/{MANIFEST}")
+        key = f"{folder(self._target, BackupId(word))}/{MANIFEST}"
+        self._read.pop(key, None)  # it may have been deleted since it was read
+        found = self._manifest(key)
         if found is None:
             raise Refusal(unknown(word))
         return found
@@ -122,6 +132,12 @@ class Catalogue:
             self._read.clear()
         self._read[key] = manifest
         return manifest
+
+
+def files(manifest: Manifest) -> frozenset[str]:
+    """The keys of a backup's files, without its manifest."""
+    slices = () if manifest.slice is None else (manifest.slice.stored.key,)
+    return frozenset({manifest.data.key, *slices})
 
 
 Catalogues = Mapping[TargetName, Catalogue]

@@ -141,7 +141,7 @@ class BackupKind(Enum):
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """The commit record of a backup. `deployment`: the replica set's name, empty for a single server; `surface` and
-    `job`: what asked for it."""
+    `job`: what asked for it; `offset_seconds`: how far local time was ahead of UTC, by which its day and week count."""
 
     id: BackupId
     target: TargetName
@@ -161,6 +161,7 @@ class Manifest:
     tool: str
     server: str
     collections: tuple[CollectionSpec, ...]
+    offset_seconds: int = 0
 
     @property
     def stored_bytes(self) -> int:
@@ -186,6 +187,7 @@ class Manifest:
             "database": self.database,
             "kind": self.kind.value,
             "created": self.created.isoformat(),
+            "offset_seconds": self.offset_seconds,
             "seconds": self.seconds,
             "created_by": self.created_by,
             "deployment": self.deployment,
@@ -233,6 +235,7 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
         database=data["database"],
         kind=BackupKind(data["kind"]),
         created=created.astimezone(UTC),
+        offset_seconds=int(data["offset_seconds"]),
         seconds=int(data["seconds"]),
         created_by=data["created_by"],
         deployment=data["deployment"],

@@ -130,8 +130,22 @@ class ArtifactStore(Protocol):
     def list(self, prefix: str) -> tuple[Artifact, ...]:
         """Every committed artifact whose key begins so, sorted by key. Raises OutsideError."""
 
-    def delete(self, key: str) -> None:
-        """Removes an artifact; nothing happens when it is not there. Raises OutsideError."""
+    def delete(self, key: str, version: str = "") -> None:
+        """Removes an artifact, or exactly that version of it; nothing happens when it is not there. Raises
+        OutsideError, also when it is locked."""
+
+    @property
+    def locking(self) -> bool:
+        """Whether what is written here is locked."""
+
+    def receipt(self, key: str, version: str = "") -> Receipt | None:
+        """What the store says it keeps now; None when it is not there. Raises OutsideError."""
+
+    def extend_lock(self, key: str, version: str, until: datetime) -> Receipt:
+        """Locks it at least until then; a longer lock stays. What the store says afterwards. Raises OutsideError."""
+
+    def now(self) -> datetime:
+        """The time by the store's own clock, to the second. Raises OutsideError."""
 
     def sweep(self, before: datetime, under: str = "") -> int:
         """Removes what unfinished uploads begun before that time left behind, of keys that begin with `under`;

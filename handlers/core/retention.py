@@ -71,8 +71,7 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How many are kept. `window`: how far back every moment must be restorable; None: not asked for. `locking`: the
-    store locks what it keeps."""
+    """How many are kept. `window`: how far back every moment must be restorable; None: not asked for."""
 
     daily: int = LEAST_DAYS
     weekly: int = LEAST_WEEKS
@@ -80,7 +79,6 @@ class Policy:
     monthly: int = 0
     yearly: int = 0
     window: timedelta | None = None
-    locking: bool = False
 
     @property
     def days(self) -> int:
@@ -122,9 +120,11 @@ class Decision:
     alarms: tuple[Text, ...]
 
 
-def decide(copies: Sequence[Copy], policy: Policy, now: datetime, skew: timedelta = timedelta(0)) -> Decision:
+def decide(
+    copies: Sequence[Copy], policy: Policy, now: datetime, skew: timedelta = timedelta(0), *, locking: bool = False
+) -> Decision:
     """The decision about all copies of one target. `now`: the store's own clock, aware UTC; `skew`: how far ours is
-    from it."""
+    from it; `locking`: the store locks what it keeps."""
     history = sorted(copies, key=lambda copy: (copy.made, copy.id))
     counted = [copy for copy in history if counts(copy, now)]
     reasons: dict[BackupId, list[Reason]] = {copy.id: [] for copy in history}
@@ -133,14 +133,8 @@ def decide(copies: Sequence[Copy], policy: Policy, now: datetime, skew: timedelt
     kept = {copy.id: tuple(reasons[copy.id]) for copy in history if reasons[copy.id]}
     held = _held(counted, now, skew)
     delete, waiting = _deletions([copy for copy in history if copy.id not in kept], counted, now, held)
-    return Decision(
-        kept=kept,
-        delete=delete,
-        waiting=waiting,
-        extend=_extensions([copy for copy in history if copy.id in kept], now) if policy.locking else (),
-        held=held,
-        alarms=_alarms(history, policy, now, skew),
-    )
+    extend = _extensions([copy for copy in history if copy.id in kept], now) if locking else ()
+    return Decision(kept, delete, waiting, extend, held, _alarms(history, now, skew, locking=locking))
 
 
 def counts(copy: Copy, now: datetime) -> bool:
@@ -291,11 +285,11 @@ def _extensions(kept: Sequence[Copy], now: datetime) -> tuple[Extension, ...]:
     )
 
 
-def _alarms(history: Sequence[Copy], policy: Policy, now: datetime, skew: timedelta) -> tuple[Text, ...]:
+def _alarms(history: Sequence[Copy], now: datetime, skew: timedelta, *, locking: bool) -> tuple[Text, ...]:
     found = [
         Text("{id} is dated in the future: a clock was wrong.", id=copy.id) for copy in history if ahead(copy, now)
     ]
-    if policy.locking:
+    if locking:
         found += [
             Text("{id} is not locked, though the store locks what it keeps.", id=Code(copy.id))
             for copy in history

@@ -61,9 +61,6 @@ class History:
     deleted: int = 0
     violations: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        self.policy = replace(self.policy, locking=self.habits.locking)
-
     def chance(self, share: float) -> bool:
         return self.luck.random() < share
 
@@ -95,7 +92,7 @@ class History:
         offset = made.astimezone(self.zone).utcoffset() or timedelta(0)
         lock = lock_until_at_write(kind, self.now, offset, tuple(self.copies.values()), self.policy)
         identity = BackupId(f"{made:%Y%m%dt%H%M%S} {len(self.ever)}")
-        locks = (lock, lock + timedelta(seconds=9)) if self.policy.locking else ()
+        locks = (lock, lock + timedelta(seconds=9)) if self.habits.locking else ()
         copy = Copy(identity, made, kind, offset, locks=locks)
         self.copies[identity] = self.ever[identity] = copy
         self.true[identity] = self.now
@@ -107,7 +104,7 @@ class History:
         if stale is not None:
             runs.insert(self.luck.randint(0, 1), stale)
         for seen in runs:
-            decision = decide(seen, self.policy, self.now, self.skew)
+            decision = decide(seen, self.policy, self.now, self.skew, locking=self.habits.locking)
             for extension in decision.extend:
                 self._extend(extension)
             for copy in decision.delete:

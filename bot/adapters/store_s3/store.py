@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -20,6 +21,7 @@ from bot.adapters.store_s3.bucket import ATTEMPTS, PAUSE_SECONDS, Bucket, is_key
 from bot.adapters.store_s3.failures import MISSING, code_of
 from bot.adapters.store_s3.upload import PART_BYTES, S3Upload
 from handlers.core.errors import OutsideError
+from handlers.core.objects import Receipt
 from handlers.core.ports import Artifact
 from handlers.core.text import Code, Text
 
@@ -105,11 +107,36 @@ class S3Store:
                         found.append(Artifact(key, each["Size"], each["LastModified"].astimezone(UTC)))
         return tuple(sorted(found, key=lambda artifact: artifact.key))
 
-    def delete(self, key: str) -> None:
-        """Removes an artifact (its newest version); nothing happens when it is not there."""
-        full = self._bucket.full_key(key)
+    locking = False
+
+    def receipt(self, key: str, version: str = "") -> Receipt | None:
+        """The version and its lock, as the bucket says."""
+        full, named = self._bucket.full_key(key), {"VersionId": version} if version else {}
         with self._bucket.translating():
-            self._bucket.client.delete_object(Bucket=self._bucket.name, Key=full)
+            try:
+                answer: Any = self._bucket.client.head_object(Bucket=self._bucket.name, Key=full, **named)  # type: ignore[arg-type]
+            except ClientError as error:
+                if code_of(error) in MISSING:
+                    return None
+                raise
+        until = answer.get("ObjectLockRetainUntilDate")
+        return Receipt(answer.get("VersionId", ""), None if until is None else until.astimezone(UTC))
+
+    def extend_lock(self, key: str, version: str, until: datetime) -> Receipt:
+        """Nothing is locked here yet."""
+        raise OutsideError(Text("{where} does not lock what it keeps.", where=Code(self.describe())), permanent=True)
+
+    def now(self) -> datetime:
+        """The date in the bucket's answer."""
+        with self._bucket.translating():
+            answer: Any = self._bucket.client.head_bucket(Bucket=self._bucket.name)
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).astimezone(UTC)
+
+    def delete(self, key: str, version: str = "") -> None:
+        """Removes an artifact (its newest version, or that one); nothing happens when it is not there."""
+        full, named = self._bucket.full_key(key), {"VersionId": version} if version else {}
+        with self._bucket.translating():
+            self._bucket.client.delete_object(Bucket=self._bucket.name, Key=full, **named)  # type: ignore[arg-type]
 
     def sweep(self, before: datetime, under: str = "") -> int:
         """Aborts the multipart uploads under our prefix that began before that time; how many."""
