@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from handlers.core.schedules import Schedule
 
 MAX_FILE_BYTES = 64 * 1024
 
@@ -96,6 +99,32 @@ def _key(value: str) -> bytes:
     return key
 
 
+def _schedule(value: str) -> str:
+    if value == "off":
+        return ""
+    try:
+        Schedule("backup", value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or off") from None
+    return value
+
+
+def _zone(value: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("the name of a time zone, like Asia/Tehran or Europe/Berlin") from None
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not value.isascii() or not value.isdigit() or not least <= int(value) <= 1000:
+            raise ValueError(f"a number from {least} to 1000")
+        return int(value)
+
+    return parse
+
+
 _CHANNEL = _matching(r"[CGD][A-Z0-9]{2,}", "a Slack channel id, like C0123456789")
 
 SETTINGS = (
@@ -147,6 +176,21 @@ SETTINGS = (
         "Bucket that keeps the backups; endpoint and keys by boto3's own variables",
         "s3://bucket/prefix",
     ),
+    Setting(
+        "BACKUP_SCHEDULE",
+        _schedule,
+        "When a backup is made by itself, and old ones are looked at: a cron line of five fields, or off",
+        default="0 2 * * *",
+    ),
+    Setting("BACKUP_TIME_ZONE", _zone, "The zone of that line, and of the days and weeks below", default="UTC"),
+    Setting("BACKUP_KEEP_DAILY", _at_least(7), "How many days keep their newest; never fewer than 7", default="7"),
+    Setting("BACKUP_KEEP_WEEKLY", _at_least(4), "How many weeks keep their first; never fewer than 4", default="4"),
+    Setting("BACKUP_KEEP_HOURLY", _at_least(0), "How many hours keep their newest copy", default="0"),
+    Setting("BACKUP_KEEP_MONTHLY", _at_least(0), "How many months keep their first copy", default="0"),
+    Setting("BACKUP_KEEP_YEARLY", _at_least(0), "How many years keep their first copy", default="0"),
+    Setting(
+        "BACKUP_CATCH_UP_HOURS", _at_least(0), "For how many hours a backup that was missed is still made", default="6"
+    ),
     Setting("MIGRATE_COMMAND", _text, "Runs after a restore, without a shell", "npm run migrate:up"),
     Setting("OPS_CHANNEL", _CHANNEL, "Channel for what nobody asked for in a channel of their own", "C0123456789"),
     Setting("HTTP_HOST", _text, "Where /livez, /readyz, /metrics and Slack's calls are answered", default="127.0.0.1"),
@@ -173,6 +217,14 @@ class Settings:
     mongodb_uri: str
     backup_dir: str
     backup_s3_url: str
+    backup_schedule: str
+    backup_time_zone: ZoneInfo
+    backup_keep_daily: int
+    backup_keep_weekly: int
+    backup_keep_hourly: int
+    backup_keep_monthly: int
+    backup_keep_yearly: int
+    backup_catch_up_hours: int
     migrate_command: str
     ops_channel: str
     http_host: str

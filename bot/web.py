@@ -1,5 +1,7 @@
 """The web side: what the platform asks, what Prometheus reads, and what Slack sends when SLACK_MODE is http.
 
+- Of every target: `negahban_backup_age_seconds`, of its newest good copy, and `negahban_backup_good_copies`. What is
+  not known is left out, never zero.
 - `/livez` says the process answers; `/readyz` asks what it needs (200 or 503, a line each); `/metrics` Prometheus text.
 - Everything else is 404; a body over 1 MiB is refused before it is read.
 """
@@ -7,11 +9,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import prometheus_client
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from waitress.server import BaseWSGIServer, create_server
+
+from handlers.core.answers import TargetName
+from handlers.core.errors import Problem
+from handlers.core.rota import Freshness
 
 THREADS = 8
 BODY_LIMIT_BYTES = 1024 * 1024
@@ -19,10 +28,37 @@ BODY_LIMIT_BYTES = 1024 * 1024
 Start = Callable[..., Any]
 Application = Callable[[dict[str, Any], Start], Iterable[bytes]]
 Checks = Mapping[str, Callable[[], str]]
+Measure = Callable[[], tuple[datetime, Mapping[TargetName, Freshness]]]
 
 
-def application(checks: Checks, slack: Application | None) -> Application:
-    """The WSGI application. `checks`: each says "" or what is wrong, and never raises."""
+class Backups(Collector):
+    """What was seen of the copies of every target, asked for anew at each scrape."""
+
+    def __init__(self, measure: Measure) -> None:
+        self._measure = measure
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Nothing while it cannot be asked."""
+        try:
+            now, seen = self._measure()
+        except Problem:
+            return
+        age = GaugeMetricFamily("negahban_backup_age_seconds", "Age of the newest good backup", labels=["target"])
+        good = GaugeMetricFamily("negahban_backup_good_copies", "Good backups that are kept", labels=["target"])
+        for target, fresh in seen.items():
+            good.add_metric([target], fresh.good)
+            if fresh.newest is not None:
+                age.add_metric([target], (now - fresh.newest).total_seconds())
+        yield age
+        yield good
+
+
+def application(checks: Checks, slack: Application | None, measure: Measure | None = None) -> Application:
+    """The WSGI application. `checks`: each says "" or what is wrong, and never raises; `measure`: the time, and what
+    was seen of the copies; it may raise a Problem."""
+    backups = prometheus_client.CollectorRegistry()
+    if measure is not None:
+        backups.register(Backups(measure))
 
     def answer(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         path, method = environ.get("PATH_INFO", ""), environ.get("REQUEST_METHOD", "")
@@ -35,7 +71,7 @@ def application(checks: Checks, slack: Application | None) -> Application:
                 return _plain(start, "503 Service Unavailable" if wrong else "200 OK", body)
             case "GET", "/metrics":
                 start("200 OK", [("Content-Type", prometheus_client.CONTENT_TYPE_LATEST)])
-                return [prometheus_client.generate_latest()]
+                return [prometheus_client.generate_latest(), prometheus_client.generate_latest(backups)]
             case "POST", "/slack/events" if slack is not None:
                 return slack(environ, start)
             case _:

@@ -15,6 +15,7 @@ import threading
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -29,18 +30,25 @@ from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
 from bot.adapters.totp import Totp
 from bot.relay import Relay
+from bot.scheduler import Scheduler
 from bot.settings import Settings
 from bot.supervisor import Supervisor
 from bot.web import WebServer, application
 from bot.worker import Worker
 from handlers.backup import BackupHandler
 from handlers.core import audit
+from handlers.core.alarms import Alarms
 from handlers.core.answers import Actor, PersonId, TargetName
 from handlers.core.approval import WORKSPACE, Gate
 from handlers.core.catalogue import Catalogue
 from handlers.core.desk import Desk, Handler, Outside
+from handlers.core.holdings import Holdings
+from handlers.core.keeping import Keeping
 from handlers.core.ports import ArtifactStore, People, Standing, Target
 from handlers.core.records import Jobs
+from handlers.core.retention import Policy
+from handlers.core.rota import Duty, Freshness, Rota, noted
+from handlers.core.schedules import Schedule
 from handlers.restore import RestoreHandler
 
 COMMANDS = ("backup", "restore")
@@ -62,6 +70,7 @@ class House:
     """Everything that one process needs, built from the settings."""
 
     desk: Desk
+    rota: Rota
     state: RedisState
     queue: DramatiqQueue
     store: ArtifactStore
@@ -80,15 +89,35 @@ def build(given: Settings, people: People) -> House:
     name = TargetName(database.name)
     targets = {name: Target(name, database, store, ShellCommand(given.migrate_command, given.mongodb_uri))}
     catalogues = {name: Catalogue(name, store)}
-    jobs = Jobs(state)
+    jobs, schedule = Jobs(state), _schedule(given)
+    holdings = Holdings(targets, catalogues, clock)
+    keeping = Keeping(holdings, state, clock, _policy(given), schedule)
     handlers: dict[str, Handler] = {
-        "backup": BackupHandler(targets, catalogues, jobs, clock),
+        "backup": BackupHandler(targets, catalogues, jobs, clock, keeping),
         "restore": RestoreHandler(targets, catalogues, clock),
     }
     factors = StoredFactors(store, given.master_key, Totp())
     outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy)
     desk = Desk(handlers, Gate(state, factors, clock, entropy), outside)
-    return House(desk, state, queue, store, factors, targets, clock, audit_path)
+    duty = Duty(schedule, WORKSPACE, given.ops_channel, timedelta(hours=given.backup_catch_up_hours))
+    rota = Rota(desk, holdings, Alarms(state, outside.audit, clock, entropy), state, clock, duty)
+    return House(desk, rota, state, queue, store, factors, targets, clock, audit_path)
+
+
+def _schedule(given: Settings) -> Schedule | None:
+    if not given.backup_schedule:
+        return None
+    return Schedule("backup", given.backup_schedule, given.backup_time_zone)
+
+
+def _policy(given: Settings) -> Policy:
+    return Policy(
+        daily=given.backup_keep_daily,
+        weekly=given.backup_keep_weekly,
+        hourly=given.backup_keep_hourly,
+        monthly=given.backup_keep_monthly,
+        yearly=given.backup_keep_yearly,
+    )
 
 
 def _store(given: Settings) -> ArtifactStore:
@@ -166,7 +195,11 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     slack = SlackApp(client, given.slack_signing_secret, listeners, COMMANDS)
     socket = slack.socket(given.slack_app_token) if given.slack_mode == "socket" else None
     connected = None if socket is None else lambda: socket.connected
-    app = application(ready(house.state, connected, worker), slack.wsgi() if socket is None else None)
+
+    def measure() -> tuple[datetime, Mapping[TargetName, Freshness]]:
+        return house.clock.now(), noted(house.state, house.targets)
+
+    app = application(ready(house.state, connected, worker), slack.wsgi() if socket is None else None, measure)
     serving = Serving(WebServer(app, given.http_host, given.http_port), relay, slack, socket, worker)
     stopping = threading.Event()
     _until_signalled(stopping.set)
@@ -179,7 +212,7 @@ def _work(given: Settings, *, child: bool) -> int:
     # Compression may use every core; whoever answers people goes first. Its children inherit this.
     os.nice(WORKER_NICENESS)
     house = build(given, Nobody())
-    worker = Worker(house.desk, house.queue.consume)
+    worker = Worker(house.desk, house.queue.consume, Scheduler(house.rota, house.targets))
     _until_signalled(worker.stop)
     if child:
         threading.Thread(target=_stop_with_parent, args=(worker.stop,), name="parent", daemon=True).start()

@@ -1,8 +1,10 @@
 """/backup: make a copy now, see what there is, see what is going on.
 
 - `now` starts a job at once; it adds and removes nothing, so it needs no code.
-- `list` shows the newest ten with age and size; `show ID` what is in one; `status` the last good one and what runs.
+- `list` shows the newest twenty with age, size and why each is kept; `show ID` what is in one; `status` the last good
+  one, what runs and what comes next.
 - `verify ID` reads the stored copy from end to end and compares its SHA-256 with the manifest.
+- `prune`, `pin ID` and `unpin ID` are about what stays: handlers.core.keeping.
 - A word that means nothing gets a short sentence and changes nothing.
 """
 
@@ -11,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from handlers.core.answers import Confirm, Draft, Invocation, Reply, Start, TargetName
+from handlers.core.answers import Confirm, Draft, Invocation, Reply, Start, Surface, TargetName
 from handlers.core.captures import capture
 from handlers.core.cards import Card, Fact, Tone
 from handlers.core.catalogue import Catalogues, folder, new_id
@@ -19,16 +21,18 @@ from handlers.core.digests import Json
 from handlers.core.errors import Damage, OutsideError, Refusal
 from handlers.core.job_cards import Wording, job_card
 from handlers.core.jobs import Job, JobState, Outcome, Progress
+from handlers.core.keeping import Keeping, alarm_card
 from handlers.core.manifests import BackupKind, CollectionKind, Manifest
 from handlers.core.policy import Permission
 from handlers.core.ports import Clock, Target
 from handlers.core.readings import reading
 from handlers.core.records import Jobs
-from handlers.core.targets import KINDS, line_of, named
+from handlers.core.targets import KINDS, named
 from handlers.core.text import Bytes, Code, Lines, Person, Seconds, Text
 from handlers.core.work import Work
 
-LISTED = 10
+LISTED = 20
+WATCHED = frozenset({"backup.stale", "backup.missed"})
 
 
 class BackupHandler:
@@ -38,13 +42,25 @@ class BackupHandler:
         "read": Permission.READ,
         "backup.now": Permission.OPERATE,
         "backup.verify": Permission.OPERATE,
+        # It deletes, but only what the rules of retention let go, which nobody's words can change (docs/adr/0006).
+        "backup.prune": Permission.OPERATE,
+        "backup.pin": Permission.OPERATE,
+        "backup.unpin": Permission.OPERATE,
     }
 
-    def __init__(self, targets: Mapping[TargetName, Target], catalogues: Catalogues, jobs: Jobs, clock: Clock) -> None:
+    def __init__(
+        self,
+        targets: Mapping[TargetName, Target],
+        catalogues: Catalogues,
+        jobs: Jobs,
+        clock: Clock,
+        keeping: Keeping,
+    ) -> None:
         self._targets = targets
         self._catalogues = catalogues
         self._jobs = jobs
         self._clock = clock
+        self._keeping = keeping
 
     def ask(self, invocation: Invocation) -> Reply | Start | Confirm:
         """See Handler."""
@@ -52,9 +68,15 @@ class BackupHandler:
             case () | ("help",):
                 return Reply(self._help())
             case ("now", *rest):
-                return Start(Draft("backup.now", named(self._targets, rest)))
+                return Start(self._now(invocation.actor.surface, named(self._targets, rest)))
+            case ("prune", *rest):
+                return Start(Draft("backup.prune", named(self._targets, rest)))
+            case ("pin" | "unpin" as verb, word, *rest):
+                target = named(self._targets, rest)
+                backup = self._catalogues[target].find(word).id
+                return Start(Draft(f"backup.{verb}", target, {"backup": backup}))
             case ("list", *rest):
-                return Reply(self._list(named(self._targets, rest)))
+                return Reply(self._keeping.listed(named(self._targets, rest), LISTED))
             case ("status", *rest):
                 return Reply(self._status(named(self._targets, rest)))
             case ("show", word, *rest):
@@ -63,7 +85,7 @@ class BackupHandler:
                 target = named(self._targets, rest)
                 manifest = self._catalogues[target].find(word)
                 return Start(Draft("backup.verify", target, {"backup": manifest.id}))
-            case ("show" | "verify",):
+            case ("show" | "verify" | "pin" | "unpin",):
                 raise Refusal(Text("Which backup? `/backup list` shows the ids."))
             case (word, *_):
                 raise Refusal(
@@ -72,13 +94,17 @@ class BackupHandler:
             case _:
                 raise AssertionError("words are a sequence")
 
+    def _now(self, surface: Surface, target: TargetName) -> Draft:
+        kind = BackupKind.SCHEDULED if surface is Surface.SCHEDULE else BackupKind.MANUAL
+        offset = round(self._keeping.offset().total_seconds())
+        return Draft("backup.now", target, {"kind": kind.value, "offset_seconds": offset})
+
     def describe(self, job: Job) -> Card:
         """See Handler."""
+        if job.plan.operation in WATCHED:
+            return alarm_card(job)
         facts: tuple[Fact, ...] = ()
-        if job.plan.operation == "backup.verify":
-            subject = Text("Check of backup {id}", id=Code(str(job.plan.arguments["backup"])))
-        else:
-            subject = Text("Backup of {target}", target=Code(job.target))
+        subject = _subject(job)
         if job.outcome is not None and "backup" in job.outcome.facts:
             facts = _outcome_facts(job.outcome.facts)
         return job_card(job, Wording(subject, facts))
@@ -88,7 +114,12 @@ class BackupHandler:
         target = self._targets[work.job.target]
         if work.job.plan.operation == "backup.verify":
             return self._verify(target, work)
-        manifest = capture(target, self._catalogues[target.name], BackupKind.MANUAL, work, self._clock)
+        if work.job.plan.operation == "backup.prune":
+            return self._keeping.prune(target, work)
+        if work.job.plan.operation in {"backup.pin", "backup.unpin"}:
+            return self._keeping.pin(target, self._catalogues[target.name], work)
+        kind = BackupKind(str(work.job.plan.arguments["kind"]))
+        manifest = capture(target, self._catalogues[target.name], kind, work, self._clock)
         for note in _notes(manifest):
             work.note(note)
         return self._made(manifest)
@@ -98,6 +129,11 @@ class BackupHandler:
         why = Text("Its worker stopped.") if reason is None else reason
         if job.plan.operation == "backup.verify":
             return Outcome(_ended_state(reason), Text("{why} The copy was not checked to its end.", why=why), {})
+        if job.plan.operation == "backup.prune":
+            return Outcome(_ended_state(reason), Text("{why} What was not done, the next run does.", why=why), {})
+        if job.plan.operation in {"backup.pin", "backup.unpin"}:
+            text = Text("{why} Whether the copy is pinned now, `/backup list` says.", why=why)
+            return Outcome(_ended_state(reason), text, {})
         target, catalogue = self._targets[job.target], self._catalogues[job.target]
         backup = new_id(job.created, job.id)
         if catalogue.exists(backup):
@@ -142,20 +178,6 @@ class BackupHandler:
         size = Bytes(manifest.data.size_bytes)
         return Outcome(JobState.DONE, Text("Every byte is as it was written: {size}, SHA-256 fits.", size=size), {})
 
-    def _list(self, target: TargetName) -> Card:
-        listing = self._catalogues[target].listing()
-        if not listing.manifests and not listing.damaged:
-            return Card(
-                title=Text("No backups of {target} yet", target=Code(target)), lines=(Text("`/backup now` makes one."),)
-            )
-        now = self._clock.now()
-        lines = [line_of(manifest, (now - manifest.created).total_seconds()) for manifest in listing.manifests[:LISTED]]
-        if len(listing.manifests) > LISTED:
-            lines.append(Text("… and {more} older ones.", more=len(listing.manifests) - LISTED))
-        lines += [Text("Damaged, do not rely on it: {key}", key=Code(key)) for key in listing.damaged]
-        tone = Tone.BAD if listing.damaged else Tone.PLAIN
-        return Card(title=Text("Backups of {target}", target=Code(target)), tone=tone, lines=tuple(lines))
-
     def _show(self, manifest: Manifest) -> Card:
         shown = sorted(manifest.collections, key=lambda spec: -spec.size_bytes)[:25]
         lines = [
@@ -190,6 +212,7 @@ class BackupHandler:
         listing, now = self._catalogues[target].listing(), self._clock.now()
         holder = self._jobs.holder(target)
         lines = [Text("Kept in {where}.", where=Code(self._targets[target].store.describe()))]
+        lines += self._keeping.status(target)
         if holder is not None:
             lines.append(
                 Text(
@@ -214,12 +237,29 @@ class BackupHandler:
             Text("`/backup now` makes a copy of the database; it changes nothing in it."),
             Text("`/backup list` shows the copies, `/backup show ID` what is in one."),
             Text("`/backup verify ID` reads a copy from end to end and compares its checksum."),
-            Text("`/backup status` says how old the newest copy is, and what runs."),
+            Text("`/backup pin ID` keeps a copy whatever the rules say; `/backup unpin ID` leaves it to them again."),
+            Text("`/backup prune` deletes what the rules let go, as every night; `/backup list` says what they keep."),
+            Text("`/backup status` says how old the newest copy is, what runs, and when the next one is made."),
         ]
         if len(self._targets) > 1:
             names = ", ".join(self._targets)
             lines.append(Text("Add a target's name at the end: {names}.", names=names))
         return Card(title=Text("/backup"), lines=tuple(lines))
+
+
+def _subject(job: Job) -> Text:
+    target, backup = Code(job.target), Code(str(job.plan.arguments.get("backup", "")))
+    match job.plan.operation:
+        case "backup.verify":
+            return Text("Check of backup {id}", id=backup)
+        case "backup.prune":
+            return Text("Old backups of {target}", target=target)
+        case "backup.pin":
+            return Text("Pin of backup {id}", id=backup)
+        case "backup.unpin":
+            return Text("End of the pin of backup {id}", id=backup)
+        case _:
+            return Text("Backup of {target}", target=target)
 
 
 def _ended_state(reason: Text | None) -> JobState:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from handlers.core.answers import BackupId, JobId, TargetName
@@ -50,12 +50,14 @@ def unknown(word: str) -> Text:
 @dataclass(frozen=True, slots=True)
 class Listing:
     """All backups, newest first, and the keys of manifests that cannot be read. `absent`: backups of which a file is
-    gone; `leftovers`: files without a manifest, of which nothing came or which are half deleted."""
+    gone; `leftovers`: files without a manifest, of which nothing came or which are half deleted; `stored`:
+    when the store got each manifest, by its own clock."""
 
     manifests: tuple[Manifest, ...]
     damaged: tuple[str, ...]
     absent: frozenset[BackupId] = frozenset()
     leftovers: tuple[Artifact, ...] = ()
+    stored: Mapping[BackupId, datetime] = field(default_factory=dict)
 
 
 class Catalogue:
@@ -68,7 +70,9 @@ class Catalogue:
 
     def listing(self) -> Listing:
         """Everything there is. Raises OutsideError."""
-        manifests, damaged = [], []
+        manifests: list[Manifest] = []
+        damaged: list[str] = []
+        stored: dict[BackupId, datetime] = {}
         there = self._store.list(f"v1/{self._target}/full/")
         folders = {each.key.rpartition("/")[0] for each in there if each.key.endswith(f"/{MANIFEST}")}
         for artifact in there:
@@ -81,11 +85,12 @@ class Catalogue:
                 continue
             if manifest is not None:
                 manifests.append(manifest)
+                stored[manifest.id] = artifact.modified
         manifests.sort(key=lambda each: each.id, reverse=True)
         keys = {each.key for each in there}
         absent = frozenset(each.id for each in manifests if not files(each) <= keys)
         leftovers = tuple(each for each in there if each.key.rpartition("/")[0] not in folders)
-        return Listing(tuple(manifests), tuple(damaged), absent, leftovers)
+        return Listing(tuple(manifests), tuple(damaged), absent, leftovers, stored)
 
     def find(self, word: str) -> Manifest:
         """The backup of that id; `latest` is the newest that was not made by a restore to keep what it replaced.

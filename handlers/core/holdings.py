@@ -87,6 +87,7 @@ class Holdings:
                 pinned=each.id in pinned,
                 locks=_locks(store, target, each) if locking else (),
                 needed_by=needs.get(each.id, ()),
+                stored=listing.stored.get(each.id),
             )
             for each in listing.manifests
         )

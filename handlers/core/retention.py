@@ -1,11 +1,12 @@
 """Retention: which copies are kept and why, which locks are lengthened, and which copies may go.
 
 - A copy counts when it is good (committed, and no check has failed since), was not made by a restore to keep what it
-  replaced, and is not dated in the future.
+  replaced, is not dated in the future, and was not when the store got it: a wrong date would take a right one's slot
+  when its day comes.
 - Kept are: the newest counted copy of each of the last 7 days that have one; the first of each of the last 4 ISO
   weeks that have one, and of hours, months and years if asked for; the newest; the newest that a drill restored;
   what is pinned; what somebody needs; the base of the point-in-time window; for 14 days, what was kept before a
-  restore; for 37 days, what failed a check, for whoever looks into it; and what is dated in the future.
+  restore; for 37 days, what failed a check or is dated wrongly, for whoever looks into it; and what is dated in the future.
 - Slots count copies, not calendar days: an outage ages nothing out. Less than 7 days and 4 weeks cannot be asked for.
 - Days, weeks, months and years are those of the local time stored with each copy, so that a later change of zone
   moves nothing. Hours are of UTC: an hour that the clock repeats is two.
@@ -40,7 +41,7 @@ LOCK_LEFT, LOCK_MORE = timedelta(days=2), timedelta(days=9)
 class Copy:
     """A backup as retention sees it. `offset`: how far local time was ahead of UTC when it was made; `good`: False
     once a check or a drill failed; `locks`: for each of its files, until when the store says it is locked; `needed_by`:
-    what others need it for, in words."""
+    what others need it for, in words; `stored`: when the store got it, by the store's clock; None: not known."""
 
     id: BackupId
     made: datetime
@@ -51,11 +52,17 @@ class Copy:
     pinned: bool = False
     locks: tuple[datetime | None, ...] = ()
     needed_by: tuple[Text, ...] = ()
+    stored: datetime | None = None
 
     @property
     def local(self) -> datetime:
         """The local time it was made at, without a zone."""
         return self.made.replace(tzinfo=None) + self.offset
+
+    @property
+    def misdated(self) -> bool:
+        """Whether it was stored before the time at which it says it was made: some clock was wrong."""
+        return self.stored is not None and self.made > self.stored + SKEW
 
     @property
     def safe_until(self) -> datetime | None:
@@ -139,11 +146,11 @@ def decide(
 
 def counts(copy: Copy, now: datetime) -> bool:
     """Whether a copy fills a slot."""
-    return copy.good and copy.kind is not BackupKind.PRE_RESTORE and not ahead(copy, now)
+    return copy.good and copy.kind is not BackupKind.PRE_RESTORE and not copy.misdated and not ahead(copy, now)
 
 
 def ahead(copy: Copy, now: datetime) -> bool:
-    """Whether a copy is dated in the future: some clock was wrong."""
+    """Whether a copy is dated in the future."""
     return copy.made > now + SKEW
 
 
@@ -213,6 +220,8 @@ def _own(history: Sequence[Copy], now: datetime) -> list[Kept]:
             found.append((copy, Reason(Text("dated in the future"), copy.made)))
         elif copy.kind is BackupKind.PRE_RESTORE and now < copy.made + RESTORE_KEPT:
             found.append((copy, Reason(Text("kept before a restore"), copy.made + RESTORE_KEPT)))
+        elif copy.misdated and now < copy.made + FAILED_KEPT:
+            found.append((copy, Reason(Text("dated wrongly; kept to be looked at"), copy.made + FAILED_KEPT)))
         elif not copy.good and now < copy.made + FAILED_KEPT:
             found.append((copy, Reason(Text("failed a check; kept to be looked at"), copy.made + FAILED_KEPT)))
     return found

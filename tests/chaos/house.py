@@ -24,7 +24,9 @@ from handlers.core.answers import Invocation, JobId, TargetName
 from handlers.core.approval import Gate
 from handlers.core.catalogue import Catalogue
 from handlers.core.desk import Began, Desk, Outside
+from handlers.core.holdings import Holdings
 from handlers.core.jobs import Job
+from handlers.core.keeping import Keeping
 from handlers.core.ports import LoadEvidence, Target
 from handlers.core.records import Jobs
 from handlers.restore import RestoreHandler
@@ -181,8 +183,9 @@ def house(uri: str, redis_url: str, folder: Path, path: str, breaking: Break | N
     database.breaking = store.breaking = breaking
     targets = {SHOP: Target(SHOP, database, store, ShellCommand("", uri))}
     catalogue = Catalogue(SHOP, store)
+    keeping = Keeping(Holdings(targets, {SHOP: catalogue}, clock), state, clock)
     handlers: Any = {
-        "backup": BackupHandler(targets, {SHOP: catalogue}, Jobs(state), clock),
+        "backup": BackupHandler(targets, {SHOP: catalogue}, Jobs(state), clock, keeping),
         "restore": RestoreHandler(targets, {SHOP: catalogue}, clock),
     }
     outside = Outside(state, MemoryQueue(), MemoryAudit(), FakePeople(), clock, entropy)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from handlers.core.answers import BackupId
@@ -93,23 +93,25 @@ class History:
         lock = lock_until_at_write(kind, self.now, offset, tuple(self.copies.values()), self.policy)
         identity = BackupId(f"{made:%Y%m%dt%H%M%S} {len(self.ever)}")
         locks = (lock, lock + timedelta(seconds=9)) if self.habits.locking else ()
-        copy = Copy(identity, made, kind, offset, locks=locks)
+        copy = Copy(identity, made, kind, offset, locks=locks, stored=self.now)
         self.copies[identity] = self.ever[identity] = copy
         self.true[identity] = self.now
 
     def prune(self, stale: tuple[Copy, ...] | None = None) -> None:
-        """One run; with `stale`, a second one beside it that read the history before the night's backup. Pins, checks and
-        drills are not between the two: they are jobs on the same target, and there is one at a time."""
+        """One run; with `stale`, a second one beside it that read the history before the night's backup. Pins, checks
+        and drills are not between the two: they are jobs on the same target, and there is one at a time."""
         runs = [tuple(self.copies.values())]
         if stale is not None:
             runs.insert(self.luck.randint(0, 1), stale)
-        for seen in runs:
+        for number, seen in enumerate(runs):
             decision = decide(seen, self.policy, self.now, self.skew, locking=self.habits.locking)
             for extension in decision.extend:
                 self._extend(extension)
             for copy in decision.delete:
                 there = self.copies.get(copy.id)
-                if there is not None and (seen is not stale or not self._locked(there)):
+                # The store refuses what was locked anew since the history was read.
+                old = number > 0 or seen is stale
+                if there is not None and not (old and self._locked(there)):
                     self._delete(there)
 
     def _locked(self, copy: Copy) -> bool:
@@ -127,9 +129,10 @@ class History:
     def _delete(self, copy: Copy) -> None:
         good = [each for each in self.copies.values() if counts(each, self.now)]
         after = [each for each in good if each.id != copy.id]
-        for name, slots in (("day", days), ("week", weeks)):
-            if slots(good) != slots(after):
-                self._violated(f"took a {name} away", copy)
+        if days(good) != days(after):
+            self._violated("took a day away", copy)
+        if weeks(good) != weeks(after):
+            self._violated("took a week away", copy)
         if counts(copy, self.now):
             if copy.made == max(each.made for each in good):
                 self._violated("deleted the newest good copy", copy)
@@ -192,11 +195,11 @@ class History:
             self.copies[copy.id] = copy
 
 
-def days(good: list[Copy]) -> list[object]:
+def days(good: list[Copy]) -> list[date]:
     """The newest seven that have a good copy."""
     return sorted({copy.local.date() for copy in good})[-7:]
 
 
-def weeks(good: list[Copy]) -> list[object]:
+def weeks(good: list[Copy]) -> list[tuple[int, int]]:
     """The newest four that have a good copy."""
-    return sorted({copy.local.isocalendar()[:2] for copy in good})[-4:]
+    return sorted({(copy.local.isocalendar().year, copy.local.isocalendar().week) for copy in good})[-4:]

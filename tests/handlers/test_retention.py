@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -22,13 +23,13 @@ DAY = timedelta(days=1)
 USUAL = Policy()
 
 
-def copy(made: datetime, name: str = "", zone: str = "UTC", **changes: object) -> Copy:
+def copy(made: datetime, name: str = "", zone: str = "UTC", **changes: Any) -> Copy:
     offset = made.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)
     plain = Copy(BackupId(name or f"{made:%m-%d %H:%M}"), made, BackupKind.SCHEDULED, offset)
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return replace(plain, **changes)
 
 
-def nights(count: int, until: datetime = NOW - timedelta(hours=1), **changes: object) -> list[Copy]:
+def nights(count: int, until: datetime = NOW - timedelta(hours=1), **changes: Any) -> list[Copy]:
     """One a night, the newest an hour ago, the oldest first."""
     return [copy(until - DAY * back, **changes) for back in reversed(range(count))]
 
@@ -175,6 +176,15 @@ def test_what_is_dated_in_the_future_is_neither_counted_nor_deleted_and_alarms()
     assert why(decision, "ahead 3") == ["dated in the future"]
     assert why(decision, "11-19 02:00") == ["daily of 19 Nov"]
     assert "newest" in why(decision, "11-25 02:00")
+
+
+def test_a_wrong_date_takes_no_slot_when_its_day_has_come() -> None:
+    # Made on 10 November under a clock that was two weeks ahead.
+    wrong = copy(NOW - DAY + timedelta(hours=5), "wrong", stored=NOW - DAY * 15)
+    decision = decide([*nights(60), wrong], USUAL, NOW)
+    assert why(decision, "wrong") == ["dated wrongly; kept to be looked at"]
+    assert why(decision, "11-24 02:00") == ["daily of 24 Nov"]
+    assert "wrong" not in decide([*nights(60), wrong], USUAL, NOW + DAY * 60).kept
 
 
 def test_settings_below_the_floors_do_not_go_below_them() -> None:

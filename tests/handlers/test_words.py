@@ -13,6 +13,8 @@ from handlers.backup import BackupHandler
 from handlers.core.answers import Confirm, Invocation, Reply, Start, TargetName
 from handlers.core.catalogue import Catalogue
 from handlers.core.errors import Refusal
+from handlers.core.holdings import Holdings
+from handlers.core.keeping import Keeping
 from handlers.core.ports import Target
 from handlers.core.records import Jobs
 from handlers.restore import RestoreHandler
@@ -55,8 +57,9 @@ class House:
         shop = TargetName("shop")
         targets = {shop: Target(shop, untouched, self.store, untouched)}
         catalogues = {shop: Catalogue(shop, self.store)}
+        keeping = Keeping(Holdings(targets, catalogues, clock), self.state, clock)
         self.handlers: dict[str, BackupHandler | RestoreHandler] = {
-            "backup": BackupHandler(targets, catalogues, Jobs(self.state), clock),
+            "backup": BackupHandler(targets, catalogues, Jobs(self.state), clock, keeping),
             "restore": RestoreHandler(targets, catalogues, clock),
         }
 
