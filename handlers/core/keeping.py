@@ -58,7 +58,7 @@ class Keeping:
         pinned = work.job.plan.operation == "backup.pin"
         manifest = catalogue.find(str(work.job.plan.arguments["backup"]))
         by, now = work.job.plan.actor.person, self.clock.now()
-        changed = Pins(target.name, target.store).set(manifest.id, pinned, by, now)
+        changed = Pins(target.name, target.store).set(manifest.id, by, now, pinned=pinned)
         said = "is pinned: nothing deletes it" if pinned else "is not pinned: retention decides about it"
         text = Text("{id} {said}.", id=Code(manifest.id), said=said if changed else f"already {said}")
         return Outcome(JobState.DONE, text, {})

@@ -28,7 +28,7 @@ class Pins:
         """Every copy that is pinned now."""
         return frozenset(backup for backup, number in self._numbers("").items() if number % 2)
 
-    def set(self, backup: BackupId, pinned: bool, by: PersonId, at: datetime) -> bool:
+    def set(self, backup: BackupId, by: PersonId, at: datetime, *, pinned: bool) -> bool:
         """Pins it or lets it go; False when it was so already."""
         for _ in range(ROUNDS):
             number = self._numbers(backup).get(backup, 0)

@@ -6,7 +6,7 @@
 - Kept are: the newest counted copy of each of the last 7 days that have one; the first of each of the last 4 ISO
   weeks that have one, and of hours, months and years if asked for; the newest; the newest that a drill restored;
   what is pinned; what somebody needs; the base of the point-in-time window; for 14 days, what was kept before a
-  restore; for 37 days, what failed a check or is dated wrongly, for whoever looks into it; and what is dated in the future.
+  restore; for 37 days, what failed a check or is dated wrongly, for whoever looks into it; what is dated in the future.
 - Slots count copies, not calendar days: an outage ages nothing out. Less than 7 days and 4 weeks cannot be asked for.
 - Days, weeks, months and years are those of the local time stored with each copy, so that a later change of zone
   moves nothing. Hours are of UTC: an hour that the clock repeats is two.

@@ -259,7 +259,22 @@ def test_what_is_not_a_key_is_refused_everywhere(store: ArtifactStore) -> None:
     def read(key: str) -> list[bytes]:
         return list(store.read(key))
 
-    for touch, key in itertools.product((store.open_write, store.get, store.delete, put, read), HOSTILE_KEYS):
+    def delete(key: str) -> None:
+        store.delete(key)
+
+    touches = (store.open_write, store.get, delete, put, read)
+    for touch, key in itertools.product(touches, HOSTILE_KEYS):
         with pytest.raises(OutsideError, match="is not a name") as caught:
             touch(key)
         assert caught.value.permanent
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_a_store_says_what_time_it_is_and_that_something_is_there(name: str, request: pytest.FixtureRequest) -> None:
+    store: ArtifactStore = request.getfixturevalue(name)
+    store.put_new("v1/shop/here", b"1")
+    (artifact,) = store.list("v1/shop/here")
+    assert abs(store.now() - artifact.modified) < timedelta(minutes=1)
+    assert store.receipt("v1/shop/here") is not None
+    assert store.receipt("v1/shop/gone") is None
+    assert [each.key for each in store.list("")] == ["v1/shop/here"]
