@@ -57,11 +57,11 @@ class Alarms:
         if held is not None:
             job_id = JobId(held.value.decode())
             if self._jobs.load(job_id) is not None:
-                return
+                return self._jobs.touch(job_id)  # whoever raised it may have died before it could be shown
         self._write("alarm.raised", alarm.kind, alarm.target, actor, alarm.facts)
         if held is None and self._state.put_if(key, job_id.encode(), None) is None:
-            return  # somebody else saw it too
-        self._jobs.create(self._record(job_id, alarm, actor, channel))
+            return None  # somebody else saw it too
+        return self._jobs.create(self._record(job_id, alarm, actor, channel))
 
     def over(self, kind: str, target: TargetName, text: Text, actor: Actor) -> None:
         """It is not so any more: the card says so, if there is one."""

@@ -88,8 +88,8 @@ class Rota:
             last = self._newest_scheduled(target, now) or now
             ticks.passed(last, now)
         found = due(schedule, last, now, self._duty.limit)
-        if found.missed and schedule is self._duty.schedule and ticks.first_to_tell(found.missed[-1]):
-            self._tell_missed(target, found.missed)
+        if found.missed and schedule is self._duty.schedule:
+            self._tell_missed(target, found.missed, ticks)
         if found.missed and found.run is None:
             ticks.passed(found.missed[-1], now)
         if found.run is not None:
@@ -161,7 +161,10 @@ class Rota:
 
     # -- what is told ------------------------------------------------------------------------------------------
 
-    def _tell_missed(self, target: TargetName, missed: tuple[datetime, ...]) -> None:
+    def _tell_missed(self, target: TargetName, missed: tuple[datetime, ...], ticks: Ticks) -> None:
+        claim = ticks.claim(missed[-1], missed=True)
+        if claim is None:
+            return
         text = Text(
             "{count} times a backup of {target} was due and none was begun, the last time at {time}: the bot did not "
             "run, could not reach Redis, or something else was at work on {target} all the time.",
@@ -171,6 +174,7 @@ class Rota:
         )
         facts: dict[str, Json] = {"missed": len(missed), "last": missed[-1].isoformat()}
         self._alarms.tell(Alarm("missed", "backup.missed", target, text, facts), self._duty.actor, self._duty.channel)
+        ticks.record(claim, None)
 
     def _tell_refused(self, target: TargetName, why: Text) -> None:
         text = Text("What the schedule asked for was refused: {why}", why=why)

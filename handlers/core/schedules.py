@@ -6,7 +6,8 @@
   twice. It is held for two minutes while the desk is asked, and for good once there is a job: a bot that dies in
   between loses no tick.
 - `ticked:<schedule>:<target>` is the last tick that was dealt with. What came after it and was not run was missed;
-  of several the newest is run, when it is younger than the limit. One that lies in the future is not believed.
+  of several of the last 8 days the newest is run, when it is younger than the limit. One that lies in the future is
+  not believed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ AHEAD = timedelta(minutes=5)
 LOOK_BACK = timedelta(days=8)
 ASKING_SECONDS = 120
 KEEP_SECONDS = 30 * 86_400
-MOST_TICKS = 2000
 ROUNDS = 8
 
 
@@ -46,11 +46,11 @@ class Schedule:
             raise ValueError(f"{expected} ({str(error).lower() or 'it never comes'})") from error
 
     def ticks(self, after: datetime, until: datetime) -> tuple[datetime, ...]:
-        """Every tick later than `after` and not later than `until`, in UTC, the oldest first; at most 2000."""
+        """Every tick later than `after` and not later than `until`, in UTC, the oldest first."""
         found: list[datetime] = []
         for local in CronSim(self.line, after.astimezone(self.zone)):
             tick = local.astimezone(UTC)
-            if tick > until or len(found) == MOST_TICKS:
+            if tick > until:
                 break
             # In an hour that is repeated, cronsim can begin with its first pass.
             if tick > after and tick not in found[-1:]:
@@ -107,9 +107,9 @@ class Ticks:
         held = self._state.get(self._last)
         return None if held is None else datetime.fromisoformat(held.value.decode())
 
-    def claim(self, tick: datetime) -> Claim | None:
-        """Takes a tick; None when somebody else has it, or had."""
-        key = f"{self._prefix}{tick.isoformat()}"
+    def claim(self, tick: datetime, *, missed: bool = False) -> Claim | None:
+        """Takes a tick, or, `missed`, the telling of it; None when somebody else has it, or had."""
+        key = f"{self._prefix}{tick.isoformat()}{':missed' if missed else ''}"
         version = self._state.put_if(key, b"", None, seconds=ASKING_SECONDS)
         return None if version is None else Claim(key, version)
 
@@ -118,18 +118,13 @@ class Ticks:
         self._state.delete_if(claim.key, claim.version)
 
     def record(self, claim: Claim, job: JobId | None) -> None:
-        """The tick was run, by this job, or needs not be."""
+        """The tick was run, by this job, or need not be; or it was told."""
         self._state.put_if(claim.key, (job or "-").encode(), claim.version, seconds=KEEP_SECONDS)
 
     def ran(self, tick: datetime) -> bool:
         """Whether it was run, or need not be."""
         held = self._state.get(f"{self._prefix}{tick.isoformat()}")
         return held is not None and held.value != b""
-
-    def first_to_tell(self, tick: datetime) -> bool:
-        """Whether nobody has told yet that this tick was missed."""
-        key = f"{self._prefix}{tick.isoformat()}:missed"
-        return self._state.put_if(key, b"", None, seconds=KEEP_SECONDS) is not None
 
     def job(self, tick: datetime) -> JobId | None:
         """The job that ran a tick; None when there is none."""
