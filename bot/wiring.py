@@ -247,7 +247,13 @@ def _checks(given: Settings) -> checking.Checks:
         Chat(slack_client(given.slack_bot_token, given.slack_api_url)).team()
         return ""
 
+    def told() -> str:
+        if given.ops_channel or not given.backup_schedule:
+            return ""
+        return "OPS_CHANNEL is not set: nobody would be told that a backup failed"
+
     return {
+        "schedule": told,
         "Redis": state,
         f"backups ({house.store.describe()})": store,
         f"MongoDB ({database.name})": mongodb,
