@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -191,6 +191,12 @@ SETTINGS = (
     Setting(
         "BACKUP_CATCH_UP_HOURS", _at_least(0), "For how many hours a backup that was missed is still made", default="6"
     ),
+    Setting(
+        "BACKUP_LOCK_MODE",
+        _one_of("COMPLIANCE", "GOVERNANCE", "none"),
+        "How a bucket with Object Lock locks backups; none: not at all",
+        default="COMPLIANCE",
+    ),
     Setting("MIGRATE_COMMAND", _text, "Runs after a restore, without a shell", "npm run migrate:up"),
     Setting("OPS_CHANNEL", _CHANNEL, "Channel for what nobody asked for in a channel of their own", "C0123456789"),
     Setting("HTTP_HOST", _text, "Where /livez, /readyz, /metrics and Slack's calls are answered", default="127.0.0.1"),
@@ -225,6 +231,7 @@ class Settings:
     backup_keep_monthly: int
     backup_keep_yearly: int
     backup_catch_up_hours: int
+    backup_lock_mode: Literal["COMPLIANCE", "GOVERNANCE", "none"]
     migrate_command: str
     ops_channel: str
     http_host: str

@@ -125,7 +125,7 @@ def _store(given: Settings) -> ArtifactStore:
         return DirectoryStore(Path(given.backup_dir))
     from bot.adapters.store_s3 import S3Store  # imported only where it is used: boto3 costs 30 MB
 
-    return S3Store(given.backup_s3_url)
+    return S3Store(given.backup_s3_url, lock_mode=given.backup_lock_mode)
 
 
 def command(given: Settings, options: Namespace) -> int:

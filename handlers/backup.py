@@ -21,7 +21,7 @@ from handlers.core.digests import Json
 from handlers.core.errors import Damage, OutsideError, Refusal
 from handlers.core.job_cards import Wording, job_card
 from handlers.core.jobs import Job, JobState, Outcome, Progress
-from handlers.core.keeping import Keeping, alarm_card
+from handlers.core.keeping import Keeping, alarm_card, warnings
 from handlers.core.manifests import BackupKind, CollectionKind, Manifest
 from handlers.core.policy import Permission
 from handlers.core.ports import Clock, Target
@@ -221,14 +221,15 @@ class BackupHandler:
                     person=Person(holder.plan.actor.person),
                 )
             )
-        lines += [Text("Damaged, do not rely on it: {key}", key=Code(key)) for key in listing.damaged]
+        lines += warnings(listing)
         good = [manifest for manifest in listing.manifests if manifest.kind is not BackupKind.PRE_RESTORE]
         if not good:
             title, tone = Text("No backup of {target} exists", target=Code(target)), Tone.BAD
         else:
             age = Seconds((now - good[0].created).total_seconds())
             title = Text("The newest backup of {target} is {age} old", target=Code(target), age=age)
-            tone = Tone.BAD if listing.damaged else Tone.WARNING if age.count > 36 * 3600 else Tone.GOOD
+            worry = listing.hidden or age.count > 36 * 3600
+            tone = Tone.BAD if listing.damaged or listing.absent else Tone.WARNING if worry else Tone.GOOD
             lines.insert(0, Text("{id}, {size} stored.", id=Code(good[0].id), size=Bytes(good[0].stored_bytes)))
         return Card(title=title, tone=tone, lines=tuple(lines))
 

@@ -43,6 +43,7 @@ class Part:
     other_places: tuple[str, ...] = ()
 
 
+_LOCKS = "the tests of Object Lock on a real radosgw"
 PARTS = {
     part.name: part
     for part in (
@@ -81,6 +82,9 @@ PARTS = {
             "alerts in the demo",
             debian=("prometheus-alertmanager",),
         ),
+        Part("ceph-mon", ("ceph-mon",), _LOCKS, debian=("ceph-mon",)),
+        Part("ceph-osd", ("ceph-osd",), _LOCKS, debian=("ceph-osd",)),
+        Part("radosgw", ("radosgw",), _LOCKS, debian=("radosgw",)),
     )
 }
 

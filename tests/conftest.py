@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 from sandbox import parts
+from sandbox.servers import radosgw as ceph
 from sandbox.servers.mongod import Mongod
 from sandbox.servers.redis import RedisServer
 
@@ -48,6 +49,15 @@ def redis_server() -> Iterator[RedisServer]:
     """A Redis with an append-only file. Tests that kill or flush it start their own."""
     needs("redis-server")
     with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def radosgw() -> Iterator[ceph.Radosgw]:
+    """An S3 with true Object Lock. Tests that use it are of the xdist group `radosgw`, so that there is one."""
+    for program in ceph.PROGRAMS:
+        needs(program)
+    with ceph.Radosgw() as server:
         yield server
 
 

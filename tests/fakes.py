@@ -21,7 +21,7 @@ from handlers.core.answers import Actor, JobId, PersonId, Surface
 from handlers.core.audit import AuditEvent
 from handlers.core.errors import Damage, OutsideError
 from handlers.core.objects import Receipt
-from handlers.core.ports import Artifact, Clock, Factor, Held, Standing
+from handlers.core.ports import Artifact, Clock, Factor, Held, Locking, Standing
 from handlers.core.text import Text
 
 STEP_SECONDS = 30
@@ -269,27 +269,33 @@ class FakeFactors:
 
 
 class MemoryStore:
-    """ArtifactStore (calls `store.…`, `store.piece` for each piece read, and `upload.…`). Locks what it is told to."""
+    """ArtifactStore (calls `store.…`, `store.piece` for each piece read, and `upload.…`). `lock_mode`: it has versions
+    and locks; without one it has neither. `ahead` is how far its clock is before the bot's; `deaf`: it takes the wish
+    for a lock and keeps none, as some real stores do."""
 
-    def __init__(self, clock: Clock, faults: Faults | None = None) -> None:
+    def __init__(self, clock: Clock, faults: Faults | None = None, *, lock_mode: str = "") -> None:
         self.clock = clock
         self.faults = faults or Faults()
+        self.lock_mode = lock_mode
         self.artifacts: dict[str, tuple[bytes, datetime]] = {}
+        self.receipts: dict[str, Receipt] = {}
+        self.hidden: set[str] = set()
         self.open_uploads: list[MemoryUpload] = []
         self.lock = threading.Lock()
-        self.locking = False
-        self.locks: dict[str, datetime] = {}
-        self.ahead = timedelta(0)
+        self.ahead = timedelta()
+        self.deaf = False
+        self._versions = itertools.count(1)
 
-    def open_write(self, key: str) -> MemoryUpload:
+    def open_write(self, key: str, *, lock_until: datetime | None = None) -> MemoryUpload:
         with self.faults.at("store.open_write"):
-            upload = MemoryUpload(self, _checked(key), self.clock.now())
+            self._must_lock(lock_until)
+            upload = MemoryUpload(self, _checked(key), self.clock.now(), lock_until)
             self.open_uploads.append(upload)
             return upload
 
-    def read(self, key: str) -> Iterator[bytes]:
+    def read(self, key: str, *, version: str = "") -> Iterator[bytes]:
         with self.faults.at("store.read"):
-            found = self.artifacts.get(_checked(key))
+            found = self.artifacts.get(key) if self._has(_checked(key), version) else None
             if found is None:
                 raise OutsideError(Text("There is no {key}.", key=key), permanent=True)
         for start in range(0, len(found[0]), PIECE_BYTES):
@@ -297,48 +303,74 @@ class MemoryStore:
                 piece = found[0][start : start + PIECE_BYTES]
             yield piece
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes, *, lock_until: datetime | None = None) -> bool:
         with self.faults.at("store.put_new"):
-            return self.place(_checked(key), data)
+            self._must_lock(lock_until)
+            return self.place(_checked(key), data, lock_until)
 
-    def place(self, key: str, data: bytes) -> bool:
-        """Makes it visible, unless the key is taken."""
+    def place(self, key: str, data: bytes, lock_until: datetime | None = None) -> bool:
+        """Makes it visible, unless the key is taken or the lock does not come."""
         with self.lock:
             if key in self.artifacts:
                 return False
+            if lock_until is not None and self.deaf:
+                raise OutsideError(Text("{key} is not locked as it was asked for.", key=key), permanent=True)
             self.artifacts[key] = (bytes(data), self.clock.now())
+            self.receipts[key] = Receipt(f"v{next(self._versions)}" if self.lock_mode else "", lock_until)
             return True
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, *, version: str = "") -> bytes | None:
         with self.faults.at("store.get"):
-            found = self.artifacts.get(_checked(key))
-            return None if found is None else found[0]
+            return self.artifacts[key][0] if self._has(_checked(key), version) else None
 
     def list(self, prefix: str) -> tuple[Artifact, ...]:
         with self.faults.at("store.list"):
-            found = sorted(self.artifacts.items())
-            return tuple(Artifact(key, len(data), at) for key, (data, at) in found if key.startswith(prefix))
-
-    def delete(self, key: str, version: str = "") -> None:
-        with self.faults.at("store.delete"):
-            until = self.locks.get(_checked(key))
-            if until is not None and until > self.now():
-                raise OutsideError(Text("{key} is locked until {until}.", key=key, until=until), permanent=True)
-            self.artifacts.pop(key, None)
-            self.locks.pop(key, None)
+            return tuple(
+                Artifact(key, len(data), at, self.receipts[key].version, key in self.hidden)
+                for key, (data, at) in sorted(self.artifacts.items())
+                if key.startswith(prefix)
+            )
 
     def receipt(self, key: str, version: str = "") -> Receipt | None:
         with self.faults.at("store.receipt"):
-            return Receipt(locked_until=self.locks.get(key)) if _checked(key) in self.artifacts else None
+            return self.receipts[key] if self._has(_checked(key), version) else None
 
     def extend_lock(self, key: str, version: str, until: datetime) -> Receipt:
-        with self.faults.at("store.extend_lock"):
-            self.locks[_checked(key)] = until = max(until, self.locks.get(key, until))
-            return Receipt(locked_until=until)
+        with self.lock, self.faults.at("store.extend_lock"):
+            there = self._has(_checked(key), version)
+            self._must_lock(until)
+            if not there:
+                raise OutsideError(Text("There is no {key}.", key=key), permanent=True)
+            held = self.receipts[key]
+            if held.locked_until is None or held.locked_until < until:
+                if self.deaf:
+                    raise OutsideError(Text("{key} is not locked as it was asked for.", key=key), permanent=True)
+                self.receipts[key] = replace(held, locked_until=until)
+            return self.receipts[key]
 
-    def now(self) -> datetime:
-        """The store's clock: this machine's, and `ahead`."""
-        return self.clock.now() + self.ahead
+    def locking(self) -> Locking:
+        with self.faults.at("store.locking"):
+            if self.lock_mode:
+                return Locking(self.lock_mode)
+            return Locking(why_not=Text("Memory locks nothing."))
+
+    def delete(self, key: str, *, version: str = "") -> None:
+        with self.lock, self.faults.at("store.delete"):
+            if not self._has(_checked(key), version):
+                return
+            until = self.receipts[key].locked_until
+            if until is not None and until > self._moment():
+                raise OutsideError(Text("{key} is locked until {until}.", key=key, until=until), permanent=True)
+            del self.artifacts[key], self.receipts[key]
+            self.hidden.discard(key)
+
+    def hide(self, key: str) -> None:
+        """As a delete without a version id does in a bucket with versions: a delete marker over it."""
+        self.hidden.add(key)
+
+    def moment(self) -> datetime:
+        with self.faults.at("store.moment"):
+            return self._moment()
 
     def sweep(self, before: datetime, under: str = "") -> int:
         with self.faults.at("store.sweep"):
@@ -350,13 +382,24 @@ class MemoryStore:
     def describe(self) -> str:
         return "memory"
 
+    def _has(self, key: str, version: str) -> bool:
+        return key in self.artifacts and (version in {"", self.receipts[key].version} or not self.lock_mode)
+
+    def _must_lock(self, until: datetime | None) -> None:
+        if until is not None and not self.lock_mode:
+            raise OutsideError(Text("Memory locks nothing."), permanent=True)
+
+    def _moment(self) -> datetime:
+        return self.clock.now() + self.ahead
+
 
 class MemoryUpload:
     """An upload into a MemoryStore. It is there as long as it is among the store's `open_uploads`."""
 
-    def __init__(self, store: MemoryStore, key: str, begun: datetime) -> None:
+    def __init__(self, store: MemoryStore, key: str, begun: datetime, lock_until: datetime | None = None) -> None:
         self.key = key
         self.begun = begun
+        self._lock_until = lock_until
         self._store = store
         self._data = bytearray()
         self._over = False
@@ -373,9 +416,9 @@ class MemoryUpload:
             self._end()
             if not there:
                 raise OutsideError(Text("The upload of {key} is not there any more.", key=self.key))
-            if not self._store.place(self.key, bytes(self._data)):
+            if not self._store.place(self.key, bytes(self._data), self._lock_until):
                 raise OutsideError(Text("{key} is there already.", key=self.key), permanent=True)
-            return Receipt()
+            return self._store.receipts[self.key]
 
     def abort(self) -> None:
         """What cannot be removed stays for `sweep`."""

@@ -6,6 +6,7 @@
 - Words of keys have no leading dot: `.uploads` and other hidden files are never artifacts.
 - No symbolic link below the root is followed: a key cannot lead out of it. The root itself may be one.
 - Folders are 0700, files 0600. The root is made at first use when its parent is there.
+- A folder has no versions and no locks: whoever may write in it may remove all of it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pathlib import Path
 
 from handlers.core.errors import OutsideError
 from handlers.core.objects import Receipt
-from handlers.core.ports import Artifact
+from handlers.core.ports import Artifact, Locking
 from handlers.core.text import Code, Text
 
 PIECE_BYTES = 1024 * 1024
@@ -38,7 +39,7 @@ _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Not blocking: a pipe that somebody put in the place of an artifact must not hold us.
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
+_NO_LOCKS = Text("A folder cannot lock what it keeps; a bucket with Object Lock can.")
 _REASONS = {
     errno.ENOSPC: "the disk is full; make room and try again",
     errno.EDQUOT: "the disk quota is used up; make room and try again",
@@ -63,12 +64,14 @@ class DirectoryStore:
         """The folder."""
         return str(self._root)
 
-    def open_write(self, key: str) -> DirectoryUpload:
+    def open_write(self, key: str, *, lock_until: datetime | None = None) -> DirectoryUpload:
         """Begins an artifact of unknown length."""
+        _must_not_lock(lock_until)
         return DirectoryUpload(self, key)
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes, *, lock_until: datetime | None = None) -> bool:
         """Stores a small artifact if the key is free, atomically over all processes."""
+        _must_not_lock(lock_until)
         upload = DirectoryUpload(self, key)
         try:
             upload.write(data)
@@ -76,7 +79,7 @@ class DirectoryStore:
         finally:
             upload.abort()
 
-    def read(self, key: str) -> Iterator[bytes]:
+    def read(self, key: str, *, version: str = "") -> Iterator[bytes]:
         """The artifact in pieces of at most 1 MiB."""
         with self.translating():
             descriptor = self._open(key)
@@ -88,7 +91,7 @@ class DirectoryStore:
                 while piece := file.read(PIECE_BYTES):
                     yield piece
 
-    def get(self, key: str) -> bytes | None:
+    def get(self, key: str, *, version: str = "") -> bytes | None:
         """A small artifact; None when it is not there."""
         with self.translating():
             descriptor = self._open(key)
@@ -108,10 +111,8 @@ class DirectoryStore:
             found += _artifacts(descriptor, f"{above}/" if above else "")
         return tuple(sorted((each for each in found if each.key.startswith(prefix)), key=lambda each: each.key))
 
-    locking = False
-
     def receipt(self, key: str, version: str = "") -> Receipt | None:
-        """That it is there: a folder has no versions and no locks."""
+        """An empty one when the artifact is there."""
         with self.translating():
             descriptor = self._open(key)
             if descriptor is None:
@@ -120,18 +121,19 @@ class DirectoryStore:
             return Receipt()
 
     def extend_lock(self, key: str, version: str, until: datetime) -> Receipt:
-        """A folder locks nothing."""
-        raise OutsideError(Text("{where} cannot lock what it keeps.", where=Code(self.describe())), permanent=True)
+        """Refused: a folder has no locks."""
+        words_of(key)
+        raise OutsideError(_NO_LOCKS, permanent=True)
 
-    def now(self) -> datetime:
-        """The time that the file system gives a new file: on a network file system, its server's."""
-        upload = DirectoryUpload(self, "clock")
-        try:
-            return upload.begun()
-        finally:
-            upload.abort()
+    def locking(self) -> Locking:
+        """Not possible."""
+        return Locking(why_not=_NO_LOCKS)
 
-    def delete(self, key: str, version: str = "") -> None:
+    def moment(self) -> datetime:
+        """The clock of this host."""
+        return datetime.now(UTC)
+
+    def delete(self, key: str, *, version: str = "") -> None:
         """Removes an artifact; nothing happens when it is not there."""
         *above, name = words_of(key)
         with self.translating(), contextlib.suppress(FileNotFoundError), self.folder(above) as descriptor:
@@ -222,11 +224,6 @@ class DirectoryUpload:
         finally:
             self.abort()
 
-    def begun(self) -> datetime:
-        """When it was begun, as the file system says."""
-        with self._store.translating():
-            return datetime.fromtimestamp(os.fstat(self._open_file()).st_mtime, UTC)
-
     def place(self) -> bool:
         """As commit, but False when the key is taken. The temporary name stays until `abort`."""
         file = self._open_file()
@@ -285,6 +282,11 @@ def problem(error: OSError, where: str) -> OutsideError:
         Text("The folder {where} cannot be used: {reason}.", where=Code(where), reason=said),
         permanent=reason is not None,
     )
+
+
+def _must_not_lock(until: datetime | None) -> None:
+    if until is not None:
+        raise OutsideError(_NO_LOCKS, permanent=True)
 
 
 def _make_folder(name: str, parent: int) -> None:

@@ -3,6 +3,7 @@
 - Keys: `v1/<target>/full/<YYYY>/<MM>/<DD>/<id>/{data.archive.zst,manifest.json}`; nothing is ever overwritten.
 - A backup exists when its manifest does. Data without a manifest is not a backup, and is never offered.
 - A damaged manifest is listed as damaged, not skipped in silence; so is a manifest whose files are gone.
+- A backup that somebody hid (by a delete marker, or another version over it) still exists, and is said to be hidden.
 - An id is a UTC time and six random characters: sortable, and safe to read over a phone.
 """
 
@@ -49,12 +50,13 @@ def unknown(word: str) -> Text:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All backups, newest first, and the keys of manifests that cannot be read. `absent`: backups of which a file is
-    gone; `leftovers`: files without a manifest, of which nothing came or which are half deleted; `stored`:
-    when the store got each manifest, by its own clock."""
+    """All backups, newest first, the keys of manifests that cannot be read, and the keys of what was hidden. `absent`:
+    backups of which a file is gone; `leftovers`: files without a manifest, of which nothing came or which are half
+    deleted; `stored`: when the store got each manifest, by its own clock."""
 
     manifests: tuple[Manifest, ...]
     damaged: tuple[str, ...]
+    hidden: tuple[str, ...] = ()
     absent: frozenset[BackupId] = frozenset()
     leftovers: tuple[Artifact, ...] = ()
     stored: Mapping[BackupId, datetime] = field(default_factory=dict)
@@ -74,12 +76,13 @@ class Catalogue:
         damaged: list[str] = []
         stored: dict[BackupId, datetime] = {}
         there = self._store.list(f"v1/{self._target}/full/")
+        hidden = tuple(each.key for each in there if each.hidden)
         folders = {each.key.rpartition("/")[0] for each in there if each.key.endswith(f"/{MANIFEST}")}
         for artifact in there:
             if not artifact.key.endswith(f"/{MANIFEST}"):
                 continue
             try:
-                manifest = self._manifest(artifact.key)
+                manifest = self._manifest(artifact.key, artifact.version)
             except Damage:
                 damaged.append(artifact.key)
                 continue
@@ -90,7 +93,7 @@ class Catalogue:
         keys = {each.key for each in there}
         absent = frozenset(each.id for each in manifests if not files(each) <= keys)
         leftovers = tuple(each for each in there if each.key.rpartition("/")[0] not in folders)
-        return Listing(tuple(manifests), tuple(damaged), absent, leftovers, stored)
+        return Listing(tuple(manifests), tuple(damaged), hidden, absent, leftovers, stored)
 
     def find(self, word: str) -> Manifest:
         """The backup of that id; `latest` is the newest that was not made by a restore to keep what it replaced.
@@ -123,11 +126,11 @@ class Catalogue:
             return
         self._store.delete(f"{folder(self._target, backup)}/{DATA}")
 
-    def _manifest(self, key: str) -> Manifest | None:
+    def _manifest(self, key: str, version: str = "") -> Manifest | None:
         known = self._read.get(key)
         if known is not None:
             return known
-        stored = self._store.get(key)
+        stored = self._store.get(key, version=version)
         if stored is None:
             return None
         manifest = Manifest.from_bytes(stored)

@@ -75,7 +75,7 @@ class Holdings:
         store = self._targets[target].store
         listing, checked = self._catalogues[target].listing(), self._checks(target)
         pinned, needs = Pins(target, store).pinned(), _needs(store, target)
-        now, locking = store.now(), locks and store.locking
+        now, locking = store.moment(), locks and store.locking().possible
         copies = tuple(
             Copy(
                 id=each.id,
@@ -96,7 +96,7 @@ class Holdings:
     def lock_until(self, target: TargetName, kind: BackupKind, offset: timedelta, policy: Policy) -> datetime | None:
         """Until when a copy that is made now is to be locked, by the store's clock; None where nothing locks."""
         store = self._targets[target].store
-        if not store.locking:
+        if not store.locking().possible:
             return None
         holding = self.read(target, locks=False)
         return lock_until_at_write(kind, holding.now, offset, holding.copies, policy)

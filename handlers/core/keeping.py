@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from handlers.core.answers import BackupId, TargetName
 from handlers.core.cards import Card, Tone
-from handlers.core.catalogue import Catalogue
+from handlers.core.catalogue import Catalogue, Listing
 from handlers.core.digests import Json
 from handlers.core.holdings import Holdings
 from handlers.core.jobs import Job, JobState, Outcome
@@ -27,6 +27,8 @@ from handlers.core.schedules import Schedule, Ticks
 from handlers.core.targets import line_of
 from handlers.core.text import Code, Lines, Text, spelled_time
 from handlers.core.work import Work
+
+NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Keeping:
         """Every copy, why it is kept and until when."""
         holding = self.holdings.read(target)
         listing, decision, now = holding.listing, holding.decision(self.policy), self.clock.now()
-        if not listing.manifests and not listing.damaged:
+        if not listing.manifests and not listing.damaged and not listing.hidden:
             return Card(
                 title=Text("No backups of {target} yet", target=Code(target)), lines=(Text("`/backup now` makes one."),)
             )
@@ -77,12 +79,10 @@ class Keeping:
         ]
         if len(listing.manifests) > most:
             lines.append(Text("… and {more} older ones.", more=len(listing.manifests) - most))
-        lines += [Text("Damaged, do not rely on it: {key}", key=Code(key)) for key in listing.damaged]
-        lines += [Text("Its data is gone, do not rely on it: {id}", id=Code(each)) for each in sorted(listing.absent)]
-        lines += decision.alarms
+        lines += (*warnings(listing), *decision.alarms)
         wrong = listing.damaged or listing.absent or decision.alarms
-        title = Text("Backups of {target}", target=Code(target))
-        return Card(title=title, tone=Tone.BAD if wrong else Tone.PLAIN, lines=tuple(lines))
+        tone = Tone.BAD if wrong else Tone.WARNING if listing.hidden else Tone.PLAIN
+        return Card(title=Text("Backups of {target}", target=Code(target)), tone=tone, lines=tuple(lines))
 
     def status(self, target: TargetName) -> tuple[Text, ...]:
         """When the next one is made, and how the last one of the schedule ended. Raises OutsideError."""
@@ -97,6 +97,19 @@ class Keeping:
         if job is not None:
             lines.append(Text("The last one, of {time}: {how}", time=job.created, how=_how(job)))
         return tuple(lines)
+
+
+def warnings(listing: Listing) -> list[Text]:
+    """What of a target's copies somebody must look at."""
+    damaged = [Text("Damaged, do not rely on it: {key}", key=Code(key)) for key in listing.damaged]
+    absent = [Text("Its data is gone, do not rely on it: {id}", id=Code(each)) for each in sorted(listing.absent)]
+    hidden = [
+        Text("Still there, but somebody hid it by a delete marker or a later version: {key}", key=Code(key))
+        for key in listing.hidden[:NAMED]
+    ]
+    if len(listing.hidden) > NAMED:
+        hidden.append(Text("… and {more} more were hidden.", more=len(listing.hidden) - NAMED))
+    return damaged + absent + hidden
 
 
 def alarm_card(job: Job) -> Card:

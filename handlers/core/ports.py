@@ -17,6 +17,7 @@ from handlers.core.answers import Actor, JobId, PersonId, TargetName
 from handlers.core.audit import AuditEvent
 from handlers.core.manifests import CollectionSpec, DumpEvidence
 from handlers.core.objects import Receipt
+from handlers.core.text import Text
 
 
 class Clock(Protocol):
@@ -93,8 +94,8 @@ class Upload(Protocol):
         """Appends. Raises OutsideError."""
 
     def commit(self) -> Receipt:
-        """Makes the whole artifact visible, durably and at once; what the store says it keeps now. Raises OutsideError;
-        then nothing is visible."""
+        """Makes the whole artifact visible, durably and at once; what the store says it keeps now. Raises OutsideError,
+        also when the lock that was asked for is not there; then nothing is visible."""
 
     def abort(self) -> None:
         """Leaves nothing behind, as far as the store can be reached. May be called at any time, also twice. Never
@@ -103,49 +104,76 @@ class Upload(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """Something in the store."""
+    """Something in the store. `version`: the store's own name for exactly these bytes, empty where it has no versions.
+    `hidden`: somebody put a delete marker or a later version over it; it is still there."""
 
     key: str
     size_bytes: int
     modified: datetime
+    version: str = ""
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Locking:
+    """Whether a store can lock what it keeps. `mode`: how (COMPLIANCE or GOVERNANCE), empty when it cannot.
+    `default_mode`: what it gives to what is written without asking for a lock, empty for nothing. `why_not`: None when
+    it can."""
+
+    mode: str = ""
+    default_mode: str = ""
+    why_not: Text | None = None
+
+    @property
+    def possible(self) -> bool:
+        """Whether a lock may be asked for."""
+        return self.why_not is None
 
 
 class ArtifactStore(Protocol):
     """Where backups and what must outlive the database are kept. Keys are `a/b/c` of [A-Za-z0-9._-] words; nothing is
-    ever overwritten."""
+    ever overwritten.
 
-    def open_write(self, key: str) -> Upload:
-        """Begins an artifact of unknown length. Raises OutsideError."""
+    - In a store with versions the artifact of a key is its *first* version. A delete marker or a later version, which
+      somebody else put over it, hides it from others and not from us. A store without versions ignores `version`.
+    - A lock counts when the store, asked after the write, says that this version is locked long enough. One that was
+      asked for and does not count fails the write; where `locking()` is not possible, asking for one fails at once.
+    """
 
-    def read(self, key: str) -> Iterator[bytes]:
-        """The artifact in pieces of at most 1 MiB. Raises OutsideError (permanent when it is not there)."""
+    def open_write(self, key: str, *, lock_until: datetime | None = None) -> Upload:
+        """Begins an artifact of unknown length, locked until then once it is committed. Raises OutsideError."""
 
-    def put_new(self, key: str, data: bytes) -> bool:
-        """Stores a small artifact if the key is free, atomically over all processes; False when it is taken.
-        Raises OutsideError, and then it may or may not be stored."""
+    def read(self, key: str, *, version: str = "") -> Iterator[bytes]:
+        """The artifact, or exactly that version, in pieces of at most 1 MiB. Raises OutsideError (permanent when it is
+        not there)."""
 
-    def get(self, key: str) -> bytes | None:
-        """A small artifact; None when it is not there. Raises OutsideError."""
+    def put_new(self, key: str, data: bytes, *, lock_until: datetime | None = None) -> bool:
+        """Stores a small artifact if the key is free, atomically over all processes; False when it is taken, also by
+        one that is hidden. `receipt` says what is kept. Raises OutsideError, and then it may or may not be stored."""
+
+    def get(self, key: str, *, version: str = "") -> bytes | None:
+        """A small artifact, or exactly that version; None when it is not there. Raises OutsideError."""
 
     def list(self, prefix: str) -> tuple[Artifact, ...]:
-        """Every committed artifact whose key begins so, sorted by key. Raises OutsideError."""
-
-    def delete(self, key: str, version: str = "") -> None:
-        """Removes an artifact, or exactly that version of it; nothing happens when it is not there. Raises
-        OutsideError, also when it is locked."""
-
-    @property
-    def locking(self) -> bool:
-        """Whether what is written here is locked."""
+        """Every committed artifact whose key begins so, sorted by key, hidden ones too. Raises OutsideError."""
 
     def receipt(self, key: str, version: str = "") -> Receipt | None:
-        """What the store says it keeps now; None when it is not there. Raises OutsideError."""
+        """What the store says now about the artifact, or exactly that version; None when it is not there. Raises
+        OutsideError."""
 
     def extend_lock(self, key: str, version: str, until: datetime) -> Receipt:
-        """Locks it at least until then; a longer lock stays. What the store says afterwards. Raises OutsideError."""
+        """Locks this version at least until then; never shortens a lock or weakens its mode. What the store said
+        afterwards. Raises OutsideError, also when it does not say that the lock lasts so long."""
 
-    def now(self) -> datetime:
-        """The time by the store's own clock, to the second. Raises OutsideError."""
+    def locking(self) -> Locking:
+        """Whether and how this store can lock, asked anew. Raises OutsideError when it cannot be reached."""
+
+    def delete(self, key: str, *, version: str = "") -> None:
+        """Removes exactly that version, or the artifact with every version of it, for good and not by hiding it;
+        nothing happens when it is not there. Raises OutsideError (permanent when it is locked)."""
+
+    def moment(self) -> datetime:
+        """The store's own clock, aware UTC; it is what locks end by. Raises OutsideError."""
 
     def sweep(self, before: datetime, under: str = "") -> int:
         """Removes what unfinished uploads begun before that time left behind, of keys that begin with `under`;

@@ -1,6 +1,8 @@
 """A reading: a stored file from its first byte to its last, compared with what was written down about it.
 
-The last piece is only given when the SHA-256 and the length of the whole fit: a wrong copy never comes to its end.
+- The last piece is only given when the SHA-256 and the length of the whole fit: a wrong copy never comes to its end.
+- It is read by the version that was written, so that nothing that was put over it since is read in its place. A store
+  that does not know that version (a bucket that was copied has others) is asked for the key alone; the SHA-256 decides.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ def reading(store: ArtifactStore, stored: Stored, watch: Callable[[int], None]) 
     """The pieces. `watch` is told how many bytes were read so far, before each piece is given, and may raise. Raises
     Damage for a copy that is not what was written; OutsideError."""
     digest, count, held = hashlib.sha256(), 0, b""
-    for piece in store.read(stored.key):
+    version = stored.receipt.version
+    if version and store.receipt(stored.key, version) is None:
+        version = ""
+    for piece in store.read(stored.key, version=version):
         digest.update(piece)
         count += len(piece)
         watch(count)

@@ -6,6 +6,7 @@ Each was measured to be missing in moto 5.2, or to be unsure under threads:
    parts with that checksum (InvalidRequest), and is completed only with the same ones (InvalidPart).
 3. The test and the effect of `If-None-Match: *` are one step: of many at once, one is done.
 4. ListMultipartUploads says when each upload really began; one that ended is not known any more (NoSuchUpload).
+5. Object Lock is what AWS keeps (object_lock.py).
 Faults are found here, too, and what was asked for is counted.
 """
 
@@ -23,6 +24,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
 
+from sandbox.aws.object_lock import BYPASS, Answer, Headers, ObjectLocks
 from sandbox.aws.server import CONTROL, REGION
 from sandbox.aws.signature import Environ, Refused, check_digests, check_signature
 
@@ -30,9 +32,38 @@ _UPLOAD = re.compile(r"<Upload>.*?</Upload>", re.DOTALL)
 _UPLOAD_ID = re.compile(r"<UploadId>([^<]+)</UploadId>")
 _PART = re.compile(r"<Part>.*?</Part>", re.DOTALL)
 _OURS = f"AWS4-HMAC-SHA256 Credential=gate/20260101/{REGION}/s3/aws4_request, SignedHeaders=host, Signature=0"
-
-Headers = list[tuple[str, str]]
-Answer = tuple[str, Headers, bytes]
+SKEW = "sandbox.skew_seconds"
+"""Where a request says by how much its answer is dated wrong."""
+_LOCK_HEADERS = "HTTP_X_AMZ_OBJECT_LOCK_"
+_SUBRESOURCES = {
+    "partNumber": {"PUT": "UploadPart"},
+    "uploadId": {"POST": "CompleteMultipartUpload", "DELETE": "AbortMultipartUpload", "GET": "ListParts"},
+    "uploads": {"POST": "CreateMultipartUpload", "GET": "ListMultipartUploads"},
+    "delete": {"POST": "DeleteObjects"},
+    "retention": {"PUT": "PutObjectRetention", "GET": "GetObjectRetention"},
+    "legal-hold": {"PUT": "PutObjectLegalHold", "GET": "GetObjectLegalHold"},
+    "versions": {"GET": "ListObjectVersions"},
+    "versioning": {"PUT": "PutBucketVersioning", "GET": "GetBucketVersioning"},
+    "object-lock": {"PUT": "PutObjectLockConfiguration", "GET": "GetObjectLockConfiguration"},
+    "lifecycle": {"PUT": "PutBucketLifecycleConfiguration", "GET": "GetBucketLifecycleConfiguration"},
+    "policy": {"PUT": "PutBucketPolicy", "GET": "GetBucketPolicy", "DELETE": "DeleteBucketPolicy"},
+}
+_ONE_AFTER_ANOTHER = frozenset(
+    {
+        "PutObject",
+        "CreateMultipartUpload",
+        "CompleteMultipartUpload",
+        "AbortMultipartUpload",
+        "DeleteObject",
+        "DeleteObjects",
+        "PutObjectRetention",
+        "PutObjectLockConfiguration",
+        "GetObjectLockConfiguration",
+        "PutBucketVersioning",
+        "CreateBucket",
+    }
+)
+"""What changes something, or is about locks: the test and the effect are one step."""
 
 
 class Gate:
@@ -47,6 +78,7 @@ class Gate:
         self._served: Counter[str] = Counter()
         self._begun: dict[str, datetime] = {}
         self._checksums: dict[str, dict[str, str]] = {}
+        self._locks = ObjectLocks(self._forward)
 
     def __call__(self, environ: Environ, start: Callable[..., object]) -> Iterable[bytes]:
         """One request."""
@@ -56,8 +88,9 @@ class Gate:
             start(status, [*headers, ("Content-Length", str(len(data)))])
             return [data]
         operation = operation_of(environ)
-        fault = self._fault(operation)
+        fault = self._fault(operation, environ)
         kind = fault["kind"] if fault else ""
+        environ[SKEW] = fault["seconds"] if fault and kind == "skewed" else 0
         if fault and kind == "delay":
             time.sleep(fault["seconds"])
         if kind == "cut":
@@ -67,7 +100,10 @@ class Gate:
                 raise Refused(fault["status"], fault["code"])
             check_signature(environ, body, *self._keys)
             check_digests(environ, body)
-            status, headers, data = self._serve(operation, environ, body)
+            if kind == "deaf":
+                environ = {name: value for name, value in environ.items() if not name.startswith(_LOCK_HEADERS)}
+            deaf = kind == "deaf" and operation == "PutObjectRetention"
+            status, headers, data = ("200 OK", [], b"") if deaf else self._serve(operation, environ, body)
         except Refused as refused:
             status, headers, data = refused.answer()
         if kind == "lost":
@@ -79,27 +115,38 @@ class Gate:
 
     def _serve(self, operation: str, environ: Environ, body: bytes) -> Answer:
         upload = dict(parse_qsl(environ["QUERY_STRING"])).get("uploadId", "")
+        if operation == "UploadPart":
+            self._note_part(upload, environ)
+            return self._forward(environ, body)
+        if operation in _ONE_AFTER_ANOTHER:
+            with self._writing:
+                self._locks.check(operation, environ, body)
+                known = self._locks.answer(operation, environ, body)
+                if known is not None:
+                    return known
+                answer = self._written(operation, upload, environ, body)
+                self._locks.note(operation, environ, body, answer)
+                return answer
+        answer = self._forward(environ, body)
+        if operation == "ListMultipartUploads":
+            status, headers, data = answer
+            return status, _without_length(headers), _UPLOAD.sub(self._dated, data.decode()).encode()
+        return answer
+
+    def _written(self, operation: str, upload: str, environ: Environ, body: bytes) -> Answer:
         match operation:
-            case "PutObject" | "CompleteMultipartUpload":
-                with self._writing:
-                    if operation == "CompleteMultipartUpload":
-                        self._check_parts(upload, body)
-                    answer = self._forward(environ, body)
-                    if answer[0].startswith("200"):
-                        self._begun.pop(upload, None)
-                    return answer
-            case "UploadPart":
-                self._note_part(upload, environ)
-                return self._forward(environ, body)
+            case "CompleteMultipartUpload":
+                self._check_parts(upload, body)
+                answer = self._forward(environ, body)
+                if answer[0].startswith("200"):
+                    self._begun.pop(upload, None)
+                return answer
             case "AbortMultipartUpload":
                 if self._begun.pop(upload, None) is None:
                     raise Refused(404, "NoSuchUpload")
                 return self._forward(environ, body)
             case "CreateMultipartUpload":
                 return self._created(environ, self._forward(environ, body))
-            case "ListMultipartUploads":
-                status, headers, data = self._forward(environ, body)
-                return status, _without_length(headers), _UPLOAD.sub(self._dated, data.decode()).encode()
             case _:
                 return self._forward(environ, body)
 
@@ -146,9 +193,10 @@ class Gate:
         moment = begun.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         return re.sub(r"<Initiated>[^<]*</Initiated>", f"<Initiated>{moment}</Initiated>", match[0])
 
-    def _fault(self, operation: str) -> dict[str, Any] | None:
+    def _fault(self, operation: str, environ: Environ) -> dict[str, Any] | None:
         with self._lock:
             self._served[operation] += 1
+            self._served["BypassGovernanceRetention"] += BYPASS in environ
             for fault in self._faults:
                 if fault["operation"] != operation or fault["times"] == 0:
                     continue
@@ -165,18 +213,20 @@ class Gate:
         with self._lock:
             match environ["PATH_INFO"].removeprefix(CONTROL):
                 case "served":
-                    result = dict(self._served)
+                    result = dict(+self._served)
                 case "heal":
                     self._faults.clear()
                     self._served.clear()
                 case "fault":
                     self._faults.append(value)
                 case "bucket":
-                    path = f"/{value}"
+                    path, lock = f"/{value['name']}", str(value["lock"]).lower()
                     made = {**environ, "REQUEST_METHOD": "PUT", "PATH_INFO": path, "RAW_URI": path, "REQUEST_URI": path}
-                    status, headers, data = self._forward({**made, "HTTP_AUTHORIZATION": _OURS}, b"")
+                    made |= {"HTTP_AUTHORIZATION": _OURS, "HTTP_X_AMZ_BUCKET_OBJECT_LOCK_ENABLED": lock}
+                    status, headers, data = self._forward(made, b"")
                     if not status.startswith("200"):
                         return status, _without_length(headers), data
+                    self._locks.note("CreateBucket", made, b"", (status, headers, data))
                 case _:
                     return "404 Not Found", [], b"no such control"
         return "200 OK", [("Content-Type", "application/json")], json.dumps(result).encode()
@@ -186,19 +236,20 @@ def operation_of(environ: Environ) -> str:
     """The operation, as S3 names it."""
     method, query = environ["REQUEST_METHOD"], dict(parse_qsl(environ["QUERY_STRING"], keep_blank_values=True))
     of_object = environ["PATH_INFO"].strip("/").count("/") > 0
+    for word, names in _SUBRESOURCES.items():
+        if word in query and method in names:
+            return names[method]
     match method:
         case "PUT":
-            return "UploadPart" if "partNumber" in query else "PutObject" if of_object else "CreateBucket"
+            return "PutObject" if of_object else "CreateBucket"
         case "POST":
-            return "CreateMultipartUpload" if "uploads" in query else "CompleteMultipartUpload"
+            return "CreateMultipartUpload"
         case "DELETE":
-            return "AbortMultipartUpload" if "uploadId" in query else "DeleteObject"
+            return "DeleteObject" if of_object else "DeleteBucket"
         case "HEAD":
             return "HeadObject" if of_object else "HeadBucket"
-        case _ if of_object:
-            return "ListParts" if "uploadId" in query else "GetObject"
         case _:
-            return "ListMultipartUploads" if "uploads" in query else "ListObjectsV2"
+            return "GetObject" if of_object else "ListObjectsV2"
 
 
 def _cut_off(environ: Environ, data: bytes | None = None) -> Iterator[bytes]:

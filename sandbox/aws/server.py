@@ -23,10 +23,11 @@ CONTROL = "/_gate/"
 class Fault:
     """What to do wrong with the next `times` requests of an operation (as S3 names it, like `UploadPart`) after `skip`
     of them. `error`: answer `status`, nothing done; `cut`: no answer, nothing done; `lost`: done, but no answer;
-    `short`: only the first `bytes` of the answer's body; `delay`: done after `seconds`."""
+    `short`: only the first `bytes` of the answer's body; `delay`: done after `seconds`; `deaf`: done without the lock
+    that was asked for; `skewed`: dated that many `seconds` later."""
 
     operation: str
-    kind: Literal["error", "cut", "lost", "short", "delay"]
+    kind: Literal["error", "cut", "lost", "short", "delay", "deaf", "skewed"]
     times: int = 1
     skip: int = 0
     status: int = 500
@@ -79,9 +80,9 @@ class Aws(Server):
             return False
         return True
 
-    def create_bucket(self, name: str) -> None:
-        """An empty bucket."""
-        self._control("bucket", name)
+    def create_bucket(self, name: str, *, lock: bool = False) -> None:
+        """An empty bucket; with `lock` it has versions and Object Lock."""
+        self._control("bucket", {"name": name, "lock": lock})
 
     def fail(self, fault: Fault) -> None:
         """Orders a fault, in addition to those ordered before."""
@@ -92,7 +93,8 @@ class Aws(Server):
         self._control("heal", None)
 
     def served(self) -> Counter[str]:
-        """How often each operation was asked for since the last `heal`, faults included."""
+        """How often each operation was asked for since the last `heal`, faults included; and how often a way around a
+        lock was, as `BypassGovernanceRetention`."""
         return Counter(self._control("served", None))
 
     def _control(self, action: str, value: object) -> Any:

@@ -134,13 +134,14 @@ def test_a_server_that_is_gone_is_told_soon_and_may_come_back(aws: Aws, monkeypa
 
 def test_a_server_that_does_not_answer_is_given_up(aws: Aws) -> None:
     store = S3Store("s3://backups/slow", read_timeout_seconds=0.3)
+    store.put_new("a", b"1")
     aws.fail(Fault("GetObject", "delay", times=9, seconds=1))
     with pytest.raises(OutsideError, match="did not answer in time"):
         store.get("a")
     assert aws.served()["GetObject"] == 3
 
 
-@pytest.mark.parametrize("operation", ["PutObject", "HeadObject", "GetObject", "ListObjectsV2", "DeleteObject"])
+@pytest.mark.parametrize("operation", ["PutObject", "HeadObject", "GetObject", "ListObjectVersions", "DeleteObject"])
 @pytest.mark.parametrize("kind", ["error", "cut", "lost"])
 def test_a_fault_that_passes_is_not_noticed(aws: Aws, store: S3Store, operation: str, kind: str) -> None:
     aws.fail(Fault(operation, kind, times=2))  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from handlers.core.desk import Began, Desk, Outside
 from handlers.core.holdings import Holdings
 from handlers.core.jobs import Job
 from handlers.core.keeping import Keeping
-from handlers.core.ports import LoadEvidence, Target
+from handlers.core.ports import ArtifactStore, LoadEvidence, Target
 from handlers.core.records import Jobs
 from handlers.restore import RestoreHandler
 from tests.fakes import FakeFactors, FakePeople, MemoryAudit, MemoryQueue, someone
@@ -134,10 +135,10 @@ class BreakingStore(DirectoryStore):
 
     breaking = Break()
 
-    def put_new(self, key: str, data: bytes) -> bool:
+    def put_new(self, key: str, data: bytes, *, lock_until: datetime | None = None) -> bool:
         name = f"put.{Path(key).stem}"
         self.breaking.at(name, "before")
-        stored = super().put_new(key, data)
+        stored = super().put_new(key, data, lock_until=lock_until)
         self.breaking.at(name, "after")
         return stored
 
@@ -148,7 +149,7 @@ class House:
 
     desk: Desk
     state: RedisState
-    store: BreakingStore
+    store: ArtifactStore
     catalogue: Catalogue
     factors: FakeFactors
     clock: QuickClock
@@ -173,14 +174,22 @@ class House:
         return found
 
 
-def house(uri: str, redis_url: str, folder: Path, path: str, breaking: Break | None = None) -> House:
-    """Builds one; every process builds its own."""
+def house(
+    uri: str,
+    redis_url: str,
+    folder: Path,
+    path: str,
+    breaking: Break | None = None,
+    elsewhere: ArtifactStore | None = None,
+) -> House:
+    """Builds one; every process builds its own. `elsewhere`: a store in place of the folder."""
     breaking = breaking or Break()
     clock, entropy, factors = QuickClock(), SystemEntropy(), FakeFactors()
     factors.add("U0SARA")
-    state, store = RedisState(redis_url), BreakingStore(folder)
+    state, breaking_store = RedisState(redis_url), BreakingStore(folder)
     database = BreakingDatabase(uri, path=path, stall_seconds=20)
-    database.breaking = store.breaking = breaking
+    database.breaking = breaking_store.breaking = breaking
+    store = elsewhere or breaking_store
     targets = {SHOP: Target(SHOP, database, store, ShellCommand("", uri))}
     catalogue = Catalogue(SHOP, store)
     keeping = Keeping(Holdings(targets, {SHOP: catalogue}, clock), state, clock)

@@ -12,25 +12,34 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import boto3.session
 import pytest
 
 from bot.adapters.clock import SystemClock
 from bot.adapters.store_directory import DirectoryStore
 from bot.adapters.store_s3 import S3Store
 from handlers.core.errors import OutsideError
+from handlers.core.objects import Receipt
 from handlers.core.ports import ArtifactStore
 from sandbox.aws import Aws
+from sandbox.servers.radosgw import Radosgw, User
 from tests.fakes import MemoryStore
 
 MIB = 1024 * 1024
-STORES = ("memory_store", "directory_store", "s3_store")
-OUTLIVING = ("directory_store", "s3_store")
+ON_RADOSGW = pytest.param("radosgw_store", marks=pytest.mark.xdist_group("radosgw"))
+LOCKING = ("locking_memory_store", "locking_s3_store", ON_RADOSGW)
+"""Those with versions and locks."""
+PLAIN = ("memory_store", "directory_store", "s3_store")
+STORES = (*PLAIN, *LOCKING)
+OUTLIVING = ("directory_store", "s3_store", "locking_s3_store", ON_RADOSGW)
 """Those that outlive the process that writes."""
+DAYS = timedelta(days=1)
 HOSTILE_KEYS = (
     "", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", ".hidden", "a/.hidden", "a b", "a\n", "a\nb", "a\x00b",
     "a\\b", "ä", "１", "a*", "a?b", "%2e%2e", "a" * 300, "C:", "~", "a/b/../../../etc/passwd",
@@ -54,7 +63,18 @@ signal.pause()
 def aws() -> Iterator[Aws]:
     with Aws() as server:
         server.create_bucket("backups")
+        server.create_bucket("locked", lock=True)
         yield server
+
+
+@pytest.fixture(scope="session")
+def bucket_owner(radosgw: Radosgw) -> User:
+    user = radosgw.create_user("contract")
+    session = boto3.session.Session(user.access_key, user.secret_key, region_name="us-east-1")
+    client = session.client("s3", endpoint_url=radosgw.url)
+    client.create_bucket(Bucket="contract", ObjectLockEnabledForBucket=True)
+    client.close()
+    return user
 
 
 @pytest.fixture
@@ -74,6 +94,25 @@ def s3_store(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> S3Store:
     return S3Store(f"s3://backups/{secrets.token_hex(8)}", first_part_bytes=5 * MIB)
 
 
+@pytest.fixture
+def locking_memory_store() -> MemoryStore:
+    return MemoryStore(SystemClock(), lock_mode="COMPLIANCE")
+
+
+@pytest.fixture
+def locking_s3_store(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> S3Store:
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+    return S3Store(f"s3://locked/{secrets.token_hex(8)}", first_part_bytes=5 * MIB)
+
+
+@pytest.fixture
+def radosgw_store(radosgw: Radosgw, bucket_owner: User, monkeypatch: pytest.MonkeyPatch) -> S3Store:
+    for name, value in radosgw.environment(bucket_owner).items():
+        monkeypatch.setenv(name, value)
+    return S3Store(f"s3://contract/{secrets.token_hex(8)}", first_part_bytes=5 * MIB)
+
+
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest) -> ArtifactStore:
     found: ArtifactStore = request.getfixturevalue(request.param)
@@ -86,6 +125,36 @@ def _now() -> datetime:
 
 def _keys(store: ArtifactStore, prefix: str = "") -> list[str]:
     return [artifact.key for artifact in store.list(prefix)]
+
+
+def _in_bucket(store: S3Store, key: str, operation: str, **more: Any) -> None:
+    """Somebody else's request about an artifact."""
+    bucket, _, prefix = store.describe().removeprefix("s3://").partition("/")
+    client = boto3.session.Session().client("s3")
+    getattr(client, operation)(Bucket=bucket, Key=f"{prefix}/{key}", **more)
+    client.close()
+
+
+def _hide(store: ArtifactStore, key: str) -> None:
+    """Somebody deletes it, and names no version."""
+    if isinstance(store, MemoryStore):
+        store.hide(key)
+    elif isinstance(store, S3Store):
+        _in_bucket(store, key, "delete_object")
+
+
+def _cover(store: ArtifactStore, key: str) -> None:
+    """Somebody puts another version over it."""
+    if isinstance(store, MemoryStore):
+        store.hide(key)
+    elif isinstance(store, S3Store):
+        _in_bucket(store, key, "put_object", Body=b"not ours")
+
+
+def _uploaded(store: ArtifactStore, key: str, data: bytes, lock_until: datetime | None = None) -> Receipt:
+    upload = store.open_write(key, lock_until=lock_until)
+    upload.write(data)
+    return upload.commit()
 
 
 def _begun(store: ArtifactStore, key: str) -> None:
@@ -259,22 +328,142 @@ def test_what_is_not_a_key_is_refused_everywhere(store: ArtifactStore) -> None:
     def read(key: str) -> list[bytes]:
         return list(store.read(key))
 
-    def delete(key: str) -> None:
-        store.delete(key)
+    def extend(key: str) -> object:
+        return store.extend_lock(key, "", _now())
 
-    touches = (store.open_write, store.get, delete, put, read)
+    touches: list[Callable[[str], object]] = [store.open_write, store.get, store.delete, store.receipt]
+    touches += [put, read, extend]
     for touch, key in itertools.product(touches, HOSTILE_KEYS):
         with pytest.raises(OutsideError, match="is not a name") as caught:
             touch(key)
         assert caught.value.permanent
 
 
-@pytest.mark.parametrize("name", STORES)
-def test_a_store_says_what_time_it_is_and_that_something_is_there(name: str, request: pytest.FixtureRequest) -> None:
-    store: ArtifactStore = request.getfixturevalue(name)
-    store.put_new("v1/shop/here", b"1")
-    (artifact,) = store.list("v1/shop/here")
-    assert abs(store.now() - artifact.modified) < timedelta(minutes=1)
-    assert store.receipt("v1/shop/here") is not None
-    assert store.receipt("v1/shop/gone") is None
-    assert [each.key for each in store.list("")] == ["v1/shop/here"]
+def test_a_receipt_names_the_version_that_was_written(store: ArtifactStore) -> None:
+    receipt = _uploaded(store, "a", b"1")
+    assert receipt == store.receipt("a") == store.receipt("a", receipt.version)
+    assert receipt.locked_until is None
+    assert store.get("a", version=receipt.version) == b"1"
+    assert b"".join(store.read("a", version=receipt.version)) == b"1"
+    assert [artifact.version for artifact in store.list("")] == [receipt.version]
+    assert store.receipt("b") is None
+
+
+@pytest.mark.parametrize("store", LOCKING, indirect=True)
+def test_a_version_that_is_not_there_is_not_replaced_by_another(store: ArtifactStore) -> None:
+    store.put_new("a", b"1")
+    assert store.receipt("a", "some.other-version") is None
+    assert store.get("a", version="some.other-version") is None
+    with pytest.raises(OutsideError) as caught:
+        list(store.read("a", version="some.other-version"))
+    assert caught.value.permanent
+    store.delete("a", version="some.other-version")
+    assert store.get("a") == b"1"
+
+
+def test_a_store_says_what_time_it_has(store: ArtifactStore) -> None:
+    assert store.moment().utcoffset() == timedelta(0)
+    assert abs(store.moment() - _now()) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("store", PLAIN, indirect=True)
+def test_a_lock_that_cannot_be_had_fails_at_once_and_says_why(store: ArtifactStore) -> None:
+    assert not store.locking().possible
+    assert str(store.locking().why_not)
+    store.put_new("there", b"1")
+    touches: list[Callable[[], object]] = [
+        lambda: store.open_write("a", lock_until=_now() + DAYS),
+        lambda: store.put_new("a", b"1", lock_until=_now() + DAYS),
+        lambda: store.extend_lock("there", "", _now() + DAYS),
+    ]
+    for touch in touches:
+        with pytest.raises(OutsideError) as caught:
+            touch()
+        assert caught.value.permanent
+    assert _keys(store) == ["there"]
+    assert store.sweep(_now() + timedelta(minutes=1)) == 0
+
+
+@pytest.mark.parametrize("size", [10, 11 * MIB], ids=["in one part", "in three parts"])
+@pytest.mark.parametrize("store", LOCKING, indirect=True)
+def test_what_is_locked_says_so_and_cannot_be_removed(store: ArtifactStore, size: int) -> None:
+    assert store.locking().mode == "COMPLIANCE"
+    data, until = os.urandom(size), _now() + DAYS
+    receipt = _uploaded(store, "a", data, until)
+    assert receipt.locked_until is not None
+    assert until <= receipt.locked_until < until + timedelta(seconds=2)
+    for version in ("", receipt.version):
+        with pytest.raises(OutsideError, match="is locked until") as caught:
+            store.delete("a", version=version)
+        assert caught.value.permanent
+    assert store.receipt("a", receipt.version) == receipt
+    assert store.get("a") == data
+
+
+@pytest.mark.parametrize("store", LOCKING, indirect=True)
+def test_a_small_locked_artifact_is_put_once(store: ArtifactStore) -> None:
+    until = _now() + DAYS
+    assert store.put_new("a", b"1", lock_until=until)
+    assert not store.put_new("a", b"2", lock_until=until)
+    receipt = store.receipt("a")
+    assert receipt is not None
+    assert receipt.locked_until is not None
+    assert receipt.locked_until >= until
+    assert store.get("a") == b"1"
+    assert [(artifact.version, artifact.hidden) for artifact in store.list("")] == [(receipt.version, False)]
+
+
+@pytest.mark.parametrize("size", [10, 6 * MIB], ids=["in one part", "in two parts"])
+@pytest.mark.parametrize("store", LOCKING, indirect=True)
+def test_a_locked_upload_of_a_taken_key_leaves_nothing_that_could_not_be_removed(
+    store: ArtifactStore, size: int
+) -> None:
+    upload = store.open_write("a", lock_until=_now() + DAYS)
+    upload.write(bytes(size))
+    assert store.put_new("a", b"first")
+    with pytest.raises(OutsideError, match="there already"):
+        upload.commit()
+    assert [(artifact.size_bytes, artifact.hidden) for artifact in store.list("")] == [(5, False)]
+    assert store.sweep(_now() + timedelta(minutes=1)) == 0
+
+
+@pytest.mark.parametrize("store", LOCKING, indirect=True)
+def test_a_lock_is_extended_and_never_shortened(store: ArtifactStore) -> None:
+    now = _now().replace(microsecond=0)
+    version = _uploaded(store, "a", b"1").version
+    for asked, kept in ((2, 2), (5, 5), (3, 5)):
+        receipt = store.extend_lock("a", version, now + asked * DAYS)
+        assert receipt == Receipt(version, now + kept * DAYS) == store.receipt("a", version)
+
+
+@pytest.mark.parametrize("over", [_hide, _cover], ids=["a delete marker", "another version"])
+@pytest.mark.parametrize("store", LOCKING, indirect=True)
+def test_what_somebody_hid_is_found_and_said_to_be_hidden(
+    store: ArtifactStore, over: Callable[[ArtifactStore, str], None]
+) -> None:
+    receipt = _uploaded(store, "a/data", b"ours", _now() + DAYS)
+    assert [artifact.hidden for artifact in store.list("")] == [False]
+    over(store, "a/data")
+    (found,) = store.list("a/")
+    assert (found.key, found.size_bytes, found.version, found.hidden) == ("a/data", 4, receipt.version, True)
+    assert store.get("a/data") == b"ours"
+    assert b"".join(store.read("a/data")) == b"ours"
+    assert b"".join(store.read("a/data", version=receipt.version)) == b"ours"
+    assert store.receipt("a/data") == receipt
+    assert not store.put_new("a/data", b"other")
+    with pytest.raises(OutsideError, match="there already"):
+        _uploaded(store, "a/data", b"other")
+    assert store.get("a/data") == b"ours"
+
+
+@pytest.mark.parametrize("store", LOCKING, indirect=True)
+def test_what_is_deleted_leaves_no_version_behind(store: ArtifactStore) -> None:
+    first = _uploaded(store, "a", b"1").version
+    _cover(store, "a")
+    _hide(store, "a")
+    store.delete("a")
+    assert store.receipt("a", first) is None
+    assert store.list("") == ()
+    second = _uploaded(store, "a", b"2").version
+    store.delete("a", version=second)
+    assert store.list("") == ()

@@ -20,7 +20,7 @@ from handlers.core.holdings import Checked, Holdings
 from handlers.core.jobs import Job, JobState
 from handlers.core.keeping import Keeping
 from handlers.core.manifests import BackupKind, Manifest
-from handlers.core.objects import Packing, Stored
+from handlers.core.objects import Packing, Receipt, Stored
 from handlers.core.pins import Pins
 from handlers.core.ports import Target
 from handlers.core.records import Jobs
@@ -233,7 +233,7 @@ class MemoryStoreView(MemoryStore):
 
     def __init__(self, store: MemoryStore) -> None:
         super().__init__(store.clock)
-        self.artifacts = store.artifacts
+        self.artifacts, self.receipts = store.artifacts, store.receipts
 
 
 def test_what_an_open_restore_puts_back_stays(house: House) -> None:
@@ -264,11 +264,11 @@ def test_list_says_of_every_copy_why_it_is_there(house: House) -> None:
 def lock(house: House, backup: BackupId, until: datetime) -> None:
     for key in house.store.artifacts:
         if backup in key:
-            house.store.locks[key] = until
+            house.store.receipts[key] = Receipt(f"v {key}", until)
 
 
 def test_locks_that_run_out_are_lengthened_and_written_down(house: House) -> None:
-    house.store.locking = True
+    house.store.lock_mode = "COMPLIANCE"
     old = house.nights(5)
     for backup in old:
         lock(house, backup, NOW + DAY * 5)
@@ -276,12 +276,12 @@ def test_locks_that_run_out_are_lengthened_and_written_down(house: House) -> Non
     job = house.run("prune")
     assert job.outcome is not None
     assert job.outcome.facts["lengthened"] == [old[2]]
-    assert {until for key, until in house.store.locks.items() if old[2] in key} == {NOW + DAY * 9}
+    assert {held.locked_until for key, held in house.store.receipts.items() if old[2] in key} == {NOW + DAY * 9}
     assert house.events("lock.lengthen", "lock.lengthened") == ["lock.lengthen", "lock.lengthened"]
 
 
 def test_a_lock_that_cannot_be_lengthened_is_loud_and_keeps_no_other_from_it(house: House) -> None:
-    house.store.locking = True
+    house.store.lock_mode = "COMPLIANCE"
     old = house.nights(3)
     for backup in old:
         lock(house, backup, NOW + DAY)
@@ -293,7 +293,7 @@ def test_a_lock_that_cannot_be_lengthened_is_loud_and_keeps_no_other_from_it(hou
 
 
 def test_a_locked_copy_is_not_even_tried(house: House) -> None:
-    house.store.locking = True
+    house.store.lock_mode = "COMPLIANCE"
     old = house.nights(60)
     for backup in old:
         lock(house, backup, NOW + DAY * 3)
@@ -388,12 +388,12 @@ def test_a_leftover_that_may_still_become_a_backup_stays_a_day(house: House) -> 
 
 
 def test_a_locked_leftover_stays_until_its_lock_is_over(house: House) -> None:
-    house.store.locking = True
+    house.store.lock_mode = "COMPLIANCE"
     for backup in house.nights(3):
         lock(house, backup, NOW + DAY * 5)
     key = f"{folder(SHOP, BackupId('20261020t020000z-bbbbbb'))}/data.archive.zst"
+    house.store.place(key, b"half", NOW + DAY)
     house.store.artifacts[key] = (b"half", NOW - DAY * 30)
-    house.store.locks[key] = NOW + DAY
     assert house.run("prune").state is JobState.DONE
     assert key in house.store.artifacts
 
@@ -410,7 +410,7 @@ def test_two_prunings_at_once_take_nothing_that_either_would_keep() -> None:
             ran.append(1)
             if len(ran) == at:
                 other = House(faults=house.faults, clock=house.clock)
-                other.store.artifacts = house.store.artifacts
+                other.store.artifacts, other.store.receipts = house.store.artifacts, house.store.receipts
                 other.desk = other.new_desk()
                 other.run("prune")
             return MemoryStore.list(house.store, prefix)

@@ -131,3 +131,27 @@ def test_a_damaged_manifest_is_shown_and_not_skipped(house: House) -> None:
     assert isinstance(answer, Reply)
     assert answer.card.tone.value == "bad"
     assert "Damaged" in str(answer.card.lines[0])
+
+
+@pytest.mark.parametrize("word", ["list", "status"])
+def test_a_backup_that_somebody_hid_is_shown_with_a_warning(house: House, word: str) -> None:
+    key = "v1/shop/full/2026/11/24/20261124t000000z-aaaaaa/data.archive.zst"
+    house.store.put_new(key, b"data")
+    house.store.hide(key)
+    answer = house.ask("backup", word)
+    assert isinstance(answer, Reply)
+    assert f"Still there, but somebody hid it by a delete marker or a later version: {key}" in map(
+        str, answer.card.lines
+    )
+    assert answer.card.tone.value in {"bad", "warning"}
+
+
+def test_many_hidden_ones_do_not_fill_the_card(house: House) -> None:
+    for number in range(30):
+        key = f"v1/shop/full/2026/11/24/20261124t000000z-aaaaaa/{number}"
+        house.store.put_new(key, b"")
+        house.store.hide(key)
+    answer = house.ask("backup", "list")
+    assert isinstance(answer, Reply)
+    assert len(answer.card.lines) <= 12
+    assert "20 more were hidden" in str(answer.card.lines[-1])

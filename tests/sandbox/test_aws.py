@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 import boto3.session
 import pytest
@@ -23,6 +26,7 @@ PART = bytes(5 * 1024 * 1024)
 def aws() -> Iterator[Aws]:
     with Aws() as server:
         server.create_bucket("bucket")
+        server.create_bucket("locked", lock=True)
         yield server
 
 
@@ -152,3 +156,159 @@ def test_the_gate_refuses_damaged_data(client: S3Client) -> None:
             MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"], "ChecksumSHA256": wrong}]},
         )
     client.abort_multipart_upload(Bucket="bucket", Key="damaged", UploadId=upload)
+
+
+# -- Object Lock -------------------------------------------------------------------------------------------------------
+
+DAY = timedelta(days=1)
+
+
+def _refused(code: str, request: Callable[[], object]) -> None:
+    with pytest.raises(ClientError) as caught:
+        request()
+    assert caught.value.response["Error"].get("Code") == code
+
+
+def _until(days: float) -> datetime:
+    return (datetime.now(UTC) + days * DAY).replace(microsecond=0)
+
+
+def _lock(mode: str, days: float = 10) -> dict[str, Any]:
+    return {"ObjectLockMode": mode, "ObjectLockRetainUntilDate": _until(days)}
+
+
+def _locked(client: S3Client, key: str, mode: str) -> str:
+    """The version of a small locked object."""
+    lock: dict[str, Any] = _lock(mode)
+    return client.put_object(Bucket="locked", Key=key, Body=b"1", ChecksumAlgorithm="SHA256", **lock)["VersionId"]
+
+
+def _held(client: S3Client, key: str, version: str) -> tuple[str, datetime]:
+    head = client.head_object(Bucket="locked", Key=key, VersionId=version)
+    return head["ObjectLockMode"], head["ObjectLockRetainUntilDate"]
+
+
+def _retain(client: S3Client, key: str, version: str, mode: str, days: float) -> object:
+    retention: Any = {"Mode": mode, "RetainUntilDate": _until(days)}
+    return client.put_object_retention(Bucket="locked", Key=key, VersionId=version, Retention=retention)
+
+
+@pytest.mark.parametrize("mode", ["COMPLIANCE", "GOVERNANCE"])
+def test_a_lock_is_extended_and_neither_shortened_nor_changed_nor_removed(client: S3Client, mode: str) -> None:
+    version, key = _locked(client, mode, mode), mode
+    other = {"COMPLIANCE": "GOVERNANCE", "GOVERNANCE": "COMPLIANCE"}[mode]
+    empty: Any = {}
+    _refused("AccessDenied", lambda: _retain(client, key, version, mode, 9))
+    _refused("AccessDenied", lambda: _retain(client, key, version, other, 20))
+    for bypass in (False, True):
+        _refused(
+            "AccessDenied",
+            lambda bypass=bypass: client.put_object_retention(  # type: ignore[misc]
+                Bucket="locked", Key=key, VersionId=version, Retention=empty, BypassGovernanceRetention=bypass
+            ),
+        )
+    _retain(client, key, version, mode, 20)
+    said, until = _held(client, key, version)
+    assert said == mode
+    assert abs(until - _until(20)) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("mode", ["COMPLIANCE", "GOVERNANCE"])
+def test_a_locked_version_is_not_deleted(aws: Aws, client: S3Client, mode: str) -> None:
+    key = f"stays/{mode}"
+    version = _locked(client, key, mode)
+    both: Any = {"Objects": [{"Key": key, "VersionId": version}, {"Key": "other"}]}
+    _refused("AccessDenied", lambda: client.delete_object(Bucket="locked", Key=key, VersionId=version))
+    _refused("AccessDenied", lambda: client.delete_objects(Bucket="locked", Delete=both))
+    _refused(
+        "AccessDenied",
+        lambda: client.delete_object(Bucket="locked", Key=key, VersionId=version, BypassGovernanceRetention=True),
+    )
+    assert aws.served()["BypassGovernanceRetention"] == 1
+    assert client.delete_object(Bucket="locked", Key=key)["DeleteMarker"]
+    assert client.get_object(Bucket="locked", Key=key, VersionId=version)["Body"].read() == b"1"
+
+
+def test_a_lock_ends_by_itself(client: S3Client) -> None:
+    lock: Any = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": datetime.now(UTC) + timedelta(seconds=2)}
+    made = client.put_object(Bucket="locked", Key="short", Body=b"1", ChecksumAlgorithm="SHA256", **lock)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            client.delete_object(Bucket="locked", Key="short", VersionId=made["VersionId"])
+        except ClientError:
+            time.sleep(0.2)
+        else:
+            break
+    assert client.list_object_versions(Bucket="locked", Prefix="short").get("Versions", []) == []
+
+
+@pytest.mark.parametrize("lock", [_lock("COMPLIANCE", -1), {"ObjectLockMode": "COMPLIANCE"}], ids=["past", "no time"])
+def test_a_lock_needs_a_time_that_is_to_come(client: S3Client, lock: dict[str, Any]) -> None:
+    _refused(
+        "InvalidArgument",
+        lambda: client.put_object(Bucket="locked", Key="a", Body=b"1", ChecksumAlgorithm="SHA256", **lock),
+    )
+    _refused("InvalidArgument", lambda: client.create_multipart_upload(Bucket="locked", Key="a", **lock))
+    version = _locked(client, "in time", "COMPLIANCE")
+    _refused("InvalidArgument", lambda: _retain(client, "in time", version, "COMPLIANCE", -1))
+
+
+def test_a_bucket_without_object_lock_locks_nothing(client: S3Client) -> None:
+    lock: dict[str, Any] = _lock("COMPLIANCE")
+    client.put_object(Bucket="bucket", Key="plain", Body=b"1")
+    _refused(
+        "InvalidRequest",
+        lambda: client.put_object(Bucket="bucket", Key="a", Body=b"1", ChecksumAlgorithm="SHA256", **lock),
+    )
+    _refused("InvalidRequest", lambda: client.create_multipart_upload(Bucket="bucket", Key="a", **lock))
+    retention: Any = {"Mode": "COMPLIANCE", "RetainUntilDate": _until(1)}
+    _refused("InvalidRequest", lambda: client.put_object_retention(Bucket="bucket", Key="plain", Retention=retention))
+
+
+def test_a_locked_put_needs_a_checksum(client: S3Client) -> None:
+    lock: dict[str, Any] = _lock("COMPLIANCE")
+    with pytest.raises(ClientError, match="required to upload an object with a retention"):
+        client.put_object(Bucket="locked", Key="a", Body=b"1", **lock)
+
+
+@pytest.mark.parametrize("given", ["its own lock", "the bucket's default"])
+def test_a_multipart_upload_keeps_its_lock(aws: Aws, client: S3Client, given: str) -> None:
+    bucket, lock = given.translate({ord(" "): "-", ord("'"): None}), {}
+    aws.create_bucket(bucket, lock=True)
+    if given == "its own lock":
+        lock = _lock("COMPLIANCE")
+    else:
+        default: Any = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": 10}}
+        client.put_object_lock_configuration(
+            Bucket=bucket, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": default}
+        )
+    upload = client.create_multipart_upload(Bucket=bucket, Key="a", **lock)["UploadId"]
+    tag = client.upload_part(Bucket=bucket, Key="a", UploadId=upload, PartNumber=1, Body=PART)["ETag"]
+    made = client.complete_multipart_upload(
+        Bucket=bucket, Key="a", UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": tag}]}
+    )
+    head = client.head_object(Bucket=bucket, Key="a", VersionId=made["VersionId"])
+    assert head["ObjectLockMode"] == "COMPLIANCE"
+    assert abs(head["ObjectLockRetainUntilDate"] - _until(10)) < timedelta(minutes=1)
+    _refused("AccessDenied", lambda: client.delete_object(Bucket=bucket, Key="a", VersionId=made["VersionId"]))
+
+
+def test_versioning_of_a_locking_bucket_is_not_suspended(client: S3Client) -> None:
+    suspended: Any = {"Status": "Suspended"}
+    _refused(
+        "InvalidBucketState",
+        lambda: client.put_bucket_versioning(Bucket="locked", VersioningConfiguration=suspended),
+    )
+    assert client.get_bucket_versioning(Bucket="locked")["Status"] == "Enabled"
+
+
+def test_a_deaf_store_and_a_skewed_clock_can_be_ordered(aws: Aws, client: S3Client) -> None:
+    aws.fail(Fault("PutObject", "deaf"))
+    aws.fail(Fault("PutObjectRetention", "deaf"))
+    version = _locked(client, "deaf", "COMPLIANCE")
+    _retain(client, "deaf", version, "COMPLIANCE", 1)
+    assert "ObjectLockMode" not in client.head_object(Bucket="locked", Key="deaf", VersionId=version)
+    aws.fail(Fault("HeadBucket", "skewed", seconds=86400))
+    said = client.head_bucket(Bucket="locked")["ResponseMetadata"]["HTTPHeaders"]["date"]
+    assert abs(parsedate_to_datetime(said) - _until(1)) < timedelta(minutes=1)

@@ -19,7 +19,10 @@ from urllib3.exceptions import HTTPError
 
 FAILURES = (ClientError, BotoCoreError, HTTPError, OSError)
 """Everything that a request, or reading its answer, can raise."""
-MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+MISSING = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchVersion"})
+UNKNOWN = frozenset({"501", "NotImplemented", "405", "MethodNotAllowed"})
+"""What a store answers that does not know an operation."""
+DENIED = frozenset({"403", "AccessDenied"})
 CONTENDED = frozenset({"409", "ConditionalRequestConflict", "OperationAborted", "412", "PreconditionFailed"})
 _PASSING = frozenset({"BadDigest", "NoSuchUpload", "RequestTimeout", "429", "409", "ConditionalRequestConflict"})
 _REASONS = {

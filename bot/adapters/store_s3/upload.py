@@ -4,6 +4,7 @@
   are, so that about four parts are in memory. What fits in one part is a plain put.
 - Each part carries its SHA-256 in a header, so that the store refuses what was damaged on the way.
 - What makes the artifact visible carries `If-None-Match: *`: nothing is overwritten.
+- A lock is asked for with the upload, and is what the store says afterwards (locks.py); without it nothing stays.
 Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ (qfacts, conditional-writes, checking-object-integrity)
 """
 
@@ -13,9 +14,11 @@ import contextlib
 import secrets
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bot.adapters.store_s3.bucket import MARK, Bucket, sha256
+from bot.adapters.store_s3.locks import Locks
 from handlers.core.errors import OutsideError
 from handlers.core.objects import Receipt
 from handlers.core.text import Code, Text
@@ -37,11 +40,13 @@ def part_bytes(number: int, first: int = PART_BYTES) -> int:
 class S3Upload:
     """The Upload port. Nothing is sent before the first part is full."""
 
-    def __init__(self, bucket: Bucket, full: str, first_part_bytes: int) -> None:
-        """`full`: the key in the bucket."""
+    def __init__(self, locks: Locks, bucket: Bucket, full: str, lock_until: datetime | None, first: int) -> None:
+        """`full`: the key in the bucket; `first`: how many bytes the first part has."""
+        self._locks = locks
         self._bucket = bucket
         self._full = full
-        self._first_part_bytes = first_part_bytes
+        self._lock_until = lock_until
+        self._first_part_bytes = first
         self._mark = secrets.token_hex(16)
         self._buffer = bytearray()
         self._upload_id: str | None = None
@@ -65,14 +70,13 @@ class S3Upload:
 
     def commit(self) -> Receipt:
         """Makes the whole artifact visible, durably and at once. After OutsideError nothing is visible, as far as the
-        store could be reached."""
+        store could be reached and does not lock it."""
         self._must_be_open()
         try:
-            if not self._completed():
-                raise OutsideError(
-                    Text("{key} is there already, and nothing is ever overwritten.", key=Code(self._full)),
-                    permanent=True,
-                )
+            version = self._completed()
+            if version is None:
+                raise self._taken()
+            receipt = self._locks.kept(self._full, version, self._lock_until) if version else Receipt()
         except OutsideError:
             self.abort()
             with contextlib.suppress(OutsideError):
@@ -80,7 +84,7 @@ class S3Upload:
             raise
         self._upload_id = None
         self._end()
-        return Receipt()
+        return receipt
 
     def abort(self) -> None:
         """Leaves nothing behind; what cannot be removed, `sweep` will."""
@@ -96,9 +100,18 @@ class S3Upload:
         # A part that arrived after an abort would stay for ever, so those under way end first.
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _completed(self) -> bool:
+    def _taken(self) -> OutsideError:
+        return OutsideError(
+            Text("{key} is there already, and nothing is ever overwritten.", key=Code(self._full)), permanent=True
+        )
+
+    def _completed(self) -> str | None:
+        # Locked, ours could not be taken away again; so the key is looked at before.
+        if self._lock_until is not None and self._bucket.versions_of(self._full):
+            return None
         if self._upload_id is None:
-            return self._bucket.put(self._full, bytes(self._buffer), self._mark)
+            lock = self._locks.headers(self._lock_until)
+            return self._bucket.put(self._full, bytes(self._buffer), self._mark, lock)
         if self._buffer:
             self._send()
         bucket, upload_id = self._bucket, self._upload_id
@@ -120,7 +133,11 @@ class S3Upload:
         if self._upload_id is None:
             with bucket.translating():
                 self._upload_id = bucket.client.create_multipart_upload(
-                    Bucket=bucket.name, Key=self._full, ChecksumAlgorithm="SHA256", Metadata={MARK: self._mark}
+                    Bucket=bucket.name,
+                    Key=self._full,
+                    ChecksumAlgorithm="SHA256",
+                    Metadata={MARK: self._mark},
+                    **self._locks.headers(self._lock_until),
                 )["UploadId"]
         self._slots.acquire()
         data, self._buffer = bytes(self._buffer), bytearray()
