@@ -15,9 +15,10 @@ from handlers.core.answers import Actor, BackupId, Invocation, JobId, PersonId, 
 from handlers.core.approval import Gate
 from handlers.core.catalogue import Catalogue, files, folder
 from handlers.core.desk import Began, Desk, Outside, Said
-from handlers.core.errors import Problem
+from handlers.core.errors import Problem, Refusal
 from handlers.core.holdings import Checked, Holdings
 from handlers.core.jobs import Job, JobState
+from handlers.core.journals import Journal
 from handlers.core.keeping import Keeping
 from handlers.core.manifests import BackupKind, Manifest
 from handlers.core.objects import Packing, Receipt, Stored
@@ -240,12 +241,29 @@ def test_what_an_open_restore_puts_back_stays(house: House) -> None:
     old = house.nights(60)
     intent = house.run("pin", old[0], actor=someone())
     house.run("unpin", old[0], actor=someone())
-    house.store.put_new(f"v1/shop/restores/{intent.id}/intent.json", intent.to_bytes())
-    house.run("prune")
-    assert old[0] in house.listed()
-    house.store.put_new(f"v1/shop/restores/{intent.id}/closed.json", b"{}")
+    journal = Journal(house.store, SHOP, intent.id)
+    journal.intend(intent)
+    assert house.run("prune").state is JobState.DONE
+    assert house.listed() == [old[0], *old[4:]]
+    journal.close()
     house.run("prune")
     assert old[0] not in house.listed()
+
+
+def test_while_a_journal_cannot_be_read_nothing_goes(house: House) -> None:
+    old = house.nights(60)
+    house.store.put_new("v1/shop/restores/aaaaaaaaaaaa/intent.json", b"{")
+    assert house.run("prune").state is JobState.FAILED
+    assert house.listed() == old
+
+
+def test_another_process_does_not_offer_what_was_deleted(house: House) -> None:
+    old = house.nights(60)
+    theirs = Catalogue(SHOP, house.store)
+    theirs.listing()
+    house.run("prune")
+    with pytest.raises(Refusal, match="There is no backup"):
+        theirs.find(old[0])
 
 
 def test_list_says_of_every_copy_why_it_is_there(house: House) -> None:
