@@ -16,7 +16,7 @@ from handlers.core.errors import Problem
 from handlers.core.jobs import Job, JobState
 from handlers.core.manifests import BackupKind
 from handlers.core.rota import Duty, Rota, noted
-from handlers.core.schedules import Schedule
+from handlers.core.schedules import Schedule, Ticks
 from tests.fakes import Faults, Killed, someone
 from tests.handlers.test_prunings import DAY, NOW, SHOP, House
 
@@ -193,6 +193,36 @@ def test_memory_lost_before_a_tick_loses_no_backup() -> None:
     night.state.flush()
     night.pass_time(HOUR * 2)
     assert "26 02:00" in night.made()
+
+
+def test_memory_lost_and_nobody_there_at_the_tick_is_caught_up() -> None:
+    night = Night()
+    night.pass_time(HOUR * 2)
+    night.state.flush()
+    night.clock.moment += HOUR * 24
+    night.rounds()
+    assert night.made() == ["25 02:00", "26 03:00"]
+
+
+def test_old_ones_are_not_looked_at_while_another_bot_asks_for_the_backup() -> None:
+    night = Night()
+    night.rounds()
+    night.clock.moment += HOUR
+    Ticks(night.state, NIGHTLY, SHOP).claim(night.clock.moment)
+    night.rounds()
+    assert night.jobs("backup.prune") == night.jobs("backup.now") == []
+
+
+def test_what_was_missed_is_told_once_while_whoever_is_at_work_is_waited_for() -> None:
+    night = Night(2)
+    night.pass_time(HOUR * 2)
+    night.clock.moment += DAY * 3
+    assert isinstance(night.desk.ask(Invocation("backup", ("now",), someone(), "C0OPS")), Began)
+    night.queue.jobs.clear()
+    for _ in range(5):
+        night.clock.advance(200)
+        night.rounds()
+    assert len(night.jobs("backup.missed")) == 1
 
 
 def test_a_bot_that_dies_anywhere_in_the_round_of_a_tick_loses_no_backup_and_makes_no_second_one() -> None:
