@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from handlers.core.answers import TargetName
 from handlers.core.errors import Problem, Refusal
 from handlers.core.ports import State
-from handlers.core.timelines import Follower
+from handlers.core.timelines import Followed, Follower
 
 LEASE_SECONDS = 120
 OTHERS_SECONDS = 30.0
@@ -72,6 +72,7 @@ class Following:
         try:
             while version is not None and not self._stopping.is_set():
                 followed = follower.step(lambda: not self._stopping.is_set())
+                self._note(target, followed)
                 if followed.gap is not None:
                     _log.error("a new timeline of %s begins: %s", target, followed.gap)
                 version = self._state.put_if(key, b"", version, seconds=LEASE_SECONDS)
@@ -79,3 +80,10 @@ class Following:
             if version is not None:
                 self._state.delete_if(key, version)
         return AGAIN_SECONDS
+
+    def _note(self, target: TargetName, followed: Followed) -> None:
+        """How far it came, for whoever measures it."""
+        if followed.reached is not None:
+            held = self._state.get(f"followed:{target}")
+            version = None if held is None else held.version
+            self._state.put_if(f"followed:{target}", str(followed.reached).encode(), version)

@@ -1,22 +1,27 @@
-"""Measuring: what Prometheus is told about the proofs of backups.
+"""Measuring: what Prometheus is told about backups: how old the newest is, how many there are, what was proved.
 
 - `negahban_last_good_check_age_seconds{target, check}`: how long ago a scrub or drill passed last. There is no such
   line while none ever did, or while the store cannot be reached: alert on its absence too.
 - `negahban_quarantined_backups{target}`: how many backups a failed check keeps from being `latest`.
+- `negahban_backup_age_seconds{target}` of the newest good one, `negahban_backup_good_copies{target}`,
+  `negahban_pitr_lag_seconds{target}`: how far behind the saved oplog is. As workers noted them.
 - The store is listed at most once a minute, however often Prometheus asks.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from bot.web import Measure
 from handlers.core.answers import TargetName
 from handlers.core.catalogue import Catalogue, Catalogues
 from handlers.core.errors import Problem
 from handlers.core.evidence import Check
-from handlers.core.ports import Clock
+from handlers.core.optimes import OpTime
+from handlers.core.ports import Clock, Held, State
+from handlers.core.rota import Freshness, noted
 
 FRESH_SECONDS = 60.0
 _AGE = "negahban_last_good_check_age_seconds"
@@ -58,3 +63,40 @@ class Proved:
                 age = (self._clock.now() - last.made).total_seconds()
                 yield Measure(_AGE, _AGE_MEANS, {"target": target, "check": check.value}, age)
         yield Measure(_QUARANTINED, _QUARANTINED_MEANS, {"target": target}, len(suspects))
+
+
+class Kept:
+    """What the workers noted of the copies of every target. Never raises."""
+
+    def __init__(self, state: State, targets: Iterable[TargetName], clock: Clock) -> None:
+        self._state = state
+        self._targets = tuple(targets)
+        self._clock = clock
+
+    def __call__(self) -> tuple[Measure, ...]:
+        """Nothing while it cannot be asked."""
+        try:
+            seen, now = noted(self._state, self._targets), self._clock.now()
+            reached = {target: self._state.get(f"followed:{target}") for target in self._targets}
+        except Problem:
+            return ()
+        return tuple(
+            each
+            for target in self._targets
+            for each in (*_fresh(target, seen.get(target), now), *_lag(target, reached[target], now))
+        )
+
+
+def _fresh(target: TargetName, fresh: Freshness | None, now: datetime) -> Iterator[Measure]:
+    if fresh is None:
+        return
+    yield Measure("negahban_backup_good_copies", "Good backups that are kept", {"target": target}, fresh.good)
+    if fresh.newest is not None:
+        age = (now - fresh.newest).total_seconds()
+        yield Measure("negahban_backup_age_seconds", "Age of the newest good backup", {"target": target}, age)
+
+
+def _lag(target: TargetName, held: Held | None, now: datetime) -> Iterator[Measure]:
+    if held is not None:
+        behind = (now - OpTime.parse(held.value.decode()).moment).total_seconds()
+        yield Measure("negahban_pitr_lag_seconds", "How far the saved oplog is behind", {"target": target}, behind)

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from handlers.core import questions
+from handlers.core.schedules import Schedule
 
 MAX_FILE_BYTES = 64 * 1024
 
@@ -100,6 +102,23 @@ def _key(value: str) -> bytes:
     return key
 
 
+def _schedule(value: str) -> str:
+    if value == "off":
+        return ""
+    try:
+        Schedule("backup", value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or off") from None
+    return value
+
+
+def _zone(value: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("the name of a time zone, like Asia/Tehran or Europe/Berlin") from None
+
+
 def _whole(least: int, most: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
         if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
@@ -178,6 +197,19 @@ SETTINGS = (
         default="yes",
     ),
     Setting(
+        "BACKUP_SCHEDULE",
+        _schedule,
+        "When a backup is made by itself, and old ones are looked at: a cron line of five fields, or off",
+        default="0 2 * * *",
+    ),
+    Setting("BACKUP_TIME_ZONE", _zone, "The zone of that line, and of the days and weeks below", default="UTC"),
+    Setting("BACKUP_KEEP_DAILY", _whole(7, 1000), "How many days keep their newest; never fewer than 7", default="7"),
+    Setting("BACKUP_KEEP_WEEKLY", _whole(4, 1000), "How many weeks keep their first; never fewer than 4", default="4"),
+    Setting("BACKUP_KEEP_HOURLY", _whole(0, 1000), "How many hours keep their newest copy", default="0"),
+    Setting("BACKUP_KEEP_MONTHLY", _whole(0, 1000), "How many months keep their first copy", default="0"),
+    Setting("BACKUP_KEEP_YEARLY", _whole(0, 1000), "How many years keep their first copy", default="0"),
+    Setting("BACKUP_CATCH_UP_HOURS", _whole(0, 1000), "For how many hours a missed backup is still made", default="6"),
+    Setting(
         "BACKUP_LOCK_MODE",
         _one_of("COMPLIANCE", "GOVERNANCE", "none"),
         "How a bucket with Object Lock locks backups; none: not at all",
@@ -252,6 +284,14 @@ class Settings:
     backup_dir: str
     backup_s3_url: str
     backup_pitr: bool
+    backup_schedule: str
+    backup_time_zone: ZoneInfo
+    backup_keep_daily: int
+    backup_keep_weekly: int
+    backup_keep_hourly: int
+    backup_keep_monthly: int
+    backup_keep_yearly: int
+    backup_catch_up_hours: int
     backup_lock_mode: Literal["COMPLIANCE", "GOVERNANCE", "none"]
     backup_zstd_level: int
     backup_zstd_threads: int

@@ -1,5 +1,7 @@
 """The web side: what the platform asks, what Prometheus reads, and what Slack sends when SLACK_MODE is http.
 
+- Of every target: `negahban_backup_age_seconds`, of its newest good copy, and `negahban_backup_good_copies`. What is
+  not known is left out, never zero.
 - `/livez` says the process answers; `/readyz` asks what it needs (200 or 503, a line each); `/metrics` Prometheus text.
 - Everything else is 404; a body over 1 MiB is refused before it is read.
 """

@@ -15,6 +15,7 @@ import threading
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 
@@ -31,23 +32,31 @@ from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
 from bot.adapters.totp import Totp
 from bot.following import Following
-from bot.measuring import Proved
+from bot.measuring import Kept, Proved
 from bot.relay import Relay
+from bot.scheduler import Scheduler
 from bot.settings import Settings
 from bot.supervisor import Supervisor
 from bot.web import WebServer, application
 from bot.worker import Worker
 from handlers.backup import BackupHandler
 from handlers.core import audit
+from handlers.core.alarms import Alarms
 from handlers.core.answers import Actor, PersonId, TargetName
 from handlers.core.approval import WORKSPACE, Gate
 from handlers.core.catalogue import Catalogue, Catalogues
 from handlers.core.desk import Desk, Handler, Outside
 from handlers.core.drills import Laboratory
+from handlers.core.evidence import Check, Verdict
+from handlers.core.holdings import Checked, Holdings
+from handlers.core.keeping import Keeping
 from handlers.core.objects import Packing
 from handlers.core.ports import ArtifactStore, People, Standing, Target
 from handlers.core.records import Jobs
 from handlers.core.restorations import Restorations
+from handlers.core.retention import Policy
+from handlers.core.rota import Duty, Rota
+from handlers.core.schedules import Schedule
 from handlers.core.timelines import Follower
 from handlers.restore import RestoreHandler
 
@@ -70,6 +79,7 @@ class House:
     """Everything that one process needs, built from the settings."""
 
     desk: Desk
+    rota: Rota
     state: RedisState
     queue: DramatiqQueue
     store: ArtifactStore
@@ -94,11 +104,13 @@ def build(given: Settings, people: People) -> House:
     name = TargetName(database.name)
     targets = {name: Target(name, database, store, ShellCommand(given.migrate_command, given.mongodb_uri))}
     catalogues = {name: Catalogue(name, store)}
-    jobs = Jobs(state)
+    jobs, schedule = Jobs(state), _schedule(given)
+    holdings = Holdings(targets, catalogues, clock, lambda target: _checked(catalogues[target]))
+    keeping = Keeping(holdings, state, clock, _policy(given), schedule)
     handlers: dict[str, Handler] = {
-        "backup": BackupHandler(targets, catalogues, jobs, clock, _laboratory(given, database)),
+        "backup": BackupHandler(targets, catalogues, jobs, clock, keeping, _laboratory(given, database)),
         "restore": RestoreHandler(
-            Restorations(targets, catalogues, clock),
+            Restorations(targets, catalogues, clock, keeping.lock_until),
             keep_hours=given.restore_undo_hours,
             blocks_writes=given.restore_block_writes,
         ),
@@ -106,7 +118,9 @@ def build(given: Settings, people: People) -> House:
     factors = StoredFactors(store, given.master_key, Totp())
     outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy)
     desk = Desk(handlers, Gate(state, factors, clock, entropy), outside)
-    return House(desk, state, queue, store, factors, targets, catalogues, clock, audit_path)
+    duty = Duty(schedule, WORKSPACE, given.ops_channel, timedelta(hours=given.backup_catch_up_hours))
+    rota = Rota(desk, holdings, Alarms(state, outside.audit, clock, entropy), state, clock, duty)
+    return House(desk, rota, state, queue, store, factors, targets, catalogues, clock, audit_path)
 
 
 def _laboratory(given: Settings, live: MongoDatabase) -> Laboratory:
@@ -114,6 +128,29 @@ def _laboratory(given: Settings, live: MongoDatabase) -> Laboratory:
     if given.drill_uri:
         return Laboratory(ScratchServer(given.drill_uri, live, identities=keys), given.drill_check)
     return Laboratory(ScratchMongod(given.drill_mongod, given.drill_dir, identities=keys), given.drill_check)
+
+
+def _checked(catalogue: Catalogue) -> Checked:
+    """What scrubs and drills found."""
+    passed = (each for each in catalogue.dossier.history().evidence if each.verdict is Verdict.PASS)
+    drilled = {each.backup for each in passed if each.check is Check.DRILL}
+    return Checked(frozenset(catalogue.suspects()), frozenset(drilled))
+
+
+def _schedule(given: Settings) -> Schedule | None:
+    if not given.backup_schedule:
+        return None
+    return Schedule("backup", given.backup_schedule, given.backup_time_zone)
+
+
+def _policy(given: Settings) -> Policy:
+    return Policy(
+        daily=given.backup_keep_daily,
+        weekly=given.backup_keep_weekly,
+        hourly=given.backup_keep_hourly,
+        monthly=given.backup_keep_monthly,
+        yearly=given.backup_keep_yearly,
+    )
 
 
 def _store(given: Settings) -> ArtifactStore:
@@ -194,7 +231,8 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     socket = slack.socket(given.slack_app_token) if given.slack_mode == "socket" else None
     connected = None if socket is None else lambda: socket.connected
     checks, slack_app = ready(house.state, connected, worker), slack.wsgi() if socket is None else None
-    app = application(checks, slack_app, Proved(house.catalogues, clock))
+    proved, kept = Proved(house.catalogues, clock), Kept(house.state, house.targets, clock)
+    app = application(checks, slack_app, lambda: (*proved(), *kept()))
     serving = Serving(WebServer(app, given.http_host, given.http_port), relay, slack, socket, worker)
     stopping = threading.Event()
     _until_signalled(stopping.set)
@@ -207,7 +245,7 @@ def _work(given: Settings, *, child: bool) -> int:
     # Compression may use every core; whoever answers people goes first. Its children inherit this.
     os.nice(WORKER_NICENESS)
     house = build(given, Nobody())
-    worker = Worker(house.desk, house.queue.consume)
+    worker = Worker(house.desk, house.queue.consume, Scheduler(house.rota, house.targets))
     _until_signalled(worker.stop)
     if child:
         threading.Thread(target=_stop_with_parent, args=(worker.stop,), name="parent", daemon=True).start()
@@ -252,7 +290,13 @@ def _checks(given: Settings) -> checking.Checks:
         Chat(slack_client(given.slack_bot_token, given.slack_api_url)).team()
         return ""
 
+    def told() -> str:
+        if given.ops_channel or not given.backup_schedule:
+            return ""
+        return "OPS_CHANNEL is not set: nobody would be told that a backup failed"
+
     return {
+        "schedule": told,
         "Redis": state,
         f"backups ({house.store.describe()})": store,
         f"MongoDB ({database.name})": mongodb,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from handlers.core.answers import JobId
@@ -64,9 +65,11 @@ class Beat:
 class Worker:
     """Runs until stopped."""
 
-    def __init__(self, desk: Desk, consume: Consume) -> None:
+    def __init__(self, desk: Desk, consume: Consume, beside: AbstractContextManager[object]) -> None:
+        """`beside`: what runs as long as the worker does."""
         self._desk = desk
         self._consume = consume
+        self._beside = beside
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -76,7 +79,7 @@ class Worker:
     def run(self) -> None:
         """Works until `stop`. Running jobs then stop at their next check and clean up."""
         consumer = self._consume(self._work, THREADS)
-        with Beat(self._desk):
+        with Beat(self._desk), self._beside:
             consumer.start()
             _log.info("the worker is ready")
             rounds = 0

@@ -1,17 +1,19 @@
 """/backup: make a copy now, see what there is, see what is going on.
 
 - `now` starts a job at once; it adds and removes nothing, so it needs no code.
-- `list` shows the newest ten with age and size; `show ID` what is in one; `status` the last good one and what runs.
+- `list` shows the newest twenty with age, size and why each is kept; `show ID` what is in one; `status` the last good
+  one, what runs, what comes next, and which moments can be restored.
 - `verify` and `drill` prove that a copy can be relied on (handlers.core.proofs).
+- `prune`, `pin ID` and `unpin ID` are about what stays (handlers.core.keeping).
 - A word that means nothing gets a short sentence and changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from handlers.core.answers import Confirm, Draft, Invocation, Reply, Start, TargetName
+from handlers.core.answers import Confirm, Draft, Invocation, Reply, Start, Surface, TargetName
 from handlers.core.captures import capture
 from handlers.core.cards import Card, Fact, Tone
 from handlers.core.catalogue import Catalogues, Listing, folder, new_id
@@ -20,16 +22,19 @@ from handlers.core.drills import Laboratory
 from handlers.core.errors import OutsideError, Refusal
 from handlers.core.job_cards import Wording, job_card
 from handlers.core.jobs import Job, JobState, Outcome
+from handlers.core.keeping import Keeping, alarm_card, warnings
 from handlers.core.manifests import BackupKind, CollectionKind, Manifest
 from handlers.core.policy import Permission
 from handlers.core.ports import Clock, Target
 from handlers.core.proofs import OPERATIONS, Proofs
 from handlers.core.records import Jobs
-from handlers.core.targets import KINDS, line_of, named
+from handlers.core.targets import KINDS, named, span
 from handlers.core.text import Bytes, Code, Lines, Person, Seconds, Text
+from handlers.core.timelines import Link, links, reachable
 from handlers.core.work import Work
 
-LISTED = 10
+LISTED = 20
+WATCHED = frozenset({"backup.stale", "backup.missed"})
 
 
 class BackupHandler:
@@ -40,6 +45,10 @@ class BackupHandler:
         "backup.now": Permission.OPERATE,
         "backup.verify": Permission.OPERATE,
         "backup.drill": Permission.OPERATE,
+        # It deletes, but only what the rules of retention let go, which nobody's words can change (docs/adr/0011).
+        "backup.prune": Permission.OPERATE,
+        "backup.pin": Permission.OPERATE,
+        "backup.unpin": Permission.OPERATE,
     }
 
     def __init__(
@@ -48,6 +57,7 @@ class BackupHandler:
         catalogues: Catalogues,
         jobs: Jobs,
         clock: Clock,
+        keeping: Keeping,
         laboratory: Laboratory,
     ) -> None:
         self._proofs = Proofs(targets, catalogues, laboratory, clock)
@@ -55,6 +65,7 @@ class BackupHandler:
         self._catalogues = catalogues
         self._jobs = jobs
         self._clock = clock
+        self._keeping = keeping
 
     def ask(self, invocation: Invocation) -> Reply | Start | Confirm:
         """See Handler."""
@@ -62,9 +73,15 @@ class BackupHandler:
             case () | ("help",):
                 return Reply(self._help())
             case ("now", *rest):
-                return Start(Draft("backup.now", named(self._targets, rest)))
+                return Start(self._now(invocation.actor.surface, named(self._targets, rest)))
+            case ("prune", *rest):
+                return Start(Draft("backup.prune", named(self._targets, rest)))
+            case ("pin" | "unpin" as verb, word, *rest):
+                target = named(self._targets, rest)
+                backup = self._catalogues[target].find(word).id
+                return Start(Draft(f"backup.{verb}", target, {"backup": backup}))
             case ("list", *rest):
-                return Reply(self._list(named(self._targets, rest)))
+                return Reply(self._keeping.listed(named(self._targets, rest), LISTED))
             case ("status", *rest):
                 return Reply(self._status(named(self._targets, rest)))
             case ("show", word, *rest):
@@ -73,7 +90,7 @@ class BackupHandler:
                 return self._proofs.verify(rest)
             case ("drill", *rest):
                 return self._proofs.drill(rest)
-            case ("show",):
+            case ("show" | "pin" | "unpin",):
                 raise Refusal(Text("Which backup? `/backup list` shows the ids."))
             case (word, *_):
                 raise Refusal(
@@ -82,12 +99,19 @@ class BackupHandler:
             case _:
                 raise AssertionError("words are a sequence")
 
+    def _now(self, surface: Surface, target: TargetName) -> Draft:
+        kind = BackupKind.SCHEDULED if surface is Surface.SCHEDULE else BackupKind.MANUAL
+        offset = round(self._keeping.offset().total_seconds())
+        return Draft("backup.now", target, {"kind": kind.value, "offset_seconds": offset})
+
     def describe(self, job: Job) -> Card:
         """See Handler."""
         if job.plan.operation in OPERATIONS:
             return self._proofs.describe(job)
+        if job.plan.operation in WATCHED:
+            return alarm_card(job)
         facts: tuple[Fact, ...] = ()
-        subject = Text("Backup of {target}", target=Code(job.target))
+        subject = _subject(job)
         if job.outcome is not None and "backup" in job.outcome.facts:
             facts = _outcome_facts(job.outcome.facts)
         return job_card(job, Wording(subject, facts))
@@ -97,7 +121,13 @@ class BackupHandler:
         if work.job.plan.operation in OPERATIONS:
             return self._proofs.run(work)
         target = self._targets[work.job.target]
-        manifest = capture(target, self._catalogues[target.name], BackupKind.MANUAL, work, self._clock)
+        if work.job.plan.operation == "backup.prune":
+            return self._keeping.prune(target, work)
+        if work.job.plan.operation in {"backup.pin", "backup.unpin"}:
+            return self._keeping.pin(target, self._catalogues[target.name], work)
+        kind = BackupKind(str(work.job.plan.arguments["kind"]))
+        lock = self._keeping.lock_until(target.name, kind)
+        manifest = capture(target, self._catalogues[target.name], kind, work, self._clock, lock_until=lock)
         for note in _notes(manifest):
             work.note(note)
         return self._made(manifest)
@@ -107,6 +137,11 @@ class BackupHandler:
         if job.plan.operation in OPERATIONS:
             return self._proofs.recover(job, reason)
         why = Text("Its worker stopped.") if reason is None else reason
+        if job.plan.operation == "backup.prune":
+            return Outcome(_ended_state(reason), Text("{why} What was not done, the next run does.", why=why), {})
+        if job.plan.operation in {"backup.pin", "backup.unpin"}:
+            text = Text("{why} Whether the copy is pinned now, `/backup list` says.", why=why)
+            return Outcome(_ended_state(reason), text, {})
         target, catalogue = self._targets[job.target], self._catalogues[job.target]
         backup = new_id(job.created, job.id)
         if catalogue.exists(backup):
@@ -126,6 +161,8 @@ class BackupHandler:
             documents=manifest.documents,
             collections=len(manifest.collections),
         )
+        if manifest.torn:
+            text = Text("{text} It is not a copy of one moment: {why}", text=text, why=manifest.torn)
         facts: dict[str, Json] = {
             "backup": manifest.id,
             "stored_bytes": manifest.stored_bytes,
@@ -133,20 +170,6 @@ class BackupHandler:
             "sha256": manifest.data.sha256,
         }
         return Outcome(JobState.DONE, text, facts)
-
-    def _list(self, target: TargetName) -> Card:
-        listing = self._catalogues[target].listing()
-        if not listing.manifests and not listing.damaged and not listing.hidden:
-            return Card(
-                title=Text("No backups of {target} yet", target=Code(target)), lines=(Text("`/backup now` makes one."),)
-            )
-        now = self._clock.now()
-        lines = [line_of(manifest, (now - manifest.created).total_seconds()) for manifest in listing.manifests[:LISTED]]
-        if len(listing.manifests) > LISTED:
-            lines.append(Text("… and {more} older ones.", more=len(listing.manifests) - LISTED))
-        lines += _warnings(listing)
-        tone = Tone.BAD if listing.damaged else Tone.WARNING if listing.hidden else Tone.PLAIN
-        return Card(title=Text("Backups of {target}", target=Code(target)), tone=tone, lines=tuple(lines))
 
     def _show(self, target: TargetName, word: str) -> Card:
         catalogue = self._catalogues[target]
@@ -173,6 +196,7 @@ class BackupHandler:
                 Fact(Text("Made"), Text("{time}, {kind}", time=manifest.created, kind=KINDS[manifest.kind])),
                 Fact(Text("By"), Text("{person}", person=Person(manifest.created_by))),
                 Fact(Text("Database"), Text("{name}", name=Code(manifest.database))),
+                Fact(Text("Consistent"), _consistency(manifest)),
                 Fact(Text("Took"), Text("{took}", took=Seconds(manifest.seconds))),
                 Fact(Text("Stored"), Text("{size}", size=Bytes(manifest.stored_bytes))),
                 Fact(Text("Data"), Text("{size}", size=Bytes(manifest.raw_bytes))),
@@ -186,6 +210,7 @@ class BackupHandler:
         suspects = self._catalogues[target].suspects()
         holder = self._jobs.holder(target)
         lines = [Text("Kept in {where}.", where=Code(self._targets[target].store.describe()))]
+        lines += self._keeping.status(target)
         if holder is not None:
             lines.append(
                 Text(
@@ -194,11 +219,12 @@ class BackupHandler:
                     person=Person(holder.plan.actor.person),
                 )
             )
-        lines += _warnings(listing)
+        lines += warnings(listing)
         lines += [
             Text("{id} is quarantined: {reason}.", id=Code(backup), reason=reason)
             for backup, reason in suspects.items()
         ]
+        lines += _moments(listing, links(self._targets[target].store, target))
         good = [
             manifest
             for manifest in listing.manifests
@@ -210,7 +236,8 @@ class BackupHandler:
             age = Seconds((now - good[0].created).total_seconds())
             title = Text("The newest backup of {target} is {age} old", target=Code(target), age=age)
             worry = listing.hidden or age.count > 36 * 3600
-            tone = Tone.BAD if listing.damaged or suspects else Tone.WARNING if worry else Tone.GOOD
+            bad = listing.damaged or listing.absent or suspects
+            tone = Tone.BAD if bad else Tone.WARNING if worry else Tone.GOOD
             lines.insert(0, Text("{id}, {size} stored.", id=Code(good[0].id), size=Bytes(good[0].stored_bytes)))
         return Card(title=title, tone=tone, lines=tuple(lines))
 
@@ -220,7 +247,9 @@ class BackupHandler:
             Text("`/backup list` shows the copies, `/backup show ID` what is in one."),
             Text("`/backup verify ID` reads a copy from end to end: its checksum, and what is in it."),
             Text("`/backup drill ID` restores a copy where nobody works, and says how long that takes."),
-            Text("`/backup status` says how old the newest copy is, and what runs."),
+            Text("`/backup pin ID` keeps a copy whatever the rules say; `/backup unpin ID` leaves it to them again."),
+            Text("`/backup prune` deletes what the rules let go, as every night; `/backup list` says what they keep."),
+            Text("`/backup status` says how old the newest copy is, what runs, and which moments can be restored."),
         ]
         if len(self._targets) > 1:
             names = ", ".join(self._targets)
@@ -228,15 +257,32 @@ class BackupHandler:
         return Card(title=Text("/backup"), lines=tuple(lines))
 
 
-def _warnings(listing: Listing) -> list[Text]:
-    damaged = [Text("Damaged, do not rely on it: {key}", key=Code(key)) for key in listing.damaged]
-    hidden = [
-        Text("Still there, but somebody hid it by a delete marker or a later version: {key}", key=Code(key))
-        for key in listing.hidden[:LISTED]
-    ]
-    if len(listing.hidden) > LISTED:
-        hidden.append(Text("… and {more} more were hidden.", more=len(listing.hidden) - LISTED))
-    return damaged + hidden
+def _subject(job: Job) -> Text:
+    target, backup = Code(job.target), Code(str(job.plan.arguments.get("backup", "")))
+    match job.plan.operation:
+        case "backup.prune":
+            return Text("Old backups of {target}", target=target)
+        case "backup.pin":
+            return Text("Pin of backup {id}", id=backup)
+        case "backup.unpin":
+            return Text("End of the pin of backup {id}", id=backup)
+        case _:
+            return Text("Backup of {target}", target=target)
+
+
+def _consistency(manifest: Manifest) -> Text:
+    if manifest.slice is None:
+        return Text("no: {why}", why=manifest.torn)
+    return Text("as of {time}, with {count} changes", time=manifest.moment, count=manifest.slice.entries)
+
+
+def _moments(listing: Listing, known: Sequence[Link]) -> list[Text]:
+    """Which moments can be restored, the newest spans last."""
+    spans = [each for each in reachable(listing.manifests, known) if each[0] < each[1]]
+    lines = [Text("Any moment can be restored: {span}.", span=span(*each)) for each in spans[-3:]]
+    if len(spans) > 3:
+        lines.insert(0, Text("{count} earlier spans of moments can be restored too.", count=len(spans) - 3))
+    return lines
 
 
 def _ended_state(reason: Text | None) -> JobState:

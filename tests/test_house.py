@@ -64,6 +64,8 @@ PLANTS = [
     Plant("door-yaml", "bot/wiring.py", "import yaml"),
     Plant("door-qr", "bot/web.py", "import segno"),
     Plant("door-metrics", "bot/worker.py", "import prometheus_client"),
+    Plant("door-cron", "bot/wiring.py", "import cronsim"),
+    Plant("door-cron", "handlers/backup.py", "from cronsim import CronSim"),
     Plant("doors-not-built", "bot/wiring.py", "import hvac"),
     Plant("no-circles", "sandbox/servers/ports.py", "import sandbox.servers.process"),
 ]

@@ -11,7 +11,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
 
 from handlers.core.answers import BackupId
 from handlers.core.catalogue import Catalogue, data_key, new_id, slice_key
@@ -26,8 +27,17 @@ from handlers.core.work import Work
 TAIL_SECONDS = 1.0
 
 
-def capture(target: Target, catalogue: Catalogue, kind: BackupKind, work: Work, clock: Clock) -> Manifest:
-    """Makes one backup. Raises Refusal (nothing to save, or cancelled), OutsideError or Damage; then there is none."""
+def capture(
+    target: Target,
+    catalogue: Catalogue,
+    kind: BackupKind,
+    work: Work,
+    clock: Clock,
+    *,
+    lock_until: datetime | None = None,
+) -> Manifest:
+    """Makes one backup, locked until then. Raises Refusal (nothing to save, or cancelled), OutsideError or Damage; then
+    there is none."""
     job, begun = work.job, clock.monotonic()
     facts = target.database.facts()
     if facts.collections == 0:
@@ -38,7 +48,7 @@ def capture(target: Target, catalogue: Catalogue, kind: BackupKind, work: Work, 
         )
     backup = new_id(job.created, job.id)
     try:
-        evidence, data, part, torn = _stored(target, backup, facts, work, clock)
+        evidence, data, part, torn = _stored(target, backup, facts, work, clock, lock_until)
         manifest = Manifest(
             id=backup,
             target=target.name,
@@ -46,6 +56,7 @@ def capture(target: Target, catalogue: Catalogue, kind: BackupKind, work: Work, 
             deployment=facts.deployment,
             kind=kind,
             created=job.created,
+            offset_seconds=int(str(job.plan.arguments.get("offset_seconds", 0))),
             seconds=round(clock.monotonic() - begun),
             created_by=job.plan.actor.person,
             surface=job.plan.actor.surface.value,
@@ -59,9 +70,11 @@ def capture(target: Target, catalogue: Catalogue, kind: BackupKind, work: Work, 
             server=evidence.server,
             collections=evidence.announced,
         )
-        catalogue.commit(manifest)
+        catalogue.commit(manifest, lock_until=lock_until)
     except Problem:
-        catalogue.forget_data(backup)
+        # What cannot be removed now (it is locked, or the store is away) is a leftover that a pruning finds.
+        with suppress(OutsideError):
+            catalogue.forget_data(backup)
         raise
     return manifest
 
@@ -79,15 +92,20 @@ def unchanged_since(target: Target, manifest: Manifest) -> bool:
 
 
 def _stored(
-    target: Target, backup: BackupId, facts: DatabaseFacts, work: Work, clock: Clock
+    target: Target,
+    backup: BackupId,
+    facts: DatabaseFacts,
+    work: Work,
+    clock: Clock,
+    lock_until: datetime | None,
 ) -> tuple[DumpEvidence, Stored, Slice | None, str]:
     """Dumps and commits the files; nothing points to them yet."""
     packing = target.database.packing
     archive, part = data_key(target.name, backup, packing), slice_key(target.name, backup, packing)
     with ExitStack() as ending:
         tail, torn = _opened(ending, target.database)
-        data = ending.enter_context(_uploading(target.store, archive))
-        changes = None if tail is None else ending.enter_context(_uploading(target.store, part))
+        data = ending.enter_context(_uploading(target.store, archive, lock_until))
+        changes = None if tail is None else ending.enter_context(_uploading(target.store, part, lock_until))
         evidence = _stream(target, data, facts, work, clock, tail, changes)
         problem = incomplete(evidence)
         if problem is not None:
@@ -118,9 +136,9 @@ def _closed(tail: Tail, changes: Upload, key: str) -> Slice:
 
 
 @contextmanager
-def _uploading(store: ArtifactStore, key: str) -> Iterator[Upload]:
+def _uploading(store: ArtifactStore, key: str, lock_until: datetime | None) -> Iterator[Upload]:
     """An upload of which nothing is left unless it was committed."""
-    upload = store.open_write(key)
+    upload = store.open_write(key, lock_until=lock_until)
     try:
         yield upload
     finally:

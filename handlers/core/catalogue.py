@@ -3,7 +3,7 @@
 - Keys: `v1/<target>/full/<YYYY>/<MM>/<DD>/<id>/` with `data.archive.zst[.age]`, `oplog.bson.zst[.age]` and
   `manifest.json`; nothing is ever overwritten.
 - A backup exists when its manifest does. Data without a manifest is not a backup, and is never offered.
-- A damaged manifest is listed as damaged, not skipped in silence.
+- A damaged manifest is listed as damaged, not skipped in silence; so is a manifest whose files are gone.
 - A backup that somebody hid (by a delete marker, or another version over it) still exists, and is said to be hidden.
 - A backup whose check failed is quarantined: it stays, and `latest` is never it.
 - An id is a UTC time and six random characters: sortable, and safe to read over a phone.
@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from handlers.core.answers import BackupId, JobId, TargetName
 from handlers.core.dossiers import Dossier
-from handlers.core.errors import Damage, Refusal
+from handlers.core.errors import Damage, OutsideError, Refusal
 from handlers.core.evidence import Judgement, Standing, judged
 from handlers.core.manifests import BackupKind, Manifest
 from handlers.core.objects import ENCRYPTED, PLAIN, Packing
-from handlers.core.ports import ArtifactStore
+from handlers.core.ports import Artifact, ArtifactStore
 from handlers.core.text import Code, Text
 
 MANIFEST = "manifest.json"
@@ -66,11 +66,16 @@ def unknown(word: str) -> Text:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All backups, newest first, the keys of manifests that cannot be read, and the keys of what was hidden."""
+    """All backups, newest first, the keys of manifests that cannot be read, and the keys of what was hidden. `absent`:
+    backups of which a file is gone; `leftovers`: files without a manifest, of which nothing came or which are half
+    deleted; `stored`: when the store got each manifest, by its own clock."""
 
     manifests: tuple[Manifest, ...]
     damaged: tuple[str, ...]
     hidden: tuple[str, ...] = ()
+    absent: frozenset[BackupId] = frozenset()
+    leftovers: tuple[Artifact, ...] = ()
+    stored: Mapping[BackupId, datetime] = field(default_factory=dict)
 
 
 class Catalogue:
@@ -84,10 +89,13 @@ class Catalogue:
 
     def listing(self) -> Listing:
         """Everything there is. Raises OutsideError."""
-        manifests, damaged, hidden = [], [], []
-        for artifact in self._store.list(f"v1/{self._target}/full/"):
-            if artifact.hidden:
-                hidden.append(artifact.key)
+        manifests: list[Manifest] = []
+        damaged: list[str] = []
+        stored: dict[BackupId, datetime] = {}
+        there = self._store.list(f"v1/{self._target}/full/")
+        hidden = tuple(each.key for each in there if each.hidden)
+        folders = {each.key.rpartition("/")[0] for each in there if each.key.endswith(f"/{MANIFEST}")}
+        for artifact in there:
             if not artifact.key.endswith(f"/{MANIFEST}"):
                 continue
             try:
@@ -97,15 +105,21 @@ class Catalogue:
                 continue
             if manifest is not None:
                 manifests.append(manifest)
+                stored[manifest.id] = artifact.modified
         manifests.sort(key=lambda each: each.id, reverse=True)
-        return Listing(tuple(manifests), tuple(damaged), tuple(hidden))
+        keys = {each.key for each in there}
+        absent = frozenset(each.id for each in manifests if not files(each) <= keys)
+        leftovers = tuple(each for each in there if each.key.rpartition("/")[0] not in folders)
+        return Listing(tuple(manifests), tuple(damaged), hidden, absent, leftovers, stored)
 
     def find(self, word: str) -> Manifest:
         """The backup of that id; `latest` is the newest that was not made by a restore to keep what it replaced, and
         is not quarantined. Raises Refusal, Damage or OutsideError."""
         if word == "latest":
             return self._latest()
-        found = self._manifest(f"{folder(self._target, BackupId(word))}/{MANIFEST}")
+        key = f"{folder(self._target, BackupId(word))}/{MANIFEST}"
+        self._read.pop(key, None)  # it may have been deleted since it was read
+        found = self._manifest(key)
         if found is None:
             raise Refusal(unknown(word))
         return found
@@ -159,10 +173,11 @@ class Catalogue:
         """Newest first, without what restores kept of what they replaced."""
         return tuple(each for each in self.listing().manifests if each.kind is not BackupKind.PRE_RESTORE)
 
-    def commit(self, manifest: Manifest) -> None:
-        """Makes the backup exist. Raises Damage when its id is taken, OutsideError when it may not exist."""
+    def commit(self, manifest: Manifest, *, lock_until: datetime | None = None) -> None:
+        """Makes the backup exist, its manifest locked until then. Raises Damage when its id is taken, OutsideError when
+        it may not exist."""
         key = f"{folder(self._target, manifest.id)}/{MANIFEST}"
-        if not self._store.put_new(key, manifest.to_bytes()):
+        if not self._store.put_new(key, manifest.to_bytes(), lock_until=lock_until):
             raise Damage(Text("There already is a backup {id}.", id=Code(manifest.id)))
 
     def exists(self, backup: BackupId) -> bool:
@@ -175,7 +190,12 @@ class Catalogue:
             return
         for name in (ARCHIVE, OPLOG):
             for suffix in (PLAIN, ENCRYPTED):  # the settings may have changed since it was begun
-                self._store.delete(f"{folder(self._target, backup)}/{name}{suffix}")
+                try:
+                    self._store.delete(f"{folder(self._target, backup)}/{name}{suffix}")
+                except OutsideError as error:
+                    if not error.permanent:
+                        raise
+                    # It is locked: without a manifest it is a leftover, and goes when its lock has ended.
 
     def _manifest(self, key: str, version: str = "") -> Manifest | None:
         known = self._read.get(key)
@@ -198,6 +218,12 @@ class Catalogue:
             return False
         place = folder(self._target, manifest.id)
         return key == f"{place}/{MANIFEST}" and all(file.key.startswith(f"{place}/") for file in manifest.files)
+
+
+def files(manifest: Manifest) -> frozenset[str]:
+    """The keys of a backup's files, without its manifest."""
+    slices = () if manifest.slice is None else (manifest.slice.stored.key,)
+    return frozenset({manifest.data.key, *slices})
 
 
 Catalogues = Mapping[TargetName, Catalogue]

@@ -122,7 +122,7 @@ class Desk:
         self._clock = outside.clock
         self._entropy = outside.entropy
         self._jobs = Jobs(outside.state)
-        self._shift = Shift(self._jobs, outside.state, outside.clock)
+        self._shift = Shift(self._jobs, outside.state, outside.audit, outside.clock)
 
     # -- asking ------------------------------------------------------------------------------------------------
 

@@ -141,7 +141,7 @@ class BackupKind(Enum):
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """The commit record of a backup. `deployment`: the replica set's name, empty for a single server; `surface` and
-    `job`: what asked for it."""
+    `job`: what asked for it; `offset_seconds`: how far local time was ahead of UTC, by which its day and week count."""
 
     id: BackupId
     target: TargetName
@@ -161,6 +161,7 @@ class Manifest:
     tool: str
     server: str
     collections: tuple[CollectionSpec, ...]
+    offset_seconds: int = 0
 
     @property
     def files(self) -> tuple[Stored, ...]:
@@ -191,6 +192,7 @@ class Manifest:
             "database": self.database,
             "kind": self.kind.value,
             "created": self.created.isoformat(),
+            "offset_seconds": self.offset_seconds,
             "seconds": self.seconds,
             "created_by": self.created_by,
             "deployment": self.deployment,
@@ -242,6 +244,7 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
         database=str(data["database"]),
         kind=BackupKind(data["kind"]),
         created=created.astimezone(UTC),
+        offset_seconds=int(data["offset_seconds"]),
         seconds=counted(data["seconds"]),
         created_by=str(data["created_by"]),
         deployment=str(data["deployment"]),

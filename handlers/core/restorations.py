@@ -11,9 +11,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from handlers.core.answers import JobId, TargetName
 from handlers.core.captures import capture, unchanged_since
@@ -39,13 +39,19 @@ TIDY = "restore.tidy"
 REUSE_SECONDS = 900
 
 
+def unlocked(target: TargetName, kind: BackupKind) -> datetime | None:
+    """Nothing is locked."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Restorations:
-    """All that restores need; `targets` in their order."""
+    """All that restores need; `targets` in their order. `lock_until`: until when a backup made now is locked."""
 
     targets: Mapping[TargetName, Target]
     catalogues: Catalogues
     clock: Clock
+    lock_until: Callable[[TargetName, BackupKind], datetime | None] = unlocked
 
     # -- at work -----------------------------------------------------------------------------------------------
 
@@ -127,7 +133,8 @@ class Restorations:
                     Text("Nothing was written since backup {id}, so it keeps what is live now.", id=Code(manifest.id))
                 )
                 return manifest.id
-        made = capture(target, catalogue, BackupKind.PRE_RESTORE, work, self.clock)
+        lock = self.lock_until(target.name, BackupKind.PRE_RESTORE)
+        made = capture(target, catalogue, BackupKind.PRE_RESTORE, work, self.clock, lock_until=lock)
         work.note(Text("What is live now is kept as backup {id}.", id=Code(made.id)))
         return made.id
 

@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from handlers.core.answers import JobId
+from handlers.core.audit import AuditEvent
+from handlers.core.digests import Json
 from handlers.core.errors import Cancelled, OutsideError, Problem
 from handlers.core.jobs import Job, JobState, Outcome, Progress
-from handlers.core.ports import Clock, State
+from handlers.core.ports import Audit, Clock, State
 from handlers.core.records import Jobs
 from handlers.core.text import Person, Text
 
@@ -41,9 +43,10 @@ class Grip:
 class Shift:
     """The running jobs of this process."""
 
-    def __init__(self, jobs: Jobs, state: State, clock: Clock) -> None:
+    def __init__(self, jobs: Jobs, state: State, audit: Audit, clock: Clock) -> None:
         self._jobs = jobs
         self._state = state
+        self._audit = audit
         self._clock = clock
         self._grips: dict[JobId, Grip] = {}
 
@@ -81,7 +84,7 @@ class Shift:
 
     def work(self, job: Job) -> RunningWork:
         """What the handler is given."""
-        return RunningWork(job, self._grips[job.id], self._jobs, self._clock)
+        return RunningWork(job, self._grips[job.id], self._jobs, self._audit, self._clock)
 
     def beat(self) -> None:
         """Renews every lease. What cannot be renewed runs out by itself."""
@@ -166,10 +169,11 @@ class Shift:
 class RunningWork:
     """Work (see handlers.core.work) over a grip."""
 
-    def __init__(self, job: Job, grip: Grip, jobs: Jobs, clock: Clock) -> None:
+    def __init__(self, job: Job, grip: Grip, jobs: Jobs, audit: Audit, clock: Clock) -> None:
         self._job = job
         self._grip = grip
         self._jobs = jobs
+        self._audit = audit
         self._clock = clock
         self._stored_at = 0.0
         self._settled = False
@@ -199,6 +203,21 @@ class RunningWork:
         """See Work."""
         self._job = self._job.noted(note)
         self._store()
+
+    def record(self, event: str, **facts: Json) -> None:
+        """See Work."""
+        plan = self._job.plan
+        self._audit.write(
+            AuditEvent(
+                event=event,
+                decision="allow",
+                actor=plan.actor,
+                target=plan.target,
+                operation=plan.operation,
+                digest=plan.digest,
+                facts={"job": self._job.id, **facts},
+            )
+        )
 
     def settle(self) -> None:
         """See Work."""

@@ -15,6 +15,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from handlers.core.answers import TargetName
 from handlers.core.errors import Damage
@@ -27,6 +28,8 @@ from handlers.core.text import Text
 SLICE_SECONDS = 30.0
 SLICE_BYTES = 8 * 1024 * 1024
 QUIET_SECONDS = 60.0
+LOCK_TIME = timedelta(days=9)
+"""As the shortest lock of a backup (handlers.core.retention)."""
 POLL_SECONDS = 1.0
 _NAME = re.compile(
     r"(?P<start>[0-9]+\.[0-9]+)_(?P<end>[0-9]+\.[0-9]+)_(?P<entries>[0-9]+)_(?P<sha>[0-9a-f]{64})\.bson\.zst(?:\.age)?"
@@ -170,7 +173,8 @@ class Follower:
             day = f"{evidence.end.moment:%Y%m%d}"
             sha, suffix = hashlib.sha256(packed).hexdigest(), self._database.packing.suffix
             name = f"{evidence.start}_{evidence.end}_{evidence.entries}_{sha}.bson{suffix}"
-            self._store.put_new(f"v1/{self._target}/pitr/{day}/{name}", bytes(packed))
+            lock = self._store.moment() + LOCK_TIME if self._store.locking().possible else None
+            self._store.put_new(f"v1/{self._target}/pitr/{day}/{name}", bytes(packed), lock_until=lock)
             self._reached, self._written_at = evidence.end, self._clock.monotonic()
         if tail.broken is None:
             return Followed(evidence.end, evidence.entries, waiting)

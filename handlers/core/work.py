@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from handlers.core.answers import JobId
+from handlers.core.digests import Json
 from handlers.core.jobs import Job, Progress
 from handlers.core.text import Text
 
@@ -31,6 +32,10 @@ class Work(Protocol):
 
     def note(self, note: Text) -> None:
         """Something happened that belongs into the thread."""
+
+    def record(self, event: str, **facts: Json) -> None:
+        """Writes into the audit record what is about to be done, or was. Raises OutsideError; then it must not be
+        done."""
 
     def settle(self) -> None:
         """From here on nobody can cancel. Raises Cancelled or OutsideError; then it is not settled."""

@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from mypy_boto3_s3.client import S3Client
 
 from bot.adapters.store_s3 import S3Store
+from bot.adapters.store_s3.bucket import Bucket
 from handlers.core.answers import BackupId, JobId, TargetName
 from handlers.core.catalogue import Catalogue, folder
 from handlers.core.errors import OutsideError
@@ -89,6 +90,14 @@ def _leftovers(store: S3Store) -> int:
 # -- stores that do not lock as they were asked ------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("size", [10, PART + 1])
+def test_a_lock_comes_with_the_write_itself(aws: Aws, store: S3Store, size: int) -> None:
+    """Between a write and a lock that comes after it, anybody could take the lock's place."""
+    until = _until()
+    assert _write(store, size, lock_until=until).locked_until == until
+    assert aws.served()["PutObjectRetention"] == 0
+
+
 @pytest.mark.parametrize(("operation", "size"), [("PutObject", 10), ("CreateMultipartUpload", PART + 1)])
 def test_a_lock_that_got_lost_is_asked_for_once_more(aws: Aws, store: S3Store, operation: str, size: int) -> None:
     aws.fail(Fault(operation, "deaf"))
@@ -136,7 +145,8 @@ def test_a_lock_of_a_weaker_mode_does_not_count(aws: Aws, prefix: str, store: S3
     with pytest.raises(OutsideError, match=r"is not locked as it must be .* the store says GOVERNANCE"):
         store.extend_lock("data", receipt.version, _until())
     strong = _write(store, 10, "strong", _until())
-    assert weak.extend_lock("strong", strong.version, _until(20)).locked_until == _until(20)
+    longer = _until(20)
+    assert weak.extend_lock("strong", strong.version, longer).locked_until == longer
     head = client.head_object(Bucket="locked", Key=f"{prefix}/strong", VersionId=strong.version)
     assert head["ObjectLockMode"] == "COMPLIANCE"
 
@@ -224,6 +234,12 @@ def test_an_expired_key_is_not_taken_for_a_version_that_is_gone(aws: Aws, store:
     aws.fail(Fault("HeadObject", "error", times=9, status=400, code="ExpiredToken"))
     with pytest.raises(OutsideError):
         store.receipt("data", version)
+
+
+def test_a_version_of_another_makers_form_is_not_there(aws: Aws, store: S3Store) -> None:
+    _write(store, 10)
+    aws.fail(Fault("HeadObject", "error", times=9, status=400, code="InvalidArgument"))
+    assert store.receipt("data", "2~of-another-maker") is None
 
 
 def test_a_put_that_was_done_twice_is_ours_and_there_once(aws: Aws, store: S3Store) -> None:
@@ -417,6 +433,17 @@ def test_a_rule_that_lets_all_expire_removes_what_is_not_locked_and_hides_the_re
         assert time.monotonic() < deadline, "the rule did nothing"
         time.sleep(0.2)
     kept.must_be_whole()
+
+
+@pytest.mark.xdist_group("radosgw")
+def test_what_was_written_twice_by_a_repeated_request_is_there_once(kept: Kept) -> None:
+    """radosgw takes the repetition for a new version, whatever `If-None-Match` says."""
+    bucket = Bucket(kept.store.describe())
+    first, again = (bucket.put(f"{kept.prefix}/a", b"1", "our mark", {}) for _ in range(2))
+    assert first == again
+    assert first
+    assert bucket.put(f"{kept.prefix}/a", b"1", "another mark", {}) is None
+    assert [each.version for each in bucket.versions_of(f"{kept.prefix}/a")] == [first]
 
 
 @pytest.mark.xdist_group("radosgw")

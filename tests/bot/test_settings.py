@@ -158,3 +158,26 @@ def test_the_example_file_names_every_setting_with_its_comment() -> None:
     assert lines == [
         line for setting in SETTINGS for line in (f"# {setting.comment}", f"{setting.name}={setting.default}")
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("BACKUP_SCHEDULE", "every night", "a cron line of five fields, like `0 2 * * *`, or off"),
+        ("BACKUP_SCHEDULE", "0 25 * * *", "a cron line of five fields, like `0 2 * * *` (bad hour), or off"),
+        ("BACKUP_TIME_ZONE", "Tehran", "the name of a time zone, like Asia/Tehran or Europe/Berlin"),
+        ("BACKUP_TIME_ZONE", "../../etc/passwd", "the name of a time zone, like Asia/Tehran or Europe/Berlin"),
+        ("BACKUP_KEEP_DAILY", "6", "a whole number from 7 to 1000"),
+        ("BACKUP_KEEP_WEEKLY", "3", "a whole number from 4 to 1000"),
+        ("BACKUP_KEEP_MONTHLY", "-1", "a whole number from 0 to 1000"),
+    ],
+)
+def test_a_schedule_that_cannot_be_kept_is_named_with_what_was_expected(name: str, value: str, expected: str) -> None:
+    assert problems({name: value}) == [f"{name}: expected {expected}"]
+
+
+def test_without_words_about_it_a_backup_is_made_every_night_and_off_makes_none() -> None:
+    given = read(GOOD, slack=True)
+    assert given.backup_schedule == "0 2 * * *"
+    assert (given.backup_time_zone.key, given.backup_keep_daily, given.backup_keep_weekly) == ("UTC", 7, 4)
+    assert read({**GOOD, "BACKUP_SCHEDULE": "off"}, slack=True).backup_schedule == ""

@@ -18,7 +18,7 @@ from bson import json_util
 from handlers.core.answers import Confirm, Invocation, JobId, Plan, TargetName
 from handlers.core.captures import capture
 from handlers.core.catalogue import Catalogue
-from handlers.core.digests import canonical, digest
+from handlers.core.digests import Json, canonical, digest
 from handlers.core.errors import Problem
 from handlers.core.jobs import Job, JobState, Progress
 from handlers.core.manifests import BackupKind, CollectionKind, Manifest
@@ -48,6 +48,9 @@ class QuietWork:
         return
 
     def note(self, note: Text) -> None:
+        return
+
+    def record(self, event: str, **facts: Json) -> None:
         return
 
     def settle(self) -> None:

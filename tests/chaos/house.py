@@ -27,7 +27,9 @@ from handlers.core.approval import Gate
 from handlers.core.catalogue import Catalogue
 from handlers.core.desk import Began, Desk, Outside
 from handlers.core.drills import Laboratory
+from handlers.core.holdings import Holdings
 from handlers.core.jobs import Job
+from handlers.core.keeping import Keeping
 from handlers.core.ports import ArtifactStore, LoadEvidence, Target
 from handlers.core.questions import Question
 from handlers.core.records import Jobs
@@ -215,8 +217,11 @@ def house(
     store = elsewhere or breaking_store
     targets = {SHOP: Target(SHOP, database, store, ShellCommand("", uri))}
     catalogue = Catalogue(SHOP, store)
+    keeping = Keeping(Holdings(targets, {SHOP: catalogue}, clock), state, clock)
     handlers: Any = {
-        "backup": BackupHandler(targets, {SHOP: catalogue}, Jobs(state), clock, Laboratory(drilling, questions)),
+        "backup": BackupHandler(
+            targets, {SHOP: catalogue}, Jobs(state), clock, keeping, Laboratory(drilling, questions)
+        ),
         "restore": RestoreHandler(Restorations(targets, {SHOP: catalogue}, clock), keep_hours=keep_hours),
     }
     outside = Outside(state, MemoryQueue(), MemoryAudit(), FakePeople(), clock, entropy)

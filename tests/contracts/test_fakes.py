@@ -246,6 +246,35 @@ def test_what_is_not_a_key_is_refused(key: str) -> None:
         MemoryStore(FakeClock()).put_new(key, b"")
 
 
+def test_a_deaf_store_keeps_nothing_that_it_should_lock() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock, lock_mode="COMPLIANCE")
+    until = clock.now() + timedelta(days=1)
+    store.put_new("there", b"")
+    store.deaf = True
+    upload = store.open_write("a", lock_until=until)
+    for touch in (
+        upload.commit,
+        lambda: store.put_new("b", b"", lock_until=until),
+        lambda: store.extend_lock("there", "", until),
+    ):
+        with pytest.raises(OutsideError, match="is not locked"):
+            touch()
+    assert [each.key for each in store.list("")] == ["there"]
+
+
+def test_a_lock_ends_by_the_clock_of_the_store() -> None:
+    clock = FakeClock()
+    store = MemoryStore(clock, lock_mode="COMPLIANCE")
+    store.put_new("a", b"", lock_until=clock.now() + timedelta(days=1))
+    with pytest.raises(OutsideError, match="is locked until"):
+        store.delete("a")
+    store.ahead = timedelta(days=2)
+    assert store.moment() == clock.now() + timedelta(days=2)
+    store.delete("a")
+    assert store.list("") == ()
+
+
 # -- factors, audit ----------------------------------------------------------------------------------------------------
 
 

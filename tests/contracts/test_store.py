@@ -413,6 +413,20 @@ def test_a_small_locked_artifact_is_put_once(store: ArtifactStore) -> None:
     assert [(artifact.version, artifact.hidden) for artifact in store.list("")] == [(receipt.version, False)]
 
 
+@pytest.mark.parametrize("size", [10, 6 * MIB], ids=["in one part", "in two parts"])
+@pytest.mark.parametrize("store", LOCKING, indirect=True)
+def test_a_locked_upload_of_a_taken_key_leaves_nothing_that_could_not_be_removed(
+    store: ArtifactStore, size: int
+) -> None:
+    upload = store.open_write("a", lock_until=_now() + DAYS)
+    upload.write(bytes(size))
+    assert store.put_new("a", b"first")
+    with pytest.raises(OutsideError, match="there already"):
+        upload.commit()
+    assert [(artifact.size_bytes, artifact.hidden) for artifact in store.list("")] == [(5, False)]
+    assert store.sweep(_now() + timedelta(minutes=1)) == 0
+
+
 @pytest.mark.parametrize("store", LOCKING, indirect=True)
 def test_a_lock_is_extended_and_never_shortened(store: ArtifactStore) -> None:
     now = _now().replace(microsecond=0)

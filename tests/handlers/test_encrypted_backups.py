@@ -10,7 +10,9 @@ from handlers.core.answers import BackupId, Confirm, Invocation
 from handlers.core.catalogue import Catalogue, data_key
 from handlers.core.drills import Laboratory
 from handlers.core.errors import Refusal
+from handlers.core.holdings import Holdings
 from handlers.core.jobs import JobState
+from handlers.core.keeping import Keeping
 from handlers.core.objects import Packing
 from handlers.core.ports import Target
 from handlers.core.records import Jobs
@@ -56,8 +58,12 @@ def test_a_checksum_is_compared_without_a_key(made: World) -> None:
     there = made.copy()
     there.database.secret = str(pyrage.x25519.Identity.generate())
     target = Target(SHOP, there.database, there.store, FakeCommand())
-    jobs, laboratory = Jobs(MemoryState(there.clock)), Laboratory(FakeScratch())
-    handler = BackupHandler({SHOP: target}, {SHOP: Catalogue(SHOP, there.store)}, jobs, there.clock, laboratory)
+    targets, catalogues, state = {SHOP: target}, {SHOP: Catalogue(SHOP, there.store)}, MemoryState(there.clock)
+    keeping, laboratory = (
+        Keeping(Holdings(targets, catalogues, there.clock), state, there.clock),
+        Laboratory(FakeScratch()),
+    )
+    handler = BackupHandler(targets, catalogues, Jobs(state), there.clock, keeping, laboratory)
     answer = handler.ask(Invocation("backup", ("verify", made.first.id), SARA, "C0OPS"))
     assert not isinstance(answer, Confirm)
     job = job_of("backup.verify", {"backup": made.first.id}, there.clock, "verify")

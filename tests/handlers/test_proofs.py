@@ -17,7 +17,9 @@ from handlers.core.desk import Began, Desk, Outside, Said
 from handlers.core.drills import Laboratory
 from handlers.core.errors import OutsideError, Refusal
 from handlers.core.evidence import Check, Evidence, Standing, Verdict
+from handlers.core.holdings import Holdings
 from handlers.core.jobs import Job, JobState
+from handlers.core.keeping import Keeping
 from handlers.core.manifests import CollectionKind, DumpEvidence, Manifest
 from handlers.core.ports import LoadEvidence, Target
 from handlers.core.questions import Question
@@ -66,7 +68,8 @@ class House:
         """Another process, or other settings."""
         targets = {SHOP: Target(SHOP, self.database, self.store, FakeCommand())}
         laboratory = Laboratory(self.scratch, self.questions)
-        handler = BackupHandler(targets, {SHOP: self.catalogue}, Jobs(self.state), self.clock, laboratory)
+        keeping = Keeping(Holdings(targets, {SHOP: self.catalogue}, self.clock), self.state, self.clock)
+        handler = BackupHandler(targets, {SHOP: self.catalogue}, Jobs(self.state), self.clock, keeping, laboratory)
         gate = Gate(self.state, FakeFactors(), self.clock, self.entropy)
         outside = Outside(self.state, MemoryQueue(), MemoryAudit(), FakePeople(), self.clock, self.entropy)
         return Desk({"backup": handler}, gate, outside)

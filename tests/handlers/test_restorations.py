@@ -15,9 +15,12 @@ import pytest
 from handlers.backup import BackupHandler
 from handlers.core.answers import Confirm, Invocation, JobId, Plan, Reply, Start, TargetName
 from handlers.core.catalogue import Catalogue
+from handlers.core.digests import Json
 from handlers.core.drills import Laboratory
 from handlers.core.errors import Damage, OutsideError, Problem, Refusal
+from handlers.core.holdings import Holdings
 from handlers.core.jobs import Job, JobState, Outcome, Progress
+from handlers.core.keeping import Keeping
 from handlers.core.manifests import CollectionKind
 from handlers.core.ports import Target
 from handlers.core.records import Jobs
@@ -53,6 +56,9 @@ class Telling:
 
     def note(self, note: Text) -> None:
         self.notes.append(str(note))
+
+    def record(self, event: str, **facts: Json) -> None:
+        """Nobody reads it."""
 
     def settle(self) -> None:
         self.check()
@@ -95,10 +101,11 @@ class Scene:
     def handlers(self) -> tuple[BackupHandler, RestoreHandler]:
         """What another process builds: it knows only what is stored."""
         catalogues = {SHOP: Catalogue(SHOP, self.store)}
-        jobs = Jobs(MemoryState(self.clock))
+        state = MemoryState(self.clock)
+        jobs, keeping = Jobs(state), Keeping(Holdings(self.targets, catalogues, self.clock), state, self.clock)
         restorations = Restorations(self.targets, catalogues, self.clock)
         return (
-            BackupHandler(self.targets, catalogues, jobs, self.clock, Laboratory(FakeScratch(self.faults))),
+            BackupHandler(self.targets, catalogues, jobs, self.clock, keeping, Laboratory(FakeScratch(self.faults))),
             RestoreHandler(restorations, **self._given),
         )
 

@@ -14,6 +14,8 @@ from handlers.core.answers import Confirm, Invocation, Reply, Start, TargetName
 from handlers.core.catalogue import Catalogue
 from handlers.core.drills import Laboratory
 from handlers.core.errors import Refusal
+from handlers.core.holdings import Holdings
+from handlers.core.keeping import Keeping
 from handlers.core.ports import Target
 from handlers.core.records import Jobs
 from handlers.core.restorations import Restorations
@@ -58,8 +60,9 @@ class House:
         shop = TargetName("shop")
         targets = {shop: Target(shop, untouched, self.store, untouched)}
         catalogues = {shop: Catalogue(shop, self.store)}
+        keeping = Keeping(Holdings(targets, catalogues, clock), self.state, clock)
         self.handlers: dict[str, BackupHandler | RestoreHandler] = {
-            "backup": BackupHandler(targets, catalogues, Jobs(self.state), clock, Laboratory(FakeScratch())),
+            "backup": BackupHandler(targets, catalogues, Jobs(self.state), clock, keeping, Laboratory(FakeScratch())),
             "restore": RestoreHandler(Restorations(targets, catalogues, clock)),
         }
 
