@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from tests.bench import ack, idle, memory, page, throughput
+from tests.bench import ack, idle, memory, page, replay, throughput
 
 BENCHES: dict[str, Callable[[], page.Section]] = {
     "throughput": throughput.measure,
     "memory": memory.measure,
     "idle": idle.measure,
     "ack": ack.measure,
+    "replay": replay.measure,
 }
 
 
