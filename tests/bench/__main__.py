@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from tests.bench import ack, encryption, idle, memory, page, throughput
+from tests.bench import ack, encryption, idle, memory, page, replay, throughput
 
 BENCHES: dict[str, Callable[[], page.Section]] = {
     "throughput": throughput.measure,
@@ -13,6 +13,7 @@ BENCHES: dict[str, Callable[[], page.Section]] = {
     "encryption": encryption.measure,
     "idle": idle.measure,
     "ack": ack.measure,
+    "replay": replay.measure,
 }
 
 
