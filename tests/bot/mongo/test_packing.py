@@ -253,7 +253,11 @@ def test_memory_does_not_grow_with_what_is_encrypted() -> None:
     assert max(peaks[half:]) - max(peaks[:half]) < 16 * MEBIBYTE
 
 
-@pytest.mark.parametrize("word", [SECRET[:-1] + ("Q" if SECRET[-1] != "Q" else "P"), "AGE-SECRET-KEY-1QQQQ", PUBLIC])
+@pytest.mark.parametrize(
+    "word",
+    [SECRET[:-1] + ("Q" if SECRET[-1] != "Q" else "P"), "AGE-SECRET-KEY-1QQQQ", PUBLIC],
+    ids=["mistyped", "short", "public"],
+)
 def test_what_is_no_secret_key_is_refused_without_repeating_it(word: str) -> None:
     with pytest.raises(Refusal, match="BACKUP_AGE_IDENTITY") as caught:
         MongoDatabase("mongodb://127.0.0.1/shop", identities=[SECRET, word])
@@ -262,7 +266,11 @@ def test_what_is_no_secret_key_is_refused_without_repeating_it(word: str) -> Non
     assert caught.value.__suppress_context__
 
 
-@pytest.mark.parametrize("word", [PUBLIC[:-1] + ("q" if PUBLIC[-1] != "q" else "p"), "age1", "ssh-ed25519 AAAA"])
+@pytest.mark.parametrize(
+    "word",
+    [PUBLIC[:-1] + ("q" if PUBLIC[-1] != "q" else "p"), "age1", "ssh-ed25519 AAAA"],
+    ids=["mistyped", "short", "ssh"],
+)
 def test_what_is_no_public_key_is_refused_at_start(word: str) -> None:
     with pytest.raises(Refusal, match="BACKUP_AGE_RECIPIENTS"):
         MongoDatabase("mongodb://127.0.0.1/shop", packing=Packing(3, (PUBLIC, word)))
