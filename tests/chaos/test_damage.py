@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -129,6 +130,18 @@ def test_a_manifest_that_is_another_after_the_confirmation_is_refused_however_so
     key = place_of(there.first)
     changed = resealed(there.get(key), lambda body: body.update(created_by="somebody else"))
     assert refused(there, lambda: there.restore(lambda: there.put(key, changed)), "sound") == "plan"
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_a_manifest_that_points_to_files_elsewhere_is_refused(name: str) -> None:
+    there = made(name).copy()
+    other = there.second.data
+
+    def point(body: dict[str, Any]) -> None:
+        body["data"] |= {"key": other.key, "sha256": other.sha256, "bytes": other.size_bytes}
+
+    there.put(place_of(there.first), resealed(there.get(place_of(there.first)), point))
+    assert refused(there, there.restore, "elsewhere") == "place"
 
 
 @pytest.mark.parametrize("name", WORLDS)

@@ -235,7 +235,7 @@ def test_an_error_that_is_kept_keeps_no_thread() -> None:
 
 def test_memory_does_not_grow_with_what_is_encrypted() -> None:
     piece, process = random.Random(12).randbytes(MEBIBYTE), psutil.Process()
-    packer, secret, count = Packer(Packing(1, (PUBLIC,)), threads=0), keys([SECRET]), 300
+    packer, secret, count = Packer(Packing(1, (PUBLIC,)), threads=0), keys([SECRET]), 120
 
     def stored() -> Iterator[bytes]:
         for _ in range(count):
@@ -245,7 +245,7 @@ def test_memory_does_not_grow_with_what_is_encrypted() -> None:
     peaks, total = [], 0
     for number, plain in enumerate(unpacked(stored(), secret)):
         total += len(plain)
-        if number % 200 == 0:
+        if number % 80 == 0:
             peaks.append(process.memory_info().rss)
     assert total == count * MEBIBYTE
     assert packer.stored_bytes > 0
