@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 MAX_FILE_BYTES = 64 * 1024
@@ -148,6 +148,12 @@ SETTINGS = (
         "s3://bucket/prefix",
     ),
     Setting("MIGRATE_COMMAND", _text, "Runs after a restore, without a shell", "npm run migrate:up"),
+    Setting(
+        "RESTORE_LOADER",
+        _one_of("native", "mongorestore"),
+        "What loads a backup: the bot by the driver, or mongorestore",
+        default="native",
+    ),
     Setting("OPS_CHANNEL", _CHANNEL, "Channel for what nobody asked for in a channel of their own", "C0123456789"),
     Setting("HTTP_HOST", _text, "Where /livez, /readyz, /metrics and Slack's calls are answered", default="127.0.0.1"),
     Setting("HTTP_PORT", _port, "Its port", default="8080"),
@@ -174,6 +180,7 @@ class Settings:
     backup_dir: str
     backup_s3_url: str
     migrate_command: str
+    restore_loader: Literal["native", "mongorestore"]
     ops_channel: str
     http_host: str
     http_port: int

@@ -76,7 +76,7 @@ def build(given: Settings, people: People) -> House:
     clock, entropy = SystemClock(), SystemEntropy()
     state, queue, store = RedisState(given.redis_url), DramatiqQueue(given.redis_url), _store(given)
     audit_path = Path(given.audit_file or Path(given.backup_dir) / "audit.jsonl")
-    database = MongoDatabase(given.mongodb_uri)
+    database = MongoDatabase(given.mongodb_uri, loader=given.restore_loader)
     name = TargetName(database.name)
     targets = {name: Target(name, database, store, ShellCommand(given.migrate_command, given.mongodb_uri))}
     catalogues = {name: Catalogue(name, store)}
@@ -218,10 +218,14 @@ def _checks(given: Settings) -> checking.Checks:
         "Redis": state,
         f"backups ({house.store.describe()})": store,
         f"MongoDB ({database.name})": mongodb,
-        "mongodump": lambda: "" if shutil.which("mongodump") else "not on PATH: install MongoDB's Database Tools",
-        "mongorestore": lambda: "" if shutil.which("mongorestore") else "not on PATH: install MongoDB's Database Tools",
+        "mongodump": lambda: _tool("mongodump"),
+        **({"mongorestore": lambda: _tool("mongorestore")} if given.restore_loader == "mongorestore" else {}),
         "Slack": slack,
     }
+
+
+def _tool(name: str) -> str:
+    return "" if shutil.which(name) else "not on PATH: install MongoDB's Database Tools"
 
 
 def _until_signalled(stop: Callable[[], None]) -> None:

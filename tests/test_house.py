@@ -58,6 +58,7 @@ PLANTS = [
     Plant("door-second-factor", "bot/adapters/factors.py", "import pyotp"),
     Plant("door-cryptography", "bot/adapters/audit_file.py", "import cryptography"),
     Plant("door-compression", "bot/adapters/store_directory.py", "import zstandard"),
+    Plant("door-checksums", "bot/adapters/store_directory.py", "import fastcrc"),
     Plant("door-web", "bot/relay/loop.py", "import waitress"),
     Plant("door-yaml", "bot/wiring.py", "import yaml"),
     Plant("door-qr", "bot/web.py", "import segno"),

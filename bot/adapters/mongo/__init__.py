@@ -6,11 +6,13 @@ import os
 from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Literal
 
 from bot.adapters.mongo import tools
 from bot.adapters.mongo.canonical import definition, same_but_for_order
 from bot.adapters.mongo.connection import Connection
 from bot.adapters.mongo.driver import MongoDriver
+from bot.adapters.mongo.loader import Loader
 from handlers.core.errors import OutsideError
 from handlers.core.manifests import CollectionKind, CollectionSpec
 from handlers.core.objects import Packing
@@ -19,9 +21,11 @@ from handlers.core.text import Code, Text
 
 STALL_SECONDS = 60.0
 
+Engine = Literal["native", "mongorestore"]
+
 
 class MongoDatabase(MongoDriver):
-    """Database (see the port). `path`: where the tools are looked for, as PATH."""
+    """Database (see the port). `path`: where the tools are looked for, as PATH; `loader`: what loads."""
 
     def __init__(
         self,
@@ -30,12 +34,14 @@ class MongoDatabase(MongoDriver):
         path: str | None = None,
         stall_seconds: float = STALL_SECONDS,
         packing: Packing = Packing(),  # noqa: B008 frozen
+        loader: Engine = "native",
     ) -> None:
         connection = Connection(uri)
         super().__init__(connection)
         self._path = os.environ.get("PATH", os.defpath) if path is None else path
         self._stall_seconds = stall_seconds
         self._packing = packing
+        self._loader = loader
 
     @property
     def name(self) -> str:
@@ -68,6 +74,10 @@ class MongoDatabase(MongoDriver):
 
     def load(self, packed: Iterable[bytes], prefix: str, names: Container[str]) -> LoadEvidence:
         """See the port."""
+        if self._loader == "native":
+            with self._translated("loaded"), self._impatient(self._stall_seconds) as database:
+                evidence = Loader(database, prefix).load(packed, names)
+                return replace(evidence, last_lines=self._connection.scrubbed(evidence.last_lines))
         return tools.load(
             packed,
             prefix,

@@ -234,22 +234,31 @@ class MongoDriver:
         with self._lock:
             if self._client is None:
                 self._client = self._connected()
-            return self._client.get_database(
-                self._connection.database,
-                codec_options=_OPTIONS,
-                read_preference=ReadPreference.PRIMARY,
-                read_concern=ReadConcern("majority"),
-                write_concern=_WRITE,
-            )
+            return self._of(self._client)
 
-    def _connected(self) -> pymongo.MongoClient[dict[str, Any]]:
+    @contextmanager
+    def _impatient(self, seconds: float) -> Iterator[Database[dict[str, Any]]]:
+        """The database by connections of its own, on which no answer in that time is a lost server."""
+        with self._connected(int(seconds * 1000)) as client:
+            yield self._of(client)
+
+    def _of(self, client: pymongo.MongoClient[dict[str, Any]]) -> Database[dict[str, Any]]:
+        return client.get_database(
+            self._connection.database,
+            codec_options=_OPTIONS,
+            read_preference=ReadPreference.PRIMARY,
+            read_concern=ReadConcern("majority"),
+            write_concern=_WRITE,
+        )
+
+    def _connected(self, silence_milliseconds: int | None = None) -> pymongo.MongoClient[dict[str, Any]]:
         milliseconds = int(self._selection_seconds * 1000)
         try:
             return pymongo.MongoClient(
                 self._connection.uri,
                 serverSelectionTimeoutMS=milliseconds,
                 connectTimeoutMS=milliseconds,
-                socketTimeoutMS=None,
+                socketTimeoutMS=silence_milliseconds,
                 timeoutMS=None,
                 appname="negahban",
             )

@@ -1,0 +1,160 @@
+"""The loader: an archive put beside the live data by the driver, in place of mongorestore and faster than it.
+
+- Every collection is made first, as the archive defines it, and must be new; none is ever named without the prefix.
+- Documents go in as they are, undecoded, two runs at a time, each until a majority has it. A capped collection gets
+  its runs one after the other, for there order means something; a document larger than a run goes alone, for memory.
+- What the server refuses first ends it, and is evidence. What the archive lacks at its end is Damage; what the pieces
+  raise goes through. Whatever happens, what was begun is waited for.
+- No indexes are built. A validator is not asked, for documents may be older than it; only then, because that needs
+  the role dbAdmin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any
+
+from bson import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import BulkWriteError, OperationFailure
+
+from bot.adapters.mongo.canonical import definition
+from bot.adapters.mongo.packing import unpacked
+from bot.adapters.mongo.runs import RUN_BYTES, ArchiveReader, Run
+from bot.adapters.mongo.timeseries import BUCKETS
+from handlers.core.errors import Damage
+from handlers.core.manifests import CollectionKind, CollectionSpec, reported_name
+from handlers.core.ports import LoadEvidence
+from handlers.core.text import Code, Text
+
+LANES = 2
+LARGE_BYTES = 2 * RUN_BYTES
+_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What became of a run. `problem`: in the server's words, empty when all is in."""
+
+    inserted: int
+    failed: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the documents of one collection go."""
+
+    collection: Collection[RawBSONDocument]
+    bypass: bool
+    ordered: bool
+
+    def insert(self, run: Run) -> _Result:
+        """Raises what the driver raises for a server that cannot be reached."""
+        try:
+            self.collection.insert_many(run.documents, bypass_document_validation=self.bypass or None)
+        except BulkWriteError as error:
+            refused = error.details["writeErrors"]
+            problems = [str(each.get("errmsg", "")) for each in (*refused, *error.details["writeConcernErrors"])]
+            return _Result(error.details["nInserted"], len(refused), problems[0])
+        except OperationFailure as error:
+            return _Result(0, 0, _words(error))
+        return _Result(len(run.documents))
+
+
+class Loader:
+    """Loads one archive. `database`: with the write concern that is waited for."""
+
+    def __init__(self, database: Database[Any], prefix: str) -> None:
+        if not prefix:
+            raise ValueError("a load without a prefix would be into the live data")
+        self._database = database
+        self._raw: Database[RawBSONDocument] = database.with_options(codec_options=_RAW)
+        self._prefix = prefix
+        self._restored = self._failed = 0
+        self._problem = ""
+        self._running: set[Future[_Result]] = set()
+
+    def load(self, packed: Iterable[bytes], names: Container[str]) -> LoadEvidence:
+        """See the port Database. Raises what the driver raises for a server that cannot be reached."""
+        reader = ArchiveReader(unpacked(packed))
+        specs = [spec for spec in reader.open() if spec.kind is not CollectionKind.VIEW and spec.name in names]
+        self._make(specs)
+        if not self._problem:
+            self._insert(reader, {reported_name(spec): self._place(spec) for spec in specs})
+        if not self._problem:
+            self._compare(reader.announced, specs)
+        return LoadEvidence(1 if self._problem else 0, self._restored, self._failed, self._problem)
+
+    def _make(self, specs: Sequence[CollectionSpec]) -> None:
+        """The collections. The last one waits for a majority, and with it all that were made before."""
+        there = self._there()
+        for number, spec in enumerate(specs, start=1):
+            name = self._name(spec.name)
+            if name in there:
+                self._problem = f"{name} is already there"
+                return
+            concern = self._database.write_concern.document if number == len(specs) else {"w": 1}
+            try:
+                made = self._database.command({"create": name, **definition(spec.options), "writeConcern": concern})
+            except OperationFailure as error:
+                self._problem = _words(error)
+                return
+            if "writeConcernError" in made:
+                self._problem = str(made["writeConcernError"].get("errmsg", ""))
+
+    def _insert(self, reader: ArchiveReader, places: Mapping[str, _Place]) -> None:
+        with ThreadPoolExecutor(LANES, thread_name_prefix="load") as lanes:
+            for run in reader.runs():
+                place = places.get(run.name)
+                if place is None:
+                    continue
+                if place.ordered or run.size_bytes > LARGE_BYTES:
+                    self._count(place.insert(run))
+                else:
+                    self._running.add(lanes.submit(place.insert, run))
+                if len(self._running) > LANES:
+                    self._settle(FIRST_COMPLETED)
+                if self._problem:
+                    break
+        self._settle(ALL_COMPLETED)
+
+    def _settle(self, when: str) -> None:
+        done, self._running = wait(self._running, return_when=when)
+        for each in done:
+            self._count(each.result())
+
+    def _count(self, result: _Result) -> None:
+        self._restored += result.inserted
+        self._failed += result.failed
+        self._problem = self._problem or result.problem
+
+    def _compare(self, announced: Iterable[CollectionSpec], specs: Iterable[CollectionSpec]) -> None:
+        """Raises Damage unless all that the archive holds was given to the server, under these names and no other."""
+        wanted = {spec.name for spec in specs}
+        held = sum(spec.documents for spec in announced if spec.name in wanted)
+        if self._restored != held or self._there() != {self._name(name) for name in wanted}:
+            raise Damage(
+                Text("What was loaded under {prefix} is not what the backup holds.", prefix=Code(self._prefix))
+            )
+
+    def _there(self) -> set[str]:
+        """The names that begin with the prefix."""
+        return {name for name in self._database.list_collection_names() if name.startswith(self._prefix)}
+
+    def _place(self, spec: CollectionSpec) -> _Place:
+        parent = BUCKETS if spec.kind is CollectionKind.TIMESERIES else ""
+        options = definition(spec.options)
+        collection = self._raw[f"{parent}{self._name(spec.name)}"]
+        return _Place(collection, bypass="validator" in options, ordered=bool(options.get("capped")))
+
+    def _name(self, name: str) -> str:
+        return f"{self._prefix}{name}"
+
+
+def _words(error: OperationFailure) -> str:
+    return str(error).partition(", full error")[0]
