@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Literal
 
 from bot.adapters.mongo import tools
-from bot.adapters.mongo.canonical import definition, same_but_for_order
+from bot.adapters.mongo.canonical import definition, options_text, same_but_for_order
 from bot.adapters.mongo.connection import Connection
 from bot.adapters.mongo.driver import MongoDriver
 from bot.adapters.mongo.loader import Loader
@@ -57,9 +57,14 @@ class MongoDatabase(MongoDriver):
                 process, self._connection, self._stall_seconds, self._packing, lambda spec: self._as_made(spec, made)
             )
 
-    def _made(self) -> dict[str, str]:
-        """The options of views and validated collections, in the order they were made with."""
-        return {live.spec.name: live.spec.options for live in self.collections() if _is_ordered(live.spec)}
+    def _made(self, name: str | None = None) -> dict[str, str]:
+        """The options of views and validated collections (or of one), in the order they were made with."""
+        with self._translated("listed"):
+            return {
+                found: options_text(info["options"])
+                for found, info in self._listed(name).items()
+                if info["type"] == "view" or "validator" in info["options"]
+            }
 
     def _as_made(self, spec: CollectionSpec, made: dict[str, str]) -> CollectionSpec:
         """With a pipeline or validator in the order it was made with, which mongodump does not keep (see canonical)."""
@@ -67,7 +72,7 @@ class MongoDatabase(MongoDriver):
             return spec
         options = made.get(spec.name)
         if options is None or not same_but_for_order(options, spec.options):
-            options = self._made().get(spec.name)
+            options = self._made(spec.name).get(spec.name)
         if options is None or not same_but_for_order(options, spec.options):
             raise OutsideError(Text("The definition of {name} was changed while it was saved.", name=Code(spec.name)))
         return replace(spec, options=options)
@@ -75,8 +80,9 @@ class MongoDatabase(MongoDriver):
     def load(self, packed: Iterable[bytes], prefix: str, names: Container[str]) -> LoadEvidence:
         """See the port."""
         if self._loader == "native":
-            with self._translated("loaded"), self._impatient(self._stall_seconds) as database:
-                evidence = Loader(database, prefix).load(packed, names)
+            # By connections of its own, on which no answer in that time is a lost server.
+            with self._translated("loaded"), self._connected(int(self._stall_seconds * 1000)) as client:
+                evidence = Loader(self._of(client), prefix).load(packed, names)
                 return replace(evidence, last_lines=self._connection.scrubbed(evidence.last_lines))
         return tools.load(
             packed,

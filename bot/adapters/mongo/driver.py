@@ -184,7 +184,7 @@ class MongoDriver:
             return LiveCollection(CollectionSpec(name, kind, options, (), 0), "")
         stored = f"{BUCKETS}{name}" if kind is CollectionKind.TIMESERIES else name
         indexes = self._indexes(name)
-        documents = self._count(stored) if count else 0
+        documents = self._count(stored, None if kind is CollectionKind.TIMESERIES else indexes) if count else 0
         return LiveCollection(CollectionSpec(name, kind, options, indexes, documents), _uuid(infos.get(stored, {})))
 
     def _listed(self, name: str | None = None) -> dict[str, dict[str, Any]]:
@@ -204,9 +204,9 @@ class MongoDriver:
                 return ()
             raise
 
-    def _count(self, name: str) -> int:
+    def _count(self, name: str, indexes: Sequence[str] | None = None) -> int:
         """One by one; the server's own counter is wrong after a crash. Through `_id_` if there is one: it is small."""
-        own = any(index_name(index) == "_id_" for index in self._indexes(name))
+        own = any(index_name(index) == "_id_" for index in (self._indexes(name) if indexes is None else indexes))
         counted = self._database().command(
             {
                 "aggregate": name,
@@ -235,12 +235,6 @@ class MongoDriver:
             if self._client is None:
                 self._client = self._connected()
             return self._of(self._client)
-
-    @contextmanager
-    def _impatient(self, seconds: float) -> Iterator[Database[dict[str, Any]]]:
-        """The database by connections of its own, on which no answer in that time is a lost server."""
-        with self._connected(int(seconds * 1000)) as client:
-            yield self._of(client)
 
     def _of(self, client: pymongo.MongoClient[dict[str, Any]]) -> Database[dict[str, Any]]:
         return client.get_database(

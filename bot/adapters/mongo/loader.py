@@ -16,11 +16,8 @@ from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoo
 from dataclasses import dataclass
 from typing import Any
 
-from bson import CodecOptions
-from bson.raw_bson import RawBSONDocument
-from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import BulkWriteError, OperationFailure
+from pymongo.errors import OperationFailure
 
 from bot.adapters.mongo.canonical import definition
 from bot.adapters.mongo.packing import unpacked
@@ -32,8 +29,6 @@ from handlers.core.ports import LoadEvidence
 from handlers.core.text import Code, Text
 
 LANES = 2
-LARGE_BYTES = 2 * RUN_BYTES
-_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +42,27 @@ class _Result:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where the documents of one collection go."""
+    """Where the documents of one collection go. `more`: what the command says besides.
 
-    collection: Collection[RawBSONDocument]
-    bypass: bool
+    By the command: the driver's own `insert_many` takes no name with `..` in it or `.` at its end, the server does.
+    """
+
+    database: Database[Any]
+    name: str
+    more: Mapping[str, Any]
     ordered: bool
 
     def insert(self, run: Run) -> _Result:
         """Raises what the driver raises for a server that cannot be reached."""
+        concern = self.database.write_concern.document
+        command = {"insert": self.name, "documents": run.documents, "ordered": True, "writeConcern": concern}
         try:
-            self.collection.insert_many(run.documents, bypass_document_validation=self.bypass or None)
-        except BulkWriteError as error:
-            refused = error.details["writeErrors"]
-            problems = [str(each.get("errmsg", "")) for each in (*refused, *error.details["writeConcernErrors"])]
-            return _Result(error.details["nInserted"], len(refused), problems[0])
+            said = self.database.command({**command, **self.more})
         except OperationFailure as error:
             return _Result(0, 0, _words(error))
-        return _Result(len(run.documents))
+        refused = said.get("writeErrors", [])
+        problems = [str(each["errmsg"]) for each in (*refused, said.get("writeConcernError")) if each is not None]
+        return _Result(int(said["n"]), len(refused), problems[0] if problems else "")
 
 
 class Loader:
@@ -73,7 +72,6 @@ class Loader:
         if not prefix:
             raise ValueError("a load without a prefix would be into the live data")
         self._database = database
-        self._raw: Database[RawBSONDocument] = database.with_options(codec_options=_RAW)
         self._prefix = prefix
         self._restored = self._failed = 0
         self._problem = ""
@@ -113,7 +111,7 @@ class Loader:
                 place = places.get(run.name)
                 if place is None:
                     continue
-                if place.ordered or run.size_bytes > LARGE_BYTES:
+                if place.ordered or run.size_bytes > RUN_BYTES:
                     self._count(place.insert(run))
                 else:
                     self._running.add(lanes.submit(place.insert, run))
@@ -149,8 +147,8 @@ class Loader:
     def _place(self, spec: CollectionSpec) -> _Place:
         parent = BUCKETS if spec.kind is CollectionKind.TIMESERIES else ""
         options = definition(spec.options)
-        collection = self._raw[f"{parent}{self._name(spec.name)}"]
-        return _Place(collection, bypass="validator" in options, ordered=bool(options.get("capped")))
+        more = {"bypassDocumentValidation": True} if "validator" in options else {}
+        return _Place(self._database, f"{parent}{self._name(spec.name)}", more, ordered=bool(options.get("capped")))
 
     def _name(self, name: str) -> str:
         return f"{self._prefix}{name}"

@@ -1,7 +1,7 @@
 """An archive read for its documents: whole, raw, in runs of one collection; and proved at its end.
 
-- A run is at most about 2 MB and 10,000 documents of one collection, in their order; more only for one document that
-  is larger. Nothing is decoded, and no more than one run is held.
+- A run is at most 2 MB and 10,000 documents of one collection, in their order; a larger document is a run alone.
+  Nothing is decoded, and little more than one run is held.
 - The end is an error unless every announced collection was ended in the archive, and the CRC-64 that mongodump wrote
   down for its documents (mongo-tools common/archive; the one that xz uses) is that of what was read.
 """
@@ -101,7 +101,7 @@ class ArchiveReader:
                 yield run
 
     def _scan(self, name: str) -> tuple[Run, int]:
-        """The documents that are there; and how many bytes are needed to go on, 0 at the end of the block."""
+        """The run that is there; and how many bytes are needed to go on, 0 at the end of the block."""
         data, at, end, unpack = self._data, self._at, len(self._data), _LENGTH.unpack_from
         documents: list[RawBSONDocument] = []
         wanted = 4
@@ -114,6 +114,8 @@ class ArchiveReader:
                 raise _no_archive()
             if at + length > end:
                 wanted = length
+                break
+            if documents and at + length - self._at > RUN_BYTES:
                 break
             try:
                 documents.append(RawBSONDocument(data[at : at + length], DEFAULT_RAW_BSON_OPTIONS))
@@ -138,9 +140,11 @@ class ArchiveReader:
 
     def _must_fill(self, wanted: int) -> None:
         if not self._fill(wanted):
-            raise Damage(Text("The stored backup is damaged: its archive ends before its end."))
+            raise _too_short()
 
     def _prove(self) -> None:
+        if not self._walker.at_a_boundary:
+            raise _too_short()
         for spec in self._walker.announced:
             name = reported_name(spec)
             if spec.kind is CollectionKind.VIEW:
@@ -154,6 +158,10 @@ class ArchiveReader:
                         name=Code(name),
                     )
                 )
+
+
+def _too_short() -> Damage:
+    return Damage(Text("The stored backup is damaged: its archive ends before its end."))
 
 
 def _no_archive() -> Damage:
