@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from tests.bench import ack, idle, memory, page, throughput
+from tests.bench import ack, idle, memory, page, restore, throughput
 
 BENCHES: dict[str, Callable[[], page.Section]] = {
     "throughput": throughput.measure,
+    "restore": restore.measure,
     "memory": memory.measure,
     "idle": idle.measure,
     "ack": ack.measure,

@@ -21,7 +21,7 @@ def main() -> None:
     job, point = sys.argv[1:]
     given = json.load(sys.stdin)
     breaking = Break(point, lambda: os.kill(os.getpid(), signal.SIGKILL))
-    built = house(given["uri"], given["redis"], Path(given["folder"]), given["path"], breaking)
+    built = house(given["uri"], given["redis"], Path(given["folder"]), given["path"], breaking, loader=given["loader"])
     with Beat(built.desk):
         built.desk.work(JobId(job))
     sys.exit(3)

@@ -2,7 +2,7 @@
 
 - A point is a word: `rename.2.before` is the moment before the second rename; `put.decision.after` the moment after the
   journal's decision was stored; `read.1.after` after the first piece of a dump; `fed.1.after` after the first piece was
-  given to mongorestore.
+  given to the loader.
 - What happens there is the caller's: kill this process, kill MongoDB, kill a tool.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from bot.adapters.clock import SystemClock, SystemEntropy
 from bot.adapters.command import ShellCommand
-from bot.adapters.mongo import MongoDatabase
+from bot.adapters.mongo import Engine, MongoDatabase
 from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
 from handlers.backup import BackupHandler
@@ -171,13 +171,21 @@ class House:
         return found
 
 
-def house(uri: str, redis_url: str, folder: Path, path: str, breaking: Break | None = None) -> House:
+def house(
+    uri: str,
+    redis_url: str,
+    folder: Path,
+    path: str,
+    breaking: Break | None = None,
+    *,
+    loader: Engine = "native",
+) -> House:
     """Builds one; every process builds its own."""
     breaking = breaking or Break()
     clock, entropy, factors = QuickClock(), SystemEntropy(), FakeFactors()
     factors.add("U0SARA")
     state, store = RedisState(redis_url), BreakingStore(folder)
-    database = BreakingDatabase(uri, path=path, stall_seconds=20)
+    database = BreakingDatabase(uri, path=path, stall_seconds=20, loader=loader)
     database.breaking = store.breaking = breaking
     targets = {SHOP: Target(SHOP, database, store, ShellCommand("", uri))}
     catalogue = Catalogue(SHOP, store)

@@ -142,6 +142,21 @@ def test_pieces_of_any_size_give_the_same_runs(size: int) -> None:
         assert run.size_bytes <= RUN_BYTES or len(run.documents) == 1
 
 
+def test_a_collection_that_vanishes_while_it_is_loaded_is_damage(
+    adapter: MongoDatabase, real: Database[dict[str, Any]]
+) -> None:
+    blobs = ({"_id": number, "blob": os.urandom(10_000)} for number in range(500))
+    packed = packed_archive({"empty": [], "big": blobs})
+
+    def dropping() -> Iterator[bytes]:
+        yield from packed[:-1]
+        real.drop_collection(f"{PREFIX}empty")
+        yield packed[-1]
+
+    with pytest.raises(Damage, match="not what the backup holds"):
+        adapter.load(dropping(), PREFIX, EveryName())
+
+
 def test_a_load_without_a_prefix_is_not_possible(real: Database[dict[str, Any]]) -> None:
     with pytest.raises(ValueError, match="into the live data"):
         Loader(real, "")
