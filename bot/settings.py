@@ -258,6 +258,12 @@ SETTINGS = (
         "yes: nobody else can write on the whole server while a restore switches (MongoDB 6.0 or newer)",
         default="no",
     ),
+    Setting(
+        "RESTORE_LOADER",
+        _one_of("native", "mongorestore"),
+        "What loads a backup: the bot by the driver, or mongorestore",
+        default="native",
+    ),
     Setting("OPS_CHANNEL", _CHANNEL, "Channel for what nobody asked for in a channel of their own", "C0123456789"),
     Setting("HTTP_HOST", _text, "Where /livez, /readyz, /metrics and Slack's calls are answered", default="127.0.0.1"),
     Setting("HTTP_PORT", _whole(0, 65535), "Its port", default="8080"),
@@ -304,6 +310,7 @@ class Settings:
     migrate_command: str
     restore_undo_hours: int
     restore_block_writes: bool
+    restore_loader: Literal["native", "mongorestore"]
     ops_channel: str
     http_host: str
     http_port: int

@@ -100,6 +100,7 @@ def build(given: Settings, people: People) -> House:
         packing=Packing(given.backup_zstd_level, given.backup_age_recipients),
         zstd_threads=given.backup_zstd_threads,
         identities=given.backup_age_identity,
+        loader=given.restore_loader,
     )
     name = TargetName(database.name)
     targets = {name: Target(name, database, store, ShellCommand(given.migrate_command, given.mongodb_uri))}
@@ -300,11 +301,15 @@ def _checks(given: Settings) -> checking.Checks:
         "Redis": state,
         f"backups ({house.store.describe()})": store,
         f"MongoDB ({database.name})": mongodb,
-        "mongodump": lambda: "" if shutil.which("mongodump") else "not on PATH: install MongoDB's Database Tools",
-        "mongorestore": lambda: "" if shutil.which("mongorestore") else "not on PATH: install MongoDB's Database Tools",
+        "mongodump": lambda: _tool("mongodump"),
+        **({"mongorestore": lambda: _tool("mongorestore")} if given.restore_loader == "mongorestore" else {}),
         "drills": drills,
         "Slack": slack,
     }
+
+
+def _tool(name: str) -> str:
+    return "" if shutil.which(name) else "not on PATH: install MongoDB's Database Tools"
 
 
 def _until_signalled(stop: Callable[[], None]) -> None:

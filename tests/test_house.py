@@ -60,6 +60,7 @@ PLANTS = [
     Plant("door-cryptography", "bot/adapters/audit_file.py", "import cryptography"),
     Plant("door-compression", "bot/adapters/store_directory.py", "import zstandard"),
     Plant("door-encryption", "bot/adapters/factors.py", "import pyrage"),
+    Plant("door-checksums", "bot/adapters/store_directory.py", "import fastcrc"),
     Plant("door-web", "bot/relay/loop.py", "import waitress"),
     Plant("door-yaml", "bot/wiring.py", "import yaml"),
     Plant("door-qr", "bot/web.py", "import segno"),

@@ -210,8 +210,8 @@ class DatabaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class LoadEvidence:
-    """What was seen of one run of mongorestore. `announced`: the collections that the archive itself names, with their
-    kinds; None when nobody looked."""
+    """What was seen of one load. `return_code`: mongorestore's, or 0 when all went in and 1 when the server refused.
+    `announced`: the collections that the archive itself names, with their kinds; None when nobody looked."""
 
     return_code: int
     restored: int
@@ -347,10 +347,10 @@ class Database(Protocol):
         """Starts mongodump; leaving the context ends it and its children whatever happened. Raises OutsideError."""
 
     def load(self, packed: Iterable[bytes], prefix: str, names: Container[str]) -> LoadEvidence:
-        """Feeds the compressed archive to mongorestore, every collection renamed to prefix + name, without indexes,
-        stopping at the first error; only `names` are loaded (never a view). What `packed` raises goes through, after
-        mongorestore was ended. Raises OutsideError when mongorestore takes no byte for 60 s, Damage for what cannot be
-        unpacked, Refusal when no key here opens it."""
+        """Loads the compressed archive, every collection renamed to prefix + name, without indexes, stopping at the
+        first error; only `names` are loaded (never a view). What `packed` raises goes through, after all that was
+        begun has ended. Raises Damage for an archive that is not whole; OutsideError when nothing moves for 60 s;
+        Refusal when no key here opens it."""
 
     def create_indexes(self, name: str, indexes: Sequence[str], *, expire: bool) -> None:
         """Builds the indexes (canonical Extended JSON as in CollectionSpec; `_id_` is skipped). `expire=False`: TTL

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from tests.bench import ack, encryption, idle, memory, page, replay, throughput
+from tests.bench import ack, encryption, idle, memory, page, replay, restore, throughput
 
 BENCHES: dict[str, Callable[[], page.Section]] = {
     "throughput": throughput.measure,
+    "restore": restore.measure,
     "memory": memory.measure,
     "encryption": encryption.measure,
     "idle": idle.measure,

@@ -22,7 +22,13 @@ def main() -> None:
     given = json.load(sys.stdin)
     breaking = Break(point, lambda: os.kill(os.getpid(), signal.SIGKILL))
     built = house(
-        given["uri"], given["redis"], Path(given["folder"]), given["path"], breaking, given.get("scratch", "")
+        given["uri"],
+        given["redis"],
+        Path(given["folder"]),
+        given["path"],
+        breaking,
+        scratch=given.get("scratch", ""),
+        loader=given.get("loader", "native"),
     )
     with Beat(built.desk):
         built.desk.work(JobId(job))

@@ -2,7 +2,7 @@
 
 - A point is a word: `rename.2.before` is the moment before the second rename; `put.decision.after` the moment after the
   journal's decision was stored; `read.1.after` after the first piece of a dump; `fed.1.after` after the first piece was
-  given to mongorestore.
+  given to the loader.
 - What happens there is the caller's: kill this process, kill MongoDB, kill a tool.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 from bot.adapters.clock import SystemClock, SystemEntropy
 from bot.adapters.command import ShellCommand
-from bot.adapters.mongo import MongoDatabase
+from bot.adapters.mongo import Engine, MongoDatabase
 from bot.adapters.mongo.scratch import ScratchMongod
 from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
@@ -203,6 +203,7 @@ def house(
     keep_hours: int = 0,
     scratch: str = "",
     questions: tuple[Question, ...] = (),
+    loader: Engine = "native",
 ) -> House:
     """Builds one; every process builds its own. `elsewhere`: a store in place of the folder; `scratch`: where drills
     keep their data."""
@@ -212,7 +213,7 @@ def house(
     state, breaking_store = RedisState(redis_url), BreakingStore(folder)
     drilling = BreakingScratch("mongod", scratch, path=path)
     drilling.breaking = breaking
-    database = BreakingDatabase(uri, path=path, stall_seconds=20)
+    database = BreakingDatabase(uri, path=path, stall_seconds=20, loader=loader)
     database.breaking = breaking_store.breaking = breaking
     store = elsewhere or breaking_store
     targets = {SHOP: Target(SHOP, database, store, ShellCommand("", uri))}

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import psutil
 import pytest
 from pymongo import MongoClient
 
+from bot.adapters.mongo import Engine
 from bot.worker import Beat
 from handlers.core.answers import JobId
 from handlers.core.jobs import Job, JobState
@@ -82,7 +83,7 @@ class Scene:
 
     house: House
     uri: str
-    given: dict[str, str]
+    given: dict[str, Any]
     folder: Path
     backed_up: dict[str, Any]
     live: dict[str, Any]
@@ -91,7 +92,15 @@ class Scene:
     def another(self, breaking: Break | None = None, *, keep_hours: int = 0) -> House:
         """What another process has: only what is stored."""
         given = self.given
-        built = house(self.uri, given["redis"], self.folder, given["path"], breaking, keep_hours=keep_hours)
+        built = house(
+            self.uri,
+            given["redis"],
+            self.folder,
+            given["path"],
+            breaking,
+            keep_hours=keep_hours,
+            loader="mongorestore" if given["loader"] == "mongorestore" else "native",
+        )
         self.ending.callback(built.database.close)
         return built
 
@@ -124,7 +133,7 @@ def scene(own_mongod: Mongod, redis_url: str, tools_path: str, tmp_path: Path) -
     name = f"shop_{tmp_path.name[-40:]}".replace(".", "_")[:50]
     uri, folder = own_mongod.uri(name), tmp_path / "backups"
     shop.plant(uri, orders=60)
-    given = {"uri": uri, "redis": redis_url, "folder": str(folder), "path": tools_path}
+    given = {"uri": uri, "redis": redis_url, "folder": str(folder), "path": tools_path, "loader": "native"}
     built = house(uri, redis_url, folder, tools_path)
     built.desk.work(built.asked("backup", "now"))
     backed_up = seen(uri)
@@ -217,6 +226,22 @@ def test_an_undo_whose_worker_is_killed_ends_in_the_old_data_or_the_new(scene: S
     assert scene.rescued(job).state is JobState.INTERRUPTED
     undone = UNDO_POINTS.index(point) >= UNDONE_FROM
     assert seen(scene.uri) == (scene.live if undone else scene.backed_up)
+
+
+@pytest.mark.parametrize("loader", get_args(Engine))
+def test_a_restore_whose_worker_is_killed_while_it_loads_leaves_the_old_data(scene: Scene, loader: Engine) -> None:
+    scene.given["loader"] = loader
+    fatten(scene)
+    scene.house.desk.work(scene.house.asked("backup", "now"))
+    job = scene.house.asked("restore", "latest")
+    run_until_killed(scene, job, "fed.8.after")
+    with MongoClient[dict[str, Any]](scene.uri) as client:
+        database = client.get_default_database()
+        staged = [name for name in database.list_collection_names() if name.startswith("__rst_")]
+        assert sum(database[name].count_documents({}) for name in staged) > 0
+    assert scene.rescued(job).state is JobState.INTERRUPTED
+    assert seen(scene.uri) == scene.live
+    nothing_half_made(scene)
 
 
 @pytest.mark.parametrize("point", BACKUP_POINTS)
@@ -318,6 +343,7 @@ def test_a_restore_whose_mongodump_is_killed_leaves_the_old_data(scene: Scene) -
 
 
 def test_a_restore_whose_mongorestore_is_killed_leaves_the_old_data(scene: Scene) -> None:
+    scene.given["loader"] = "mongorestore"
     ended = work(scene, "restore", "latest", "fed.1.after", lambda: kill_tool("mongorestore"))
     assert ended.state is JobState.FAILED
     assert seen(scene.uri) == scene.live

@@ -6,13 +6,15 @@ import os
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from bot.adapters.mongo import tools
 from bot.adapters.mongo.archive import ArchiveError, ArchiveWalker
-from bot.adapters.mongo.canonical import definition, same_but_for_order, stages_of
+from bot.adapters.mongo.canonical import definition, options_text, same_but_for_order, stages_of
 from bot.adapters.mongo.connection import Connection
 from bot.adapters.mongo.definitions import Definitions
 from bot.adapters.mongo.driver import SELECTION_SECONDS, STORED_FUNCTIONS, MongoDriver
+from bot.adapters.mongo.loader import Loader
 from bot.adapters.mongo.oplog import OplogTail
 from bot.adapters.mongo.packing import ZSTD_THREADS, Packer, unpacked
 from bot.adapters.mongo.primary import Primary
@@ -29,6 +31,8 @@ from handlers.core.switches import RESERVED
 from handlers.core.text import Code, Text
 
 STALL_SECONDS = 60.0
+
+Engine = Literal["native", "mongorestore"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Deployment:
 
 class MongoDatabase(MongoDriver):
     """Database (see the port). `path`: where the tools are looked for, as PATH. `identities`: the secret keys of age
-    that open encrypted backups. Raises Refusal for a key that is none."""
+    that open encrypted backups; `loader`: what loads. Raises Refusal for a key that is none."""
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class MongoDatabase(MongoDriver):
         packing: Packing = Packing(),  # noqa: B008 frozen
         zstd_threads: int = ZSTD_THREADS,
         identities: Sequence[str] = (),
+        loader: Engine = "native",
         selection_seconds: float = SELECTION_SECONDS,
         source: MongoDriver | None = None,
     ) -> None:
@@ -71,6 +76,7 @@ class MongoDatabase(MongoDriver):
         self._zstd_threads = zstd_threads
         self._identities = tuple(identities)
         self._keys = keys(identities)
+        self._loader: Engine = loader
 
     @property
     def name(self) -> str:
@@ -88,6 +94,7 @@ class MongoDatabase(MongoDriver):
             packing=self._packing,
             zstd_threads=self._zstd_threads,
             identities=self._identities,
+            loader=self._loader,
             source=self._source,
         )
 
@@ -118,9 +125,14 @@ class MongoDatabase(MongoDriver):
                 process, self._connection, self._stall_seconds, packer, lambda spec: self._as_made(spec, made)
             )
 
-    def _made(self) -> dict[str, str]:
-        """The options of views and validated collections, in the order they were made with."""
-        return {live.spec.name: live.spec.options for live in self.collections() if _is_ordered(live.spec)}
+    def _made(self, name: str | None = None) -> dict[str, str]:
+        """The options of views and validated collections (or of one), in the order they were made with."""
+        with self._translated("listed"):
+            return {
+                found: options_text(info["options"])
+                for found, info in self._listed(name).items()
+                if info["type"] == "view" or "validator" in info["options"]
+            }
 
     def _as_made(self, spec: CollectionSpec, made: dict[str, str]) -> CollectionSpec:
         """With a pipeline or validator in the order it was made with, which mongodump does not keep (see canonical)."""
@@ -128,13 +140,18 @@ class MongoDatabase(MongoDriver):
             return spec
         options = made.get(spec.name)
         if options is None or not same_but_for_order(options, spec.options):
-            options = self._made().get(spec.name)
+            options = self._made(spec.name).get(spec.name)
         if options is None or not same_but_for_order(options, spec.options):
             raise OutsideError(Text("The definition of {name} was changed while it was saved.", name=Code(spec.name)))
         return replace(spec, options=options)
 
     def load(self, packed: Iterable[bytes], prefix: str, names: Container[str]) -> LoadEvidence:
         """See the port."""
+        if self._loader == "native":
+            # By connections of its own, on which no answer in that time is a lost server.
+            with self._translated("loaded"), self._connected(int(self._stall_seconds * 1000)) as client:
+                evidence = Loader(self._of(client), prefix, self._keys).load(packed, names)
+                return replace(evidence, last_lines=self._connection.scrubbed(evidence.last_lines))
         return tools.load(
             packed,
             prefix,

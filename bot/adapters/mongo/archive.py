@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import struct
 from dataclasses import replace
+from typing import Any
 
 import bson
 from bson.errors import BSONError
@@ -26,6 +27,7 @@ TERMINATOR = -1
 SMALLEST_DOCUMENT = 5
 LARGEST_DOCUMENT = 48 * 1024 * 1024
 _LENGTH = struct.Struct("<i")
+_SIXTY_FOUR_BITS = 0xFFFF_FFFF_FFFF_FFFF
 
 
 class ArchiveError(OutsideError):
@@ -44,12 +46,14 @@ class ArchiveWalker:
         self._magic_seen = False
         self._in_prelude = True
         self._counting: list[int] | None = None
+        self._name = ""
         self._closing = False
         self._counts: dict[str, list[int]] = {}
         self._specs: list[CollectionSpec] = []
         self._streams: set[str] = set()
         self.database = ""
         self.closed: set[str] = set()
+        self.checksums: dict[str, int] = {}
         self.server = ""
         self.tool = ""
 
@@ -67,6 +71,17 @@ class ArchiveWalker:
     def in_prelude(self) -> bool:
         """Whether more collections may be announced."""
         return self._in_prelude
+
+    @property
+    def inside(self) -> str:
+        """The collection whose documents may come next; empty where a header or the stream's end must come."""
+        return "" if self._counting is None or self._closing else self._name
+
+    def passed(self, documents: int, size_bytes: int) -> None:
+        """Documents of the collection `inside`, read by somebody else instead of being fed."""
+        assert self._counting is not None  # noqa: S101 the caller asked `inside`
+        self._counting[0] += documents
+        self._counting[1] += size_bytes
 
     def feed(self, data: bytes | memoryview) -> None:
         """The next piece. Raises ArchiveError."""
@@ -157,15 +172,16 @@ class ArchiveWalker:
         self._streams.add(reported_name(spec))
         self._specs.append(spec)
 
-    def _block(self, document: dict[str, object]) -> None:
+    def _block(self, document: dict[str, Any]) -> None:
         name = str(document["collection"])
         if str(document["db"]) != self.database or name not in self._streams or name in self.closed:
             raise ValueError("a block that was not announced")
         counts = self._counts.setdefault(name, [0, 0])
         if document["EOF"]:
             self.closed.add(name)
+            self.checksums[name] = int(document["CRC"]) & _SIXTY_FOUR_BITS
             self._closing = True
-        self._counting = counts
+        self._counting, self._name = counts, name
 
     def _counted(self, spec: CollectionSpec) -> CollectionSpec:
         documents, size = self._counts.get(reported_name(spec), (0, 0))

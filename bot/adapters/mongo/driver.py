@@ -210,7 +210,7 @@ class MongoDriver:
             return LiveCollection(CollectionSpec(name, kind, options, (), 0), "")
         stored = f"{BUCKETS}{name}" if kind is CollectionKind.TIMESERIES else name
         indexes = self._indexes(name)
-        documents = self._count(stored) if count else 0
+        documents = self._count(stored, None if kind is CollectionKind.TIMESERIES else indexes) if count else 0
         return LiveCollection(CollectionSpec(name, kind, options, indexes, documents), _uuid(infos.get(stored, {})))
 
     def _listed(self, name: str | None = None) -> dict[str, dict[str, Any]]:
@@ -230,9 +230,9 @@ class MongoDriver:
                 return ()
             raise
 
-    def _count(self, name: str) -> int:
+    def _count(self, name: str, indexes: Sequence[str] | None = None) -> int:
         """One by one; the server's own counter is wrong after a crash. Through `_id_` if there is one: it is small."""
-        own = any(index_name(index) == "_id_" for index in self._indexes(name))
+        own = any(index_name(index) == "_id_" for index in (self._indexes(name) if indexes is None else indexes))
         counted = self._database().command(
             {
                 "aggregate": name,
@@ -272,14 +272,23 @@ class MongoDriver:
                 self._client = self._connected()
             return self._client
 
-    def _connected(self) -> pymongo.MongoClient[dict[str, Any]]:
+    def _of(self, client: pymongo.MongoClient[dict[str, Any]]) -> Database[dict[str, Any]]:
+        return client.get_database(
+            self._connection.database,
+            codec_options=_OPTIONS,
+            read_preference=ReadPreference.PRIMARY,
+            read_concern=ReadConcern("majority"),
+            write_concern=_WRITE,
+        )
+
+    def _connected(self, silence_milliseconds: int | None = None) -> pymongo.MongoClient[dict[str, Any]]:
         milliseconds = int(self._selection_seconds * 1000)
         try:
             return pymongo.MongoClient(
                 self._connection.uri,
                 serverSelectionTimeoutMS=milliseconds,
                 connectTimeoutMS=milliseconds,
-                socketTimeoutMS=None,
+                socketTimeoutMS=silence_milliseconds,
                 timeoutMS=None,
                 appname="negahban",
             )

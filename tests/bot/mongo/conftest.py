@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pymongo.database import Database
 
-from bot.adapters.mongo import MongoDatabase
+from bot.adapters.mongo import Engine, MongoDatabase
 from sandbox.servers.mongod import Mongod
 
 
@@ -25,3 +25,18 @@ def adapter(mongod: Mongod, database: str, tools_path: str) -> Iterator[MongoDat
     """What is tested."""
     with closing(MongoDatabase(mongod.uri(database), path=tools_path, stall_seconds=20)) as adapter:
         yield adapter
+
+
+@pytest.fixture(params=get_args(Engine))
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """What loads."""
+    found: Engine = request.param
+    return found
+
+
+@pytest.fixture
+def loader(mongod: Mongod, database: str, tools_path: str, engine: Engine) -> Iterator[MongoDatabase]:
+    """What is tested, where it loads: by each engine."""
+    uri = mongod.uri(database)
+    with closing(MongoDatabase(uri, path=tools_path, stall_seconds=20, loader=engine)) as loader:
+        yield loader

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import struct
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import bson
 import psutil
+import zstandard
+from fastcrc import crc64
 from pymongo.database import Database
 
 from bot.adapters.mongo import MongoDatabase
+from bot.adapters.mongo.archive import MAGIC
 from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence
 from handlers.core.ports import Dump
 
@@ -27,6 +32,8 @@ NAMES = [
     "-dash",
     "e😀",
 ]
+_HEADER = {"concurrent_collections": 4, "version": "0.1", "server_version": "6.0.5", "tool_version": "100.7.0"}
+_END = b"\xff\xff\xff\xff"
 ORDER = dict.fromkeys("zyxwvabc", 1)
 
 
@@ -71,6 +78,22 @@ def dumped(adapter: MongoDatabase) -> tuple[list[bytes], DumpEvidence]:
     with adapter.dump() as dump:
         packed = drained(dump)
         return packed, dump.evidence()
+
+
+def packed_archive(holds: Mapping[str, Iterable[Mapping[str, Any]]], *, wrong_checksum: bool = False) -> list[bytes]:
+    """A stored archive made by hand, as mongodump would have written it: collection name → documents."""
+    parts = [struct.pack("<I", MAGIC), bson.encode(_HEADER)]
+    parts += [
+        bson.encode({"db": "made", "collection": name, "metadata": "{}", "size": 0, "type": ""}) for name in holds
+    ]
+    parts.append(_END)
+    for name, documents in holds.items():
+        body = b"".join(map(bson.encode, documents))
+        (checksum,) = struct.unpack("<q", struct.pack("<Q", crc64.xz(body) ^ int(wrong_checksum)))
+        parts += [bson.encode({"db": "made", "collection": name, "EOF": False, "CRC": bson.Int64(0)}), body, _END]
+        parts += [bson.encode({"db": "made", "collection": name, "EOF": True, "CRC": bson.Int64(checksum)}), _END]
+    packed = zstandard.ZstdCompressor(write_checksum=True).compress(b"".join(parts))
+    return [packed[at : at + 1_000_000] for at in range(0, len(packed), 1_000_000)]
 
 
 def names_of(evidence: DumpEvidence) -> set[str]:

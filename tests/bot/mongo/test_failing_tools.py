@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,12 +19,12 @@ import pytest
 import zstandard
 from pymongo.database import Database
 
-from bot.adapters.mongo import MongoDatabase
+from bot.adapters.mongo import Engine, MongoDatabase
 from bot.adapters.mongo.archive import MAGIC
 from handlers.core.errors import Damage, OutsideError
 from handlers.core.manifests import incomplete
 from sandbox.servers.mongod import Mongod
-from tests.bot.mongo.stock import PREFIX, children, drained, dumped
+from tests.bot.mongo.stock import PREFIX, children, drained, dumped, packed_archive
 from tests.fake_database import EveryName
 
 
@@ -56,11 +57,11 @@ def test_leaving_in_the_middle_ends_the_tool(adapter: MongoDatabase, real: Datab
 
 @pytest.mark.parametrize("fault", ["cut", "flipped", "not an archive", "nothing"])
 def test_a_damaged_backup_is_damage_and_touches_nothing_live(
-    adapter: MongoDatabase, real: Database[dict[str, Any]], fault: str
+    loader: MongoDatabase, real: Database[dict[str, Any]], fault: str
 ) -> None:
     real.big.insert_many([{"_id": n, "blob": os.urandom(3000)} for n in range(1000)])
-    whole = b"".join(dumped(adapter)[0])
-    before = adapter.collections(count=True)
+    whole = b"".join(dumped(loader)[0])
+    before = loader.collections(count=True)
     packer = zstandard.ZstdCompressor()
     middle = len(whole) // 2
     faulty = {
@@ -70,26 +71,34 @@ def test_a_damaged_backup_is_damage_and_touches_nothing_live(
         "nothing": packer.compress(b""),
     }[fault]
     with pytest.raises(Damage):
-        adapter.load([faulty], PREFIX, EveryName())
-    assert tuple(found for found in adapter.collections(count=True) if not found.spec.name.startswith(PREFIX)) == before
+        loader.load([faulty], PREFIX, EveryName())
+    assert tuple(found for found in loader.collections(count=True) if not found.spec.name.startswith(PREFIX)) == before
     assert children() == []
 
 
-def test_a_load_that_mongorestore_cannot_do_says_so(adapter: MongoDatabase, real: Database[dict[str, Any]]) -> None:
-    real.plain.insert_many([{"_id": n} for n in range(10)])
-    packed, _ = dumped(adapter)
-    real[f"{PREFIX}plain"].insert_one({"_id": 5})
-    loaded = adapter.load(packed, PREFIX, EveryName())
+def test_a_load_that_the_server_refuses_says_so(loader: MongoDatabase, real: Database[dict[str, Any]]) -> None:
+    packed = packed_archive({"first": [{"_id": n} for n in range(10)], "twice": [{"_id": 1}, {"_id": 2}, {"_id": 1}]})
+    loaded = loader.load(packed, PREFIX, EveryName())
     assert loaded.return_code != 0
-    assert loaded.failed > 0
+    assert loaded.failed == 1
     assert "duplicate key" in loaded.last_lines
+    assert all(name.startswith(PREFIX) for name in real.list_collection_names())
+
+
+def test_a_load_over_something_staged_is_refused(loader: MongoDatabase, real: Database[dict[str, Any]]) -> None:
+    real.plain.insert_many([{"_id": n} for n in range(10)])
+    packed, _ = dumped(loader)
+    real[f"{PREFIX}plain"].insert_one({"_id": 5})
+    loaded = loader.load(packed, PREFIX, EveryName())
+    assert loaded.return_code != 0
+    assert loaded.last_lines
 
 
 def test_what_the_pieces_raise_goes_through_and_ends_the_tool(
-    adapter: MongoDatabase, real: Database[dict[str, Any]]
+    loader: MongoDatabase, engine: Engine, real: Database[dict[str, Any]]
 ) -> None:
     real.big.insert_many([{"_id": n, "blob": os.urandom(20_000)} for n in range(300)])
-    packed, _ = dumped(adapter)
+    packed, _ = dumped(loader)
     seen: list[psutil.Process] = []
 
     def failing() -> Iterator[bytes]:
@@ -98,9 +107,10 @@ def test_what_the_pieces_raise_goes_through_and_ends_the_tool(
         raise LookupError("the store")
 
     with pytest.raises(LookupError, match="the store"):
-        adapter.load(failing(), PREFIX, EveryName())
-    assert len(seen) == 1
-    assert not seen[0].is_running()
+        loader.load(failing(), PREFIX, EveryName())
+    assert len(seen) == (1 if engine == "mongorestore" else 0)
+    assert not any(each.is_running() for each in seen)
+    assert not any(thread.name.startswith("load") for thread in threading.enumerate())
 
 
 @contextmanager
@@ -110,7 +120,7 @@ def stand_in(mongod: Mongod, database: str, folder: Path, name: str, body: str) 
     file.write_text(f"#!/bin/sh\n{body}\n")
     file.chmod(0o755)
     path = f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    with closing(MongoDatabase(mongod.uri(database), path=path, stall_seconds=0.5)) as adapter:
+    with closing(MongoDatabase(mongod.uri(database), path=path, stall_seconds=0.5, loader="mongorestore")) as adapter:
         yield adapter
 
 

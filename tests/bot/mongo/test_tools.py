@@ -19,7 +19,7 @@ import psutil
 import pytest
 from pymongo.database import Database
 
-from bot.adapters.mongo import MongoDatabase
+from bot.adapters.mongo import Engine, MongoDatabase
 from bot.adapters.mongo.packing import unpacked
 from handlers.core.errors import OutsideError
 from handlers.core.manifests import CollectionKind, differences, incomplete
@@ -45,53 +45,53 @@ def test_a_dump_announces_what_the_server_has(adapter: MongoDatabase, real: Data
 
 
 def test_a_load_makes_the_same_under_the_prefix_and_nothing_else(
-    adapter: MongoDatabase, real: Database[dict[str, Any]]
+    loader: MongoDatabase, real: Database[dict[str, Any]]
 ) -> None:
     fill(real)
-    packed, evidence = dumped(adapter)
-    before = adapter.collections(count=True)
-    loaded = adapter.load(packed, PREFIX, names_of(evidence))
+    packed, evidence = dumped(loader)
+    before = loader.collections(count=True)
+    loaded = loader.load(packed, PREFIX, names_of(evidence))
     assert (loaded.return_code, loaded.failed) == (0, 0)
     assert loaded.restored == sum(spec.documents for spec in evidence.announced)
     for spec in evidence.announced:
-        adapter.set_validator(f"{PREFIX}{spec.name}", spec)
-    staged = [replace(spec, name=spec.name.removeprefix(PREFIX), indexes=()) for spec in live(adapter, PREFIX)]
+        loader.set_validator(f"{PREFIX}{spec.name}", spec)
+    staged = [replace(spec, name=spec.name.removeprefix(PREFIX), indexes=()) for spec in live(loader, PREFIX)]
     wanted = [replace(spec, indexes=()) for spec in evidence.announced if spec.kind is not CollectionKind.VIEW]
     assert differences(wanted, staged) == ()
-    assert tuple(found for found in adapter.collections(count=True) if not found.spec.name.startswith(PREFIX)) == before
+    assert tuple(found for found in loader.collections(count=True) if not found.spec.name.startswith(PREFIX)) == before
     assert list(real[f"{PREFIX}metrics"].find().sort("v")) == list(real.metrics.find().sort("v"))
 
 
-def test_a_time_series_that_is_not_wanted_is_not_loaded(adapter: MongoDatabase, real: Database[dict[str, Any]]) -> None:
+def test_a_time_series_that_is_not_wanted_is_not_loaded(loader: MongoDatabase, real: Database[dict[str, Any]]) -> None:
     fill(real)
-    packed, evidence = dumped(adapter)
-    loaded = adapter.load(packed, PREFIX, {"plain", "star*"})
+    packed, evidence = dumped(loader)
+    loaded = loader.load(packed, PREFIX, {"plain", "star*"})
     assert (loaded.return_code, loaded.restored, loaded.failed) == (0, 402, 0)
-    assert {spec.name for spec in live(adapter, PREFIX)} == {f"{PREFIX}plain", f"{PREFIX}star*"}
+    assert {spec.name for spec in live(loader, PREFIX)} == {f"{PREFIX}plain", f"{PREFIX}star*"}
     assert loaded.announced == frozenset((spec.name, spec.kind) for spec in evidence.announced)
 
 
-def test_live_data_that_changed_since_stays_as_it_is(adapter: MongoDatabase, real: Database[dict[str, Any]]) -> None:
+def test_live_data_that_changed_since_stays_as_it_is(loader: MongoDatabase, real: Database[dict[str, Any]]) -> None:
     fill(real)
-    packed, evidence = dumped(adapter)
+    packed, evidence = dumped(loader)
     real.plain.delete_many({"_id": {"$lt": 100}})
     real.plain.insert_one({"_id": "newer"})
     real.drop_collection("capped")
     real.metrics.insert_one({"t": datetime(2026, 3, 1, tzinfo=UTC), "m": 9, "v": 900})
-    before = adapter.collections(count=True)
-    assert adapter.load(packed, PREFIX, names_of(evidence)).return_code == 0
-    assert tuple(found for found in adapter.collections(count=True) if not found.spec.name.startswith(PREFIX)) == before
+    before = loader.collections(count=True)
+    assert loader.load(packed, PREFIX, names_of(evidence)).return_code == 0
+    assert tuple(found for found in loader.collections(count=True) if not found.spec.name.startswith(PREFIX)) == before
     assert real[f"{PREFIX}plain"].count_documents({}) == 400
     assert real.plain.count_documents({}) == 301
 
 
 def test_an_archive_of_another_database_is_loaded_into_this_one(
-    mongod: Mongod, adapter: MongoDatabase, real: Database[dict[str, Any]], tools_path: str
+    mongod: Mongod, adapter: MongoDatabase, real: Database[dict[str, Any]], tools_path: str, engine: Engine
 ) -> None:
     fill(real)
     packed, evidence = dumped(adapter)
     name = f"test_{secrets.token_hex(6)}"
-    other = MongoDatabase(mongod.uri(name), path=tools_path)
+    other = MongoDatabase(mongod.uri(name), path=tools_path, loader=engine)
     before = adapter.collections(count=True)
     try:
         loaded = other.load(packed, PREFIX, names_of(evidence))
@@ -104,25 +104,27 @@ def test_an_archive_of_another_database_is_loaded_into_this_one(
 
 
 def test_documents_that_are_older_than_their_validator_come_back(
-    adapter: MongoDatabase, real: Database[dict[str, Any]]
+    loader: MongoDatabase, real: Database[dict[str, Any]]
 ) -> None:
     real.strict.insert_one({"_id": 1, "name": 5})
     real.command("collMod", "strict", validator={"name": {"$type": "string"}})
-    packed, _ = dumped(adapter)
-    loaded = adapter.load(packed, PREFIX, EveryName())
+    packed, _ = dumped(loader)
+    loaded = loader.load(packed, PREFIX, EveryName())
     assert (loaded.return_code, loaded.restored, loaded.failed) == (0, 1, 0)
-    assert real[f"{PREFIX}strict"].options() == real.strict.options()
+    (staged,) = live(loader, PREFIX)
+    assert staged.options == next(spec for spec in live(loader) if spec.name == "strict").options
 
 
 def test_loading_without_validators_needs_no_more_than_read_and_write(
-    guarded: Mongod, adapter: MongoDatabase, real: Database[dict[str, Any]], tools_path: str
+    guarded: Mongod, adapter: MongoDatabase, real: Database[dict[str, Any]], tools_path: str, engine: Engine
 ) -> None:
     real.plain.insert_one({"_id": 1})
     packed, _ = dumped(adapter)
     with guarded.client() as client:
-        client.small.command("createUser", "writer", pwd="writer-pass", roles=["readWrite"])
-    uri = guarded.uri("small").replace(f"{guarded.user}:{guarded.password}", "writer:writer-pass")
-    with closing(MongoDatabase(uri.replace("authSource=admin", "authSource=small"), path=tools_path)) as other:
+        client[engine].command("createUser", "writer", pwd="writer-pass", roles=["readWrite"])
+    uri = guarded.uri(engine).replace(f"{guarded.user}:{guarded.password}", "writer:writer-pass")
+    uri = uri.replace("authSource=admin", f"authSource={engine}")
+    with closing(MongoDatabase(uri, path=tools_path, loader=engine)) as other:
         loaded = other.load(packed, PREFIX, EveryName())
     assert (loaded.return_code, loaded.restored, loaded.failed) == (0, 1, 0)
 
@@ -186,7 +188,8 @@ def test_no_secret_can_be_seen_from_outside(guarded: Mongod, tools_path: str) ->
         seen.extend(secrets_of(child) for child in children())
         yield packed[-1]
 
-    with closing(MongoDatabase(guarded.uri("shop"), path=tools_path, stall_seconds=20)) as adapter:
+    uri = guarded.uri("shop")
+    with closing(MongoDatabase(uri, path=tools_path, stall_seconds=20, loader="mongorestore")) as adapter:
         with adapter.dump() as dump:
             packed = [dump.read()]
             (tool,) = children()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from bot.adapters.mongo import MongoDatabase
+from bot.adapters.mongo import Engine, MongoDatabase
 from handlers.core.loadings import comparable
 from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence, differences, incomplete
 from sandbox.servers.mongod import Mongod
@@ -24,6 +24,8 @@ from tests.bot.mongo.stock import dumped, live, names_of
 class Saved:
     """A zoo, and a dump of it."""
 
+    uri: str
+    path: str
     real: Database[dict[str, Any]]
     adapter: MongoDatabase
     packed: list[bytes]
@@ -35,10 +37,11 @@ class Saved:
         """All but the views."""
         return [spec for spec in self.evidence.announced if spec.kind is not CollectionKind.VIEW]
 
-    def load(self) -> str:
+    def load(self, engine: Engine) -> str:
         """Loads it, indexes too; the prefix."""
         prefix = f"__rst_{secrets.token_hex(4)}_"
-        loaded = self.adapter.load(self.packed, prefix, names_of(self.evidence))
+        with closing(MongoDatabase(self.uri, path=self.path, stall_seconds=20, loader=engine)) as loader:
+            loaded = loader.load(self.packed, prefix, names_of(self.evidence))
         assert (loaded.return_code, loaded.failed) == (0, 0), loaded.last_lines
         assert loaded.restored == sum(spec.documents for spec in self.evidence.announced)
         for spec in self.solid * 2:  # building may be repeated
@@ -55,7 +58,7 @@ def saved(mongod: Mongod, tools_path: str) -> Iterator[Saved]:
     with mongod.client() as client, closing(MongoDatabase(uri, path=tools_path, stall_seconds=20)) as adapter:
         zoo.plant(client[name])
         packed, evidence = dumped(adapter)
-        yield Saved(client[name], adapter, packed, evidence, zoo.picture(client[name]))
+        yield Saved(uri, tools_path, client[name], adapter, packed, evidence, zoo.picture(client[name]))
         client.drop_database(name)
 
 
@@ -65,10 +68,10 @@ def test_the_dump_of_every_kind_is_whole_and_announces_what_is_there(saved: Save
     assert {spec.name for spec in saved.evidence.announced} == set(saved.picture)
 
 
-def test_loading_every_kind_touches_nothing_without_the_prefix(saved: Saved) -> None:
+def test_loading_every_kind_touches_nothing_without_the_prefix(saved: Saved, engine: Engine) -> None:
     saved.real.orders.insert_one({"_id": "newer than the dump", "number": -1})
     before, picture = zoo.uuids(saved.real), zoo.picture(saved.real)
-    prefix = saved.load()
+    prefix = saved.load(engine)
     staged = [replace(spec, name=spec.name.removeprefix(prefix)) for spec in live(saved.adapter, prefix)]
     assert differences([comparable(spec) for spec in saved.solid], [comparable(spec) for spec in staged]) == ()
     ages = {age for spec in staged for index in spec.indexes for age in _ages(index)}
@@ -80,12 +83,12 @@ def test_loading_every_kind_touches_nothing_without_the_prefix(saved: Saved) -> 
     saved.real.orders.delete_one({"number": -1})
 
 
-def test_every_kind_comes_back_to_the_last_byte(saved: Saved) -> None:
+def test_every_kind_comes_back_to_the_last_byte(saved: Saved, engine: Engine) -> None:
     for name in [*zoo.VIEWS, *zoo.TIMESERIES, "orders", "star*s"]:
         saved.real.drop_collection(name)
     saved.real.values.update_many({}, {"$set": {"value": "wrong"}})
     saved.real.articles.drop_index("words")
-    prefix = saved.load()
+    prefix = saved.load(engine)
     _switch(saved, prefix)
     found = zoo.picture(saved.real)
     assert {name: _unordered(each) for name, each in found.items()} == {
