@@ -196,6 +196,7 @@ SETTINGS = (
         "yes: the oplog is saved all the time, so that any moment can be restored (replica sets only)",
         default="yes",
     ),
+    Setting("BACKUP_PITR_DAYS", _whole(1, 366), "How many days back any moment can be restored", default="7"),
     Setting(
         "BACKUP_SCHEDULE",
         _schedule,
@@ -290,6 +291,7 @@ class Settings:
     backup_dir: str
     backup_s3_url: str
     backup_pitr: bool
+    backup_pitr_days: int
     backup_schedule: str
     backup_time_zone: ZoneInfo
     backup_keep_daily: int

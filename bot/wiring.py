@@ -151,6 +151,7 @@ def _policy(given: Settings) -> Policy:
         hourly=given.backup_keep_hourly,
         monthly=given.backup_keep_monthly,
         yearly=given.backup_keep_yearly,
+        window=timedelta(days=given.backup_pitr_days) if given.backup_pitr else None,
     )
 
 

@@ -168,6 +168,8 @@ def _outcome(pruned: Pruned) -> Outcome:
         text = Text("{text} Locks of {count} were lengthened.", text=text, count=len(pruned.lengthened))
     if pruned.leftovers:
         text = Text("{text} {count} leftovers went too.", text=text, count=pruned.leftovers)
+    if pruned.slices:
+        text = Text("{text} {count} old slices of the oplog went.", text=text, count=pruned.slices)
     if decision.held:
         text = Text("{text} Nothing may go while {why}.", text=text, why=_joined(decision.held))
     if pruned.troubles:
@@ -177,6 +179,7 @@ def _outcome(pruned: Pruned) -> Outcome:
         "deleted": list(pruned.deleted),
         "lengthened": list(pruned.lengthened),
         "leftovers": pruned.leftovers,
+        "slices": pruned.slices,
         "warning": bool(decision.alarms or decision.held),
     }
     return Outcome(JobState.FAILED if pruned.troubles else JobState.DONE, text, facts)

@@ -244,7 +244,7 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
         database=str(data["database"]),
         kind=BackupKind(data["kind"]),
         created=created.astimezone(UTC),
-        offset_seconds=int(data["offset_seconds"]),
+        offset_seconds=_offset(data["offset_seconds"]),
         seconds=counted(data["seconds"]),
         created_by=str(data["created_by"]),
         deployment=str(data["deployment"]),
@@ -259,6 +259,12 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
         server=str(data["server"]),
         collections=tuple(CollectionSpec.from_json(spec) for spec in data["collections"]),
     )
+
+
+def _offset(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 86_400:
+        raise ValueError("its offset is none of a time zone")
+    return value
 
 
 def differences(expected: Sequence[CollectionSpec], found: Sequence[CollectionSpec]) -> tuple[Text, ...]:

@@ -5,6 +5,8 @@
 - What is about to be done is in the audit record before it is done, and what was done after it.
 - The manifest goes first: from then on the copy does not exist, and what is left of it is a leftover, which this
   pruning or the next one takes away. So nothing is listed that is not whole, and nothing stays that nobody finds.
+- Slices of the oplog go when no moment that must be restorable needs them: those before the copy that such moments
+  begin with.
 - A leftover goes when it is a day old and not locked: a younger one may be a backup that is being finished.
 """
 
@@ -21,9 +23,12 @@ from handlers.core.jobs import Progress
 from handlers.core.ports import ArtifactStore, Target
 from handlers.core.retention import MOST_DELETED, Copy, Decision, Extension, Policy
 from handlers.core.text import Code, Text
+from handlers.core.timelines import links
 from handlers.core.work import Work
 
 LEFTOVER_AGE = timedelta(days=1)
+MOST_SLICES = 6000
+"""Two days of them: what has piled up goes over a few nights."""
 
 
 @dataclass(slots=True)
@@ -35,6 +40,7 @@ class Pruned:
     deleted: list[BackupId] = field(default_factory=list)
     lengthened: list[BackupId] = field(default_factory=list)
     leftovers: int = 0
+    slices: int = 0
     troubles: list[Text] = field(default_factory=list)
 
 
@@ -47,6 +53,7 @@ def prune(target: Target, holdings: Holdings, policy: Policy, work: Work) -> Pru
         _lengthen(target, extension, work, pruned)
     if not pruned.decision.held:
         _clear(target.store, work, pruned)
+        _forget_slices(target, policy, work, pruned)
     while len(pruned.deleted) < MOST_DELETED:
         _look(target, holdings, policy, pruned)
         if not pruned.decision.delete:
@@ -88,6 +95,26 @@ def _clear(store: ArtifactStore, work: Work, pruned: Pruned) -> None:
         store.delete(artifact.key, version=receipt.version)
         work.record("leftover.deleted", key=artifact.key)
         pruned.leftovers += 1
+
+
+def _forget_slices(target: Target, policy: Policy, work: Work, pruned: Pruned) -> None:
+    if policy.window is None:
+        return
+    begin = pruned.holding.now - policy.window
+    bases = (copy.made for copy in pruned.holding.copies if copy.good and copy.made <= begin)
+    needed = max(bases, default=begin)
+    old = [link for link in links(target.store, target.name) if link.end.moment < needed][:MOST_SLICES]
+    if not old:
+        return
+    work.record("slices.delete", first=old[0].stored.key, last=old[-1].stored.key, count=len(old))
+    for link in old:
+        work.check()
+        receipt = target.store.receipt(link.stored.key)
+        if receipt is None or _locked(receipt.locked_until, pruned.holding):
+            continue
+        target.store.delete(link.stored.key, version=receipt.version)
+        pruned.slices += 1
+    work.record("slices.deleted", count=pruned.slices)
 
 
 def _locked(until: datetime | None, holding: Holding) -> bool:

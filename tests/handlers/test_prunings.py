@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,6 +26,7 @@ from handlers.core.objects import Packing, Receipt, Stored
 from handlers.core.pins import Pins
 from handlers.core.ports import Target
 from handlers.core.records import Jobs
+from handlers.core.timelines import links
 from tests.fake_database import FakeCommand, FakeDatabase, FakeScratch
 from tests.fakes import (
     FakeClock,
@@ -63,13 +64,13 @@ class House:
         self.database = FakeDatabase("shop", self.faults)
         self.desk = self.new_desk()
 
-    def new_desk(self) -> Desk:
-        """Another process."""
+    def new_desk(self, keeping: Keeping | None = None) -> Desk:
+        """Another process, or other rules."""
         target = Target(SHOP, self.database, self.store, FakeCommand())
         self.catalogue = Catalogue(SHOP, self.store)
         targets, catalogues = {SHOP: target}, {SHOP: self.catalogue}
         self.holdings = Holdings(targets, catalogues, self.clock, lambda _: Checked(failed=frozenset(self.failed)))
-        self.keeping = Keeping(self.holdings, self.state, self.clock)
+        self.keeping = keeping or Keeping(self.holdings, self.state, self.clock)
         handlers: Any = {
             "backup": BackupHandler(
                 targets, catalogues, Jobs(self.state), self.clock, self.keeping, Laboratory(FakeScratch(self.faults))
@@ -419,6 +420,27 @@ def test_a_locked_leftover_stays_until_its_lock_is_over(house: House) -> None:
     house.store.artifacts[key] = (b"half", NOW - DAY * 30)
     assert house.run("prune").state is JobState.DONE
     assert key in house.store.artifacts
+
+
+def test_slices_that_no_moment_needs_go_and_those_from_its_base_on_stay(house: House) -> None:
+    house.nights(20)
+    house.keeping = replace(house.keeping, policy=replace(house.keeping.policy, window=timedelta(days=7)))
+    house.desk = house.new_desk(house.keeping)
+    sha = "ab" * 32
+    for days in range(1, 20):
+        start = int((house.clock.moment - timedelta(days=days)).timestamp())
+        house.store.place(f"v1/shop/pitr/20261101/{start}.1_{start + 86_400}.1_5_{sha}.bson.zst", b"slice")
+    base = max(
+        each.created for each in house.catalogue.listing().manifests if house.clock.moment - each.created >= DAY * 7
+    )
+    job = house.run("prune")
+    assert job.outcome is not None
+    left = links(house.store, SHOP)
+    assert job.outcome.facts["slices"] == 19 - len(left) > 0
+    assert min(each.start.moment for each in left) <= base
+    assert all(each.end.moment >= base for each in left)
+    written = [event.event for event in house.audit.events if event.event.startswith("slices.")]
+    assert written == ["slices.delete", "slices.deleted"]
 
 
 def test_two_prunings_at_once_take_nothing_that_either_would_keep() -> None:
