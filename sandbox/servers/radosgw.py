@@ -27,7 +27,11 @@ from sandbox.servers.process import Server
 REGION = "us-east-1"
 PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw")
 _TOOL_SECONDS = 60
-_RULES = {False: {"rgw_enable_lc_threads": "false"}, True: {"rgw_lc_debug_interval": "1", "rgw_lc_lock_max_time": "1"}}
+_RULES = {
+    False: {"rgw_enable_lc_threads": "false"},
+    # With one list of buckets, giving it a rule waits for whoever looks through it, five seconds at a time.
+    True: {"rgw_lc_debug_interval": "1", "rgw_lc_lock_max_time": "1", "rgw_lc_max_objs": "32"},
+}
 _SETTINGS = {
     "mon_initial_members": "a",
     "public_addr": "127.0.0.1",
@@ -57,7 +61,6 @@ _SETTINGS = {
     "rgw_enable_apis": "s3",
     "rgw_thread_pool_size": "32",
     "rgw_gc_max_objs": "1",
-    "rgw_lc_max_objs": "1",
     "rgw_lc_max_worker": "1",
     "rgw_md_log_max_shards": "1",
     "rgw_data_log_num_shards": "1",
