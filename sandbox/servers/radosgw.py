@@ -1,7 +1,8 @@
 """A real radosgw: an S3 with true Object Lock, over one monitor and one storage daemon, all in memory and on loopback.
 
 - Nobody needs a key inside the cluster (auth none); S3's own requests are signed as everywhere.
-- A day of a lifecycle rule takes a second, so that a test sees what such a rule removes and what it cannot.
+- Lifecycle rules are kept and not applied, or, where a test asks for it, with a day that takes a second: then it sees
+  what such a rule removes and what it cannot. Looking all the time for what expired takes half a core.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -25,6 +27,11 @@ from sandbox.servers.process import Server
 REGION = "us-east-1"
 PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw")
 _TOOL_SECONDS = 60
+_RULES = {
+    False: {"rgw_enable_lc_threads": "false"},
+    # With one list of buckets, giving it a rule waits for whoever looks through it, five seconds at a time.
+    True: {"rgw_lc_debug_interval": "1", "rgw_lc_lock_max_time": "1", "rgw_lc_max_objs": "32"},
+}
 _SETTINGS = {
     "mon_initial_members": "a",
     "public_addr": "127.0.0.1",
@@ -54,10 +61,7 @@ _SETTINGS = {
     "rgw_enable_apis": "s3",
     "rgw_thread_pool_size": "32",
     "rgw_gc_max_objs": "1",
-    "rgw_lc_max_objs": "1",
     "rgw_lc_max_worker": "1",
-    "rgw_lc_debug_interval": "1",
-    "rgw_lc_lock_max_time": "1",
     "rgw_md_log_max_shards": "1",
     "rgw_data_log_num_shards": "1",
     "rgw_reshard_num_logs": "1",
@@ -131,6 +135,7 @@ class _Monitor(_Daemon):
         self.tool(str(require("ceph-mon")), "--no-mon-config", "--mkfs", "-i", "a", *maps)
 
     def command(self) -> list[str]:
+        """It stays in the foreground."""
         return self.daemon("ceph-mon", "-i", "a")
 
     def is_ready(self) -> bool:
@@ -169,9 +174,10 @@ class _Gateway(_Daemon):
 class Radosgw:
     """An S3 with Object Lock. Its users are made by `create_user`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quick_rules: bool = False) -> None:
+        """`quick_rules`: lifecycle rules are applied, and a day of theirs takes a second."""
         monitor_port = free_port()
-        cluster = {"fsid": str(uuid.uuid4()), "mon_host": f"v2:127.0.0.1:{monitor_port}"}
+        cluster = {"fsid": str(uuid.uuid4()), "mon_host": f"v2:127.0.0.1:{monitor_port}", **_RULES[quick_rules]}
         monitor = _Monitor(cluster)
         monitor.port = monitor_port
         self._gateway = _Gateway(cluster)
@@ -181,6 +187,16 @@ class Radosgw:
     def url(self) -> str:
         """Its address, for AWS_ENDPOINT_URL_S3."""
         return f"http://127.0.0.1:{self._gateway.port}"
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of its three programs."""
+        return [daemon.pid for daemon in self._daemons]
+
+    @property
+    def folders(self) -> list[Path]:
+        """The temporary folders of its three programs."""
+        return [daemon.folder for daemon in self._daemons]
 
     def create_user(self, name: str) -> User:
         """Somebody new, who owns nothing yet."""

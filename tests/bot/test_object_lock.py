@@ -10,6 +10,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,7 +29,8 @@ from handlers.core.manifests import BackupKind, Manifest
 from handlers.core.objects import Packing, Receipt, Stored
 from handlers.core.readings import reading
 from sandbox.aws import Aws, Fault
-from sandbox.servers.radosgw import Radosgw
+from sandbox.servers.radosgw import PROGRAMS, Radosgw
+from tests.conftest import needs
 
 MIB = 1024 * 1024
 PART = 5 * MIB
@@ -389,8 +391,8 @@ WITHOUT_EFFECT: dict[str, Callable[[Kept, str], object]] = {
 }
 
 
-@pytest.fixture
-def kept(radosgw: Radosgw, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
+@contextmanager
+def _kept(radosgw: Radosgw, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
     bucket = f"kept-{os.urandom(4).hex()}"
     for name, value in radosgw.environment(radosgw.create_user(bucket)).items():
         monkeypatch.setenv(name, value)
@@ -398,6 +400,20 @@ def kept(radosgw: Radosgw, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
     client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
     yield Kept(S3Store(f"s3://{bucket}/x", first_part_bytes=PART), client)
     client.close()
+
+
+@pytest.fixture
+def kept(radosgw: Radosgw, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
+    with _kept(radosgw, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def kept_under_rules(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kept]:
+    for program in PROGRAMS:
+        needs(program)
+    with Radosgw(quick_rules=True) as server, _kept(server, monkeypatch) as made:
+        yield made
 
 
 @pytest.mark.xdist_group("radosgw")
@@ -416,8 +432,9 @@ def test_nothing_that_the_owner_of_the_bucket_can_do_deletes_or_shortens_a_locke
 
 
 @pytest.mark.xdist_group("radosgw")
-def test_a_rule_that_lets_all_expire_removes_what_is_not_locked_and_hides_the_rest(kept: Kept) -> None:
+def test_a_rule_that_lets_all_expire_removes_what_is_not_locked_and_hides_the_rest(kept_under_rules: Kept) -> None:
     """A day of a rule is a second here, so that it is seen to work."""
+    kept = kept_under_rules
     loose = kept.store.open_write("loose").commit()
     kept.client.delete_object(**kept.newest("loose"))
     rule: Any = {

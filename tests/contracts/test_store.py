@@ -36,8 +36,9 @@ ON_RADOSGW = pytest.param("radosgw_store", marks=pytest.mark.xdist_group("radosg
 LOCKING = ("locking_memory_store", "locking_s3_store", ON_RADOSGW)
 """Those with versions and locks."""
 PLAIN = ("memory_store", "directory_store", "s3_store")
-STORES = (*PLAIN, *LOCKING)
-OUTLIVING = ("directory_store", "s3_store", "locking_s3_store", ON_RADOSGW)
+STORES = (*PLAIN, "locking_memory_store", ON_RADOSGW)
+"""All of a kind; the strict local S3 with locks is held to what is about versions and locks."""
+OUTLIVING = ("directory_store", "s3_store", ON_RADOSGW)
 """Those that outlive the process that writes."""
 DAYS = timedelta(days=1)
 HOSTILE_KEYS = (

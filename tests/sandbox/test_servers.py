@@ -22,6 +22,7 @@ from sandbox.servers.mongod import Mongod
 from sandbox.servers.ports import free_port
 from sandbox.servers.process import NotReady, Server, is_running
 from sandbox.servers.prometheus import Prometheus
+from sandbox.servers.radosgw import PROGRAMS, Radosgw
 from sandbox.servers.redis import RedisServer
 from tests.conftest import needs
 
@@ -30,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 STARTS_TWO_AND_WAITS = """
 import json, os, sys, time
 from sandbox.servers.mongod import Mongod
+from sandbox.servers.radosgw import PROGRAMS, Radosgw
 from sandbox.servers.redis import RedisServer
 with Mongod() as mongod, RedisServer() as redis_server:
     servers = [mongod.members[0], redis_server]
@@ -136,6 +138,22 @@ def test_alertmanager_and_prometheus_answer_and_refuse_a_broken_configuration() 
             assert server.reload()
             server.configuration = "nonsense: ["
             assert not server.reload()
+
+
+@pytest.mark.xdist_group("radosgw")
+def test_a_radosgw_lets_in_its_users_and_leaves_nothing() -> None:
+    for program in PROGRAMS:
+        needs(program)
+    with Radosgw() as server:
+        users = [server.create_user(name) for name in ("one", "two")]
+        assert len({user.access_key for user in users}) == 2
+        with urlopen(server.url, timeout=5) as answer:
+            assert answer.status == 200
+        pids, folders = server.pids, server.folders
+        assert len(set(pids)) == len(PROGRAMS)
+        assert all(is_running(pid) for pid in pids)
+    assert not any(is_running(pid) for pid in pids)
+    assert not any(folder.exists() for folder in folders)
 
 
 @pytest.mark.parametrize("kind", [Mongod, RedisServer])
