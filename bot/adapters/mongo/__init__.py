@@ -19,7 +19,7 @@ from bot.adapters.mongo.oplog import OplogTail
 from bot.adapters.mongo.packing import ZSTD_THREADS, Packer, unpacked
 from bot.adapters.mongo.primary import Primary
 from bot.adapters.mongo.replay import Replay
-from bot.adapters.mongo.sealing import keys, public_keys
+from bot.adapters.mongo.sealing import Keys, keys, public_keys
 from bot.adapters.mongo.stage import Stage
 from bot.adapters.mongo.timeseries import BUCKETS
 from handlers.core.errors import Damage, OutsideError
@@ -62,7 +62,7 @@ class MongoDatabase(MongoDriver):
         stall_seconds: float = STALL_SECONDS,
         packing: Packing = Packing(),  # noqa: B008 frozen
         zstd_threads: int = ZSTD_THREADS,
-        identities: Sequence[str] = (),
+        identities: Sequence[str] | Keys = (),
         loader: Engine = "native",
         selection_seconds: float = SELECTION_SECONDS,
         source: MongoDriver | None = None,
@@ -74,8 +74,7 @@ class MongoDatabase(MongoDriver):
         public_keys(packing.recipients)
         self._packing = packing
         self._zstd_threads = zstd_threads
-        self._identities = tuple(identities)
-        self._keys = keys(identities)
+        self._keys = identities if isinstance(identities, Keys) else keys(identities)
         self._loader: Engine = loader
 
     @property
@@ -93,7 +92,7 @@ class MongoDatabase(MongoDriver):
             stall_seconds=self._stall_seconds,
             packing=self._packing,
             zstd_threads=self._zstd_threads,
-            identities=self._identities,
+            identities=self._keys,
             loader=self._loader,
             source=self._source,
         )
@@ -116,7 +115,8 @@ class MongoDatabase(MongoDriver):
         """See the port."""
         made = self._made()
         # What restores keep for themselves is not the application's data.
-        unwanted = [f"--excludeCollectionsWithPrefix={parent}{each}" for parent in ("", BUCKETS) for each in RESERVED]
+        prefixes = [f"{parent}{each}" for parent in ("", BUCKETS) for each in RESERVED]
+        unwanted = [word for each in prefixes for word in ("--excludeCollectionsWithPrefix", each)]
         with (
             closing(self.packer()) as packer,
             tools.tool("mongodump", ["--archive", *unwanted], self._connection, self._path, feeding=False) as process,

@@ -25,6 +25,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bot.adapters.mongo import MongoDatabase, keeper
+from bot.adapters.mongo.sealing import keys
 from handlers.core.errors import OutsideError
 from handlers.core.text import Bytes, Code, Lines, Text
 
@@ -52,7 +53,7 @@ class ScratchMongod:
         self._program = program
         self._folder = Path(folder or tempfile.gettempdir())
         self._path = os.environ.get("PATH", os.defpath) if path is None else path
-        self._identities = tuple(identities)
+        self._keys = keys(identities)
 
     @contextmanager
     def open(self, need_bytes: int) -> Iterator[MongoDatabase]:
@@ -75,7 +76,7 @@ class ScratchMongod:
 
     def database(self, uri: str, path: str) -> MongoDatabase:
         """The database of one drill."""
-        return MongoDatabase(uri, path=path, identities=self._identities)
+        return MongoDatabase(uri, path=path, identities=self._keys)
 
     def _found(self) -> str:
         found = shutil.which(self._program, path=self._path)

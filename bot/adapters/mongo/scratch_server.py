@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.connection import Connection
+from bot.adapters.mongo.sealing import keys
 from handlers.core.errors import OutsideError, Refusal
 from handlers.core.text import Text
 
@@ -33,7 +34,7 @@ class ScratchServer:
         self._connection = Connection(uri if parts.path.strip("/") else urlunsplit(parts._replace(path="/admin")))
         self._live = live
         self._path = path
-        self._identities = tuple(identities)
+        self._keys = keys(identities)
 
     @contextmanager
     def open(self, need_bytes: int) -> Iterator[MongoDatabase]:
@@ -41,7 +42,7 @@ class ScratchServer:
         name = f"{NAME}_{int(time.time())}_{secrets.token_hex(4)}"
         # With the place of its user written out, which would else follow from the name of the database.
         uri = urlunsplit(urlsplit(self._connection.for_tools(database=False))._replace(path=f"/{name}"))
-        with closing(MongoDatabase(uri, path=self._path, identities=self._identities)) as database:
+        with closing(MongoDatabase(uri, path=self._path, identities=self._keys)) as database:
             self._check(database)
             try:
                 yield database

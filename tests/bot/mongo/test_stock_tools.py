@@ -159,7 +159,8 @@ def test_no_key_can_be_seen_from_outside(sealing: MongoDatabase, real: Database[
         yield packed[-1]
 
     sealing.load(watched(), PREFIX, {"plain"})
-    assert len(seen) == 2
+    # mongodump; what loads is the bot itself.
+    assert len(seen) == 1
     assert not any(SECRET in text or "AGE-SECRET" in text for text in seen)
     assert SECRET not in " ".join(psutil.Process().cmdline())
     assert SECRET not in repr(vars(sealing))
