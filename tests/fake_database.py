@@ -210,6 +210,11 @@ class FakeDatabase:
                     raise OutsideError(Text("An index of that name is there already, and it is another one."))
                 self.there[name].indexes.append(index)
 
+    def build_indexes(self, wanted: Mapping[str, Sequence[str]], *, expire: bool) -> Iterator[str]:
+        for name, indexes in wanted.items():
+            self.create_indexes(name, indexes, expire=expire)
+            yield name
+
     def set_expiry(self, name: str, indexes: Sequence[str]) -> None:
         with self.faults.at("database.set_expiry"):
             found = self._found(name)

@@ -116,9 +116,13 @@ def shape(database: Database, prefix: str, specs: Sequence[CollectionSpec], work
     """Gives what was loaded its validators and indexes. Raises Cancelled or OutsideError."""
     for spec in specs:
         work.check()
-        work.progress(Progress(Text("Building the indexes of {name}", name=Code(spec.name))))
         database.set_validator(prefix + spec.name, spec)
-        database.create_indexes(prefix + spec.name, spec.indexes, expire=expire)
+    work.progress(Progress(Text("Building the indexes of {count} collections", count=len(specs))))
+    wanted = {prefix + spec.name: spec.indexes for spec in specs}
+    for done, name in enumerate(database.build_indexes(wanted, expire=expire), start=1):
+        work.check()
+        stage = Text("Building indexes: {done} of {all} collections", done=done, all=len(specs))
+        work.progress(Progress(Text("{stage}, {name} just now", stage=stage, name=Code(name.removeprefix(prefix)))))
 
 
 def compare(wanted: Sequence[CollectionSpec], found: Sequence[CollectionSpec]) -> None:

@@ -356,6 +356,10 @@ class Database(Protocol):
         """Builds the indexes (canonical Extended JSON as in CollectionSpec; `_id_` is skipped). `expire=False`: TTL
         indexes are built with the longest possible age, so that nothing is deleted yet."""
 
+    def build_indexes(self, wanted: Mapping[str, Sequence[str]], *, expire: bool) -> Iterator[str]:
+        """`create_indexes` for several collections, two at a time: the name of each as it is done. Whoever stops
+        listening waits for those that were begun. Raises as `create_indexes`."""
+
     def set_expiry(self, name: str, indexes: Sequence[str]) -> None:
         """Gives TTL indexes built with `expire=False` their age. May be repeated."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -31,6 +32,7 @@ from handlers.core.switches import RESERVED
 from handlers.core.text import Code, Text
 
 STALL_SECONDS = 60.0
+INDEX_LANES = 2
 
 Engine = Literal["native", "mongorestore"]
 
@@ -248,6 +250,20 @@ class MongoDatabase(MongoDriver):
             for name in (self.name, *client.list_database_names()):
                 if name == self.name or name in old:
                     client.drop_database(name)
+
+    def build_indexes(self, wanted: Mapping[str, Sequence[str]], *, expire: bool) -> Iterator[str]:
+        """See the port."""
+        with ThreadPoolExecutor(INDEX_LANES, thread_name_prefix="index") as lanes:
+            building = {
+                lanes.submit(self.create_indexes, name, indexes, expire=expire): name
+                for name, indexes in wanted.items()
+            }
+            try:
+                for done in as_completed(building):
+                    done.result()
+                    yield building[done]
+            finally:
+                lanes.shutdown(cancel_futures=True)
 
 
 def _is_ordered(spec: CollectionSpec) -> bool:

@@ -8,9 +8,11 @@ from contextlib import closing
 from typing import Any
 
 import bson
+import pytest
 from pymongo.database import Database
 
 from bot.adapters.mongo import MongoDatabase
+from handlers.core.errors import OutsideError
 from handlers.core.manifests import incomplete
 from sandbox.servers.mongod import Mongod
 from tests.bot.mongo.stock import PREFIX, dumped, live, names_of
@@ -114,10 +116,22 @@ def test_as_many_indexes_as_the_server_takes_come_back(adapter: MongoDatabase, r
     packed, evidence = dumped(adapter)
     assert sum(len(spec.indexes) for spec in evidence.announced) == 204
     assert adapter.load(packed, PREFIX, EveryName()).return_code == 0
-    for spec in evidence.announced:
-        adapter.create_indexes(PREFIX + spec.name, spec.indexes, expire=False)
+    wanted = {PREFIX + spec.name: spec.indexes for spec in evidence.announced}
+    assert set(adapter.build_indexes(wanted, expire=False)) == set(wanted)
     staged = {spec.name.removeprefix(PREFIX): spec.indexes for spec in live(adapter, PREFIX)}
     assert staged == {spec.name: spec.indexes for spec in evidence.announced}
+
+
+def test_an_index_that_cannot_be_built_ends_the_building(
+    adapter: MongoDatabase, real: Database[dict[str, Any]]
+) -> None:
+    unique = ('{"key":{"n":{"$numberInt":"1"}},"name":"unique","unique":true}',)
+    names = [f"c{number}" for number in range(12)]
+    for name in names:
+        real[name].insert_many([{"_id": 1, "n": 1}, {"_id": 2, "n": 1 if name == "c0" else 2}])
+    with pytest.raises(OutsideError, match="duplicate key"):
+        list(adapter.build_indexes(dict.fromkeys(names, unique), expire=False))
+    assert len([name for name in names if len(real[name].index_information()) == 2]) < 11
 
 
 def test_very_many_collections_are_carried_without_asking_about_each_more_than_once(
