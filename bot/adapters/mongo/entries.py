@@ -19,15 +19,22 @@ from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
-from handlers.core.errors import Damage
+from bot.adapters.mongo.timeseries import BUCKETS
+from handlers.core.errors import Damage, OutsideError
 from handlers.core.optimes import OpTime
-from handlers.core.text import Text
+from handlers.core.text import Code, Text
 
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(
     document_class=RawBSONDocument, tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
 SMALLEST_BYTES = 5
 LARGEST_BYTES = 48 * 1024 * 1024
+COMMANDS = frozenset(
+    {"create", "drop", "dropDatabase", "renameCollection", "collMod", "createIndexes", "startIndexBuild"}
+    | {"commitIndexBuild", "abortIndexBuild", "dropIndexes", "deleteIndexes", "dropIndex", "deleteIndex"}
+)
+"""What of the oplog's commands can be replayed, beside transactions."""
+_APPLICATIONS_OWN = "system.js"
 _LENGTH = struct.Struct("<i")
 _NOWHERE = OpTime(0, 0)
 
@@ -145,3 +152,20 @@ def plain(document: Any) -> Any:
     if isinstance(document, list):
         return [plain(each) for each in document]
     return document
+
+
+def live_name(collection: str) -> tuple[str, bool]:
+    """The collection that this is or holds the buckets of; whether it is buckets."""
+    if collection.startswith(BUCKETS):
+        return collection.removeprefix(BUCKETS), True
+    if collection.startswith("system.") and collection != _APPLICATIONS_OWN:
+        raise unknown(collection)
+    return collection, False
+
+
+def unknown(operation: str) -> OutsideError:
+    """What cannot be replayed."""
+    return OutsideError(
+        Text("The oplog holds an operation that cannot be replayed: {operation}.", operation=Code(operation)),
+        permanent=True,
+    )

@@ -23,10 +23,19 @@ import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import OperationFailure
 
-from bot.adapters.mongo.entries import RAW, before, collection_of, command_of, flat, stamp_of, time_of, unfinished
+from bot.adapters.mongo.entries import (
+    COMMANDS,
+    RAW,
+    before,
+    collection_of,
+    command_of,
+    flat,
+    stamp_of,
+    time_of,
+    unfinished,
+)
 from bot.adapters.mongo.packing import Packer
 from bot.adapters.mongo.primary import Primary
-from bot.adapters.mongo.replay import COMMANDS
 from bot.adapters.mongo.timeseries import BUCKETS
 from handlers.core.errors import Damage, OutsideError, Refusal
 from handlers.core.optimes import OpTime

@@ -22,26 +22,30 @@ from typing import Any
 from bson.raw_bson import RawBSONDocument
 
 from bot.adapters.mongo.definitions import Definitions
-from bot.adapters.mongo.entries import Transactions, collection_of, command_of, entries, plain, time_of
+from bot.adapters.mongo.entries import (
+    Transactions,
+    collection_of,
+    command_of,
+    entries,
+    live_name,
+    plain,
+    time_of,
+    unknown,
+)
 from bot.adapters.mongo.packing import unpacked
 from bot.adapters.mongo.sealing import Keys
 from bot.adapters.mongo.stage import Operation, Stage
-from bot.adapters.mongo.timeseries import BUCKETS
-from handlers.core.errors import Damage, OutsideError
+from handlers.core.errors import Damage
 from handlers.core.optimes import OpTime
 from handlers.core.ports import ReplayEvidence
 from handlers.core.text import Code, Text
 
-BATCH_OPERATIONS = 500
+BATCH_OPERATIONS = 1000
+MAJORITY_BATCHES = 20
+"""How many batches are sent until one waits for a majority; the last of a slice does, and the one before a command."""
 BATCH_BYTES = 8 * 1024 * 1024
 """A command holds 16 MB and a little, and so does one document of it."""
-COMMANDS = frozenset(
-    {"create", "drop", "dropDatabase", "renameCollection", "collMod", "createIndexes", "startIndexBuild"}
-    | {"commitIndexBuild", "abortIndexBuild", "dropIndexes", "deleteIndexes", "dropIndex", "deleteIndex"}
-)
-"""What of the oplog's commands can be replayed, beside transactions."""
 VIEWS = "system.views"
-_APPLICATIONS_OWN = "system.js"
 _OPERATION_BYTES = 200
 
 
@@ -56,6 +60,7 @@ class Replay:
         self._transactions = Transactions()
         self._batch: list[tuple[str, Operation]] = []
         self._batch_bytes = 0
+        self._hasty = 0
         self._lenient = False
         self._never_loaded: set[str] = set()
         self._database: str | None = None
@@ -83,6 +88,7 @@ class Replay:
             self._flush()
             if ended:
                 break
+        self._stage.settle()
         if self._never_loaded:
             raise Damage(
                 Text(
@@ -133,7 +139,7 @@ class Replay:
         if collection == VIEWS:
             self._view(kind, operation)
             return
-        name, buckets = _live_name(collection)
+        name, buckets = live_name(collection)
         if not self._has(name):
             return
         body, about = operation["o"], operation.get("o2")
@@ -163,14 +169,15 @@ class Replay:
         if self._batch and (
             len(self._batch) >= BATCH_OPERATIONS or self._batch_bytes + size_bytes + _OPERATION_BYTES > BATCH_BYTES
         ):
-            self._flush()
+            self._hasty = (self._hasty + 1) % MAJORITY_BATCHES
+            self._flush(majority=self._hasty == 0)
         self._batch.append((name, operation))
         self._batch_bytes += size_bytes + _OPERATION_BYTES
 
-    def _flush(self) -> None:
+    def _flush(self, *, majority: bool = True) -> None:
         batch, self._batch, self._batch_bytes = self._batch, [], 0
         while batch:
-            done = self._stage.apply([operation for _, operation in batch])
+            done = self._stage.apply([operation for _, operation in batch], majority=majority)
             for (name, operation), fine in zip(batch, done, strict=False):
                 if not fine:
                     self._failed(name, operation)
@@ -204,7 +211,7 @@ class Replay:
         if logged["create"] == VIEWS:
             self._definitions.drop_views()
             return
-        name, _ = _live_name(logged["create"])
+        name, _ = live_name(logged["create"])
         if name in self._names:
             self._never_loaded.discard(name)
             spec = self._stage.create(name, logged)
@@ -215,7 +222,7 @@ class Replay:
         if logged["drop"] == VIEWS:
             self._definitions.drop_views()
         else:
-            self._gone(_live_name(logged["drop"])[0])
+            self._gone(live_name(logged["drop"])[0])
 
     def _drop_database(self, _: RawBSONDocument) -> None:
         self._definitions.drop_views()
@@ -231,7 +238,7 @@ class Replay:
             self._count += 1
 
     def _rename(self, logged: RawBSONDocument) -> None:
-        (source, one), (to, other) = (_live_name(collection_of(logged[key])) for key in ("renameCollection", "to"))
+        (source, one), (to, other) = (live_name(collection_of(logged[key])) for key in ("renameCollection", "to"))
         if one or other:
             raise unknown("renameCollection of buckets")
         there = self._definitions.there
@@ -254,7 +261,7 @@ class Replay:
         self._count += 1
 
     def _change(self, logged: RawBSONDocument) -> None:
-        name, _ = _live_name(logged["collMod"])
+        name, _ = live_name(logged["collMod"])
         if not self._has(name):
             return
         change = {key: value for key, value in logged.items() if key not in {"collMod", "index"}}
@@ -272,35 +279,18 @@ class Replay:
         self._set_indexes(logged["commitIndexBuild"], [plain(index) for index in logged["indexes"]])
 
     def _set_indexes(self, collection: str, indexes: list[dict[str, Any]]) -> None:
-        name, _ = _live_name(collection)
+        name, _ = live_name(collection)
         if collection != VIEWS and self._has(name):
             for index in indexes:
                 self._definitions.set_index(name, index)
             self._count += 1
 
     def _drop_index(self, logged: RawBSONDocument) -> None:
-        name, _ = _live_name(logged[command_of(logged)])
+        name, _ = live_name(logged[command_of(logged)])
         if self._has(name):
             self._definitions.drop_index(name, str(logged["index"]))
             self._count += 1
 
 
-def _live_name(collection: str) -> tuple[str, bool]:
-    """The collection that this is or holds the buckets of; whether it is buckets."""
-    if collection.startswith(BUCKETS):
-        return collection.removeprefix(BUCKETS), True
-    if collection.startswith("system.") and collection != _APPLICATIONS_OWN:
-        raise unknown(collection)
-    return collection, False
-
-
 def _nothing(_: RawBSONDocument) -> None:
     pass
-
-
-def unknown(operation: str) -> OutsideError:
-    """What cannot be replayed."""
-    return OutsideError(
-        Text("The oplog holds an operation that cannot be replayed: {operation}.", operation=Code(operation)),
-        permanent=True,
-    )

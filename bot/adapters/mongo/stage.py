@@ -1,7 +1,8 @@
 """The staged side of a replay: what it does to the server, always to prefix + name and never to a live name.
 
-- A batch is one `applyOps` of at most 500 operations. It stops for none of them; the server says of each whether it
-  was done. A majority has them when it returns.
+- A batch is one `applyOps`. It stops for none of its operations; the server says of each whether it was done.
+- Not every batch waits for a majority, which costs more than the batch itself. So whoever ends a replay with one that
+  did must know that the primary is still the one that took the others: another may never have had them.
 - Rights: applyOps on plain collections needs the role `restore`. Buckets of a time-series are changed in place, which
   no built-in role but `root` may do there; a role of its own with `anyAction` on `anyResource` may, which is what
   MongoDB's page on mongorestore's --oplogReplay asks for too.
@@ -17,7 +18,9 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from bot.adapters.mongo.timeseries import BUCKETS
+from handlers.core.errors import OutsideError
 from handlers.core.manifests import CollectionSpec
+from handlers.core.text import Text
 
 Operation = Mapping[str, Any]
 # What `create` writes down and does not take, or makes by itself.
@@ -42,13 +45,25 @@ class Stage:
         self._write = write
         self._listed = listed
         self._drop = drop
+        self._election = self._elected()
 
     def namespace(self, name: str, *, buckets: bool) -> str:
         """Where the documents of a live name, or its buckets, are staged."""
         return f"{self._database.name}.{BUCKETS if buckets else ''}{self._prefix}{name}"
 
-    def apply(self, operations: Sequence[Operation]) -> list[bool]:
-        """Runs operations in their order; of each, whether it was done. May stop early: then fewer are told."""
+    def settle(self) -> None:
+        """Raises OutsideError when another primary was elected since the beginning."""
+        if self._elected() != self._election:
+            raise OutsideError(
+                Text("The primary of the replica set changed during the replay. What was staged is not used.")
+            )
+
+    def _elected(self) -> object:
+        return self._database.client.get_database("admin").command("hello").get("electionId")
+
+    def apply(self, operations: Sequence[Operation], *, majority: bool) -> list[bool]:
+        """Runs operations in their order; of each, whether it was done. May stop early: then fewer are told.
+        `majority`: returns when a majority has them, and all before."""
         command = {
             "applyOps": operations,
             # An update of what is not there is a failure that we look at, never a new half of a document.
@@ -58,7 +73,11 @@ class Stage:
             "bypassDocumentValidation": True,
         }
         try:
-            return list(self._write(command, "admin")["results"])
+            if majority:
+                return list(self._write(command, "admin")["results"])
+            return list(
+                self._database.client.get_database("admin").command({**command, "writeConcern": {"w": 1}})["results"]
+            )
         except OperationFailure as error:
             results = (error.details or {}).get("results")
             if not results or all(results):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,12 +12,14 @@ import bson
 import pytest
 import zstandard
 from pymongo.database import Database
+from pymongo.errors import PyMongoError
 
 from bot.adapters.mongo import MongoDatabase
 from handlers.core.errors import Damage, OutsideError
 from handlers.core.manifests import CollectionKind, CollectionSpec
 from handlers.core.ports import ReplayEvidence
 from handlers.core.text import Text
+from sandbox.servers.mongod import Mongod
 from tests import zoo
 from tests.bot.mongo.test_oplog import PREFIX, Capture, captured, loaded
 from tests.fake_database import EveryName
@@ -104,6 +107,8 @@ def shop(real: Real) -> None:
     real.weather.create_index([("place.city", 1), ("at", -1)], name="where and when")
     real.create_collection("gone weather", timeseries={"timeField": "at"})
     real["سفارش.ها"].insert_many({"_id": n} for n in range(3))
+    # So many fields that mongodump will not leave them in their order by chance.
+    real.create_collection("ruled", validator={field: {"$exists": False} for field in "zyxwvutsrqponm"})
 
 
 def measure(real: Real, count: int) -> None:
@@ -127,6 +132,7 @@ def documents(real: Real) -> None:
     real.labels.update_one({"_id": "strasse"}, {"$set": {"n": 5}})
     real.labels.delete_one({"_id": "APFEL"})
     real["سفارش.ها"].update_many({}, {"$set": {"نام": "🌷"}})
+    real.ruled.insert_one({"_id": 1, "z": "older than the rule"}, bypass_document_validation=True)
     measure(real, 90)
     real.weather.delete_many({"place.city": 2})
 
@@ -137,6 +143,7 @@ def options(real: Real) -> None:
     )
     real.command("collMod", "orders", validationAction="warn")
     real.command("collMod", "old", changeStreamPreAndPostImages={"enabled": True})
+    real.command("collMod", "ruled", validationLevel="moderate")
     real.command("collMod", "log", cappedSize=8192, cappedMax=50)
     real.log.insert_many({"_id": n, "line": n} for n in range(100, 120))
     real.command("collMod", "weather", timeseries={"granularity": "hours"})
@@ -268,6 +275,44 @@ def documents_of(picture: dict[str, Any]) -> dict[str, Any]:
     return {name: (each["documents"], each["buckets"], each["options"]) for name, each in picture.items()}
 
 
+def test_a_capped_collection_keeps_its_order_also_when_the_dump_is_newer(adapter: MongoDatabase, real: Real) -> None:
+    real.create_collection("log", capped=True, size=4096)
+    with adapter.tail(None) as tail:
+        real.log.insert_many([{"_id": "gone", "text": "x" * 550}, {"_id": "large", "text": "x" * 2950}])
+        real.log.delete_one({"_id": "gone"})
+        real.log.insert_many([{"_id": "middle", "text": "x" * 550}, {"_id": "last", "text": "x" * 150}])
+        taken = captured(adapter)
+        taken.slice = [tail.finish(through=adapter.now())]
+    followed(adapter, real, taken, [])
+    assert [each["_id"] for each in real[PREFIX + "log"].find()] == ["large", "middle", "last"]
+
+
+def test_the_live_data_is_not_changed_back(adapter: MongoDatabase, real: Real) -> None:
+    real.a.insert_one({"_id": 1, "n": 0})
+    taken = captured(adapter)
+    piece = sliced(adapter, taken, lambda: real.a.update_one({"_id": 1}, {"$set": {"n": 1}}))
+    real.a.update_one({"_id": 1}, {"$set": {"n": 2}})
+    loaded(adapter, taken)
+    adapter.replay([taken.slice, piece], PREFIX, taken.specs, names=EveryName())
+    assert (real.a.find_one(1), real[PREFIX + "a"].find_one(1)) == ({"_id": 1, "n": 2}, {"_id": 1, "n": 1})
+
+
+def test_another_primary_ends_a_replay(mongod: Mongod, adapter: MongoDatabase, real: Real) -> None:
+    real.a.insert_one({"_id": 1})
+    taken = captured(adapter)
+    piece = sliced(adapter, taken, lambda: real.a.insert_one({"_id": 2}))
+
+    def meanwhile() -> Iterator[bytes]:
+        yield from piece
+        with suppress(PyMongoError):
+            real.client.admin.command({"replSetStepDown": 1, "force": True})
+        mongod.wait_for_primary()
+
+    loaded(adapter, taken)
+    with pytest.raises(OutsideError, match="during the replay"):
+        adapter.replay([taken.slice, meanwhile()], PREFIX, taken.specs, names=EveryName())
+
+
 def test_only_the_chosen_collections_are_touched(adapter: MongoDatabase, real: Real) -> None:
     for name in ("a", "b"):
         real[name].insert_one({"_id": 1})
@@ -324,7 +369,11 @@ def test_entries_of_slices_that_overlap_count_once(adapter: MongoDatabase, real:
     assert [each["_id"] for each in real[PREFIX + "a"].find()] == [2]
 
 
-@pytest.mark.parametrize("fault", ["cut", "flipped", "not packed", "not an oplog"])
+def _noted(seconds: int) -> bytes:
+    return bson.encode({"op": "n", "ns": "", "o": {}, "ts": bson.Timestamp(2**31 + seconds, 1)})
+
+
+@pytest.mark.parametrize("fault", ["cut", "flipped", "not packed", "not an oplog", "out of order"])
 def test_a_damaged_slice_is_damage(adapter: MongoDatabase, real: Real, fault: str) -> None:
     real.a.insert_one({"_id": 1})
     taken = captured(adapter)
@@ -335,6 +384,7 @@ def test_a_damaged_slice_is_damage(adapter: MongoDatabase, real: Real, fault: st
         "flipped": packed[:middle] + bytes([packed[middle] ^ 16]) + packed[middle + 1 :],
         "not packed": b"x" * 500,
         "not an oplog": zstandard.compress(bson.encode({"no": "time"})),
+        "out of order": zstandard.compress(_noted(2) + _noted(1)),
     }[fault]
     loaded(adapter, taken)
     with pytest.raises(Damage):

@@ -135,15 +135,15 @@ def ledger(real: Real, prefix: str) -> set[int]:
     return {each["_id"] for each in real[prefix + "ledger"].find()}
 
 
-def held(real: Real, prefix: str) -> Mapping[str, list[int]]:
-    """The checksums of all documents, in their collections of that prefix."""
-    return {name: _sums(real.with_options(_RAW)[prefix + name].find()) for name in COLLECTIONS}
+def held(real: Real, prefix: str, names: set[str]) -> Mapping[str, list[int]]:
+    """The checksums of all documents, of these collections with that prefix."""
+    return {name: _sums(real.with_options(_RAW)[prefix + name].find()) for name in names}
 
 
-def seen_at(real: Real, time: OpTime) -> Mapping[str, list[int]]:
+def seen_at(real: Real, time: OpTime, names: set[str]) -> Mapping[str, list[int]]:
     """The same of the live ones, as they were at that time."""
     concern = {"level": "snapshot", "atClusterTime": Timestamp(time.seconds, time.increment)}
-    finds = {name: {"find": name, "readConcern": concern} for name in COLLECTIONS}
+    finds = {name: {"find": name, "readConcern": concern} for name in names}
     return {
         name: _sums(real.with_options(_RAW).cursor_command(find, codec_options=_RAW)) for name, find in finds.items()
     }
