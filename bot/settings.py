@@ -231,6 +231,18 @@ SETTINGS = (
         secret=True,
         key_file=True,
     ),
+    Setting(
+        "SCRUB_SCHEDULE",
+        _schedule,
+        "When the backup that was checked longest ago is read from end to end: a cron line, or off",
+        default="30 3,15 * * *",
+    ),
+    Setting(
+        "DRILL_SCHEDULE",
+        _schedule,
+        "When the newest backup is restored in a scratch server: a cron line, or off",
+        default="off",
+    ),
     Setting("DRILL_MONGOD", _text, "The mongod that drills start: its path, or its name on PATH", default="mongod"),
     Setting("DRILL_DIR", _text, "Where it keeps its data meanwhile; without it, the system's temporary folder"),
     Setting(
@@ -305,6 +317,8 @@ class Settings:
     backup_zstd_threads: int
     backup_age_recipients: tuple[str, ...]
     backup_age_identity: tuple[str, ...]
+    scrub_schedule: str
+    drill_schedule: str
     drill_mongod: str
     drill_dir: str
     drill_uri: str

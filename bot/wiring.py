@@ -55,13 +55,14 @@ from handlers.core.ports import ArtifactStore, People, Standing, Target
 from handlers.core.records import Jobs
 from handlers.core.restorations import Restorations
 from handlers.core.retention import Policy
-from handlers.core.rota import Duty, Rota
+from handlers.core.rota import Chore, Duty, Rota
 from handlers.core.schedules import Schedule
 from handlers.core.timelines import Follower
 from handlers.restore import RestoreHandler
 
 COMMANDS = ("backup", "restore")
 WORKER_NICENESS = 10
+TIDY_LINE = "20 * * * *"
 
 _log = logging.getLogger(__name__)
 
@@ -119,7 +120,8 @@ def build(given: Settings, people: People) -> House:
     factors = StoredFactors(store, given.master_key, Totp())
     outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy)
     desk = Desk(handlers, Gate(state, factors, clock, entropy), outside)
-    duty = Duty(schedule, WORKSPACE, given.ops_channel, timedelta(hours=given.backup_catch_up_hours))
+    limit = timedelta(hours=given.backup_catch_up_hours)
+    duty = Duty(schedule, WORKSPACE, given.ops_channel, limit, _chores(given))
     rota = Rota(desk, holdings, Alarms(state, outside.audit, clock, entropy), state, clock, duty)
     return House(desk, rota, state, queue, store, factors, targets, catalogues, clock, audit_path)
 
@@ -142,6 +144,18 @@ def _schedule(given: Settings) -> Schedule | None:
     if not given.backup_schedule:
         return None
     return Schedule("backup", given.backup_schedule, given.backup_time_zone)
+
+
+def _chores(given: Settings) -> tuple[Chore, ...]:
+    zone = given.backup_time_zone
+    lines = {
+        "scrub": (given.scrub_schedule, "backup", ("verify",)),
+        "drill": (given.drill_schedule, "backup", ("drill",)),
+        "tidy": (TIDY_LINE, "restore", ("tidy",)),
+    }
+    return tuple(
+        Chore(Schedule(name, line, zone), command, words) for name, (line, command, words) in lines.items() if line
+    )
 
 
 def _policy(given: Settings) -> Policy:

@@ -2,6 +2,8 @@
 
 - At a tick of the schedule it asks the desk for `/backup now`, and when that job has ended for `/backup prune`, also
   when the backup failed: locks are lengthened every day. Nobody but the desk begins anything.
+- Chores have schedules of their own: a check, a drill, removing what old restores kept. One that was missed is made up
+  for by the next, and what it has to say is on the card of its job.
 - Somebody at work on the target is waited for, as long as the tick may still be caught up.
 - Before a tick is run, its backup is looked for: one that was lost sight of is not made twice.
 - What was missed, and what was refused, is told. What went well has its own card and is told by nobody.
@@ -33,14 +35,24 @@ SCHEDULE = PersonId("schedule")
 
 
 @dataclass(frozen=True, slots=True)
+class Chore:
+    """Something that is asked of the desk at the ticks of a schedule: a command and its first words."""
+
+    schedule: Schedule
+    command: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Duty:
-    """What is done for every target, and where it is said. `schedule` None: nothing is done, only watched. `limit`: for
-    how long a missed tick is caught up."""
+    """What is done for every target, and where it is said. `schedule` None: no backups are made, only watched. `limit`:
+    for how long a missed tick is caught up."""
 
     schedule: Schedule | None
     team: str
     channel: str
     limit: timedelta = CATCH_UP
+    chores: tuple[Chore, ...] = ()
 
     @property
     def actor(self) -> Actor:
@@ -76,6 +88,8 @@ class Rota:
             prune = Schedule("prune", self._duty.schedule.line, self._duty.schedule.zone)
             prunings = Ticks(self._state, prune, target)
             self._turn(target, prune, prunings, lambda tick: self._prune(target, tick, backups, prunings))
+        for chore in self._duty.chores:
+            self._turn(target, chore.schedule, Ticks(self._state, chore.schedule, target), self._chore(target, chore))
         if self._clock.monotonic() - self._watched.get(target, -WATCH_SECONDS) >= WATCH_SECONDS:
             self._watched[target] = self._clock.monotonic()
             self._watch(target)
@@ -147,6 +161,25 @@ class Rota:
             self._tell_refused(target, answer.card.title)
         ticks.record(claim, answer.job if isinstance(answer, Began) else None)
         return ticks.passed(tick, now)
+
+    def _chore(self, target: TargetName, chore: Chore) -> Callable[[datetime], None]:
+        ticks = Ticks(self._state, chore.schedule, target)
+
+        def run(tick: datetime) -> None:
+            now = self._clock.now()
+            if ticks.ran(tick):
+                return ticks.passed(tick, now)
+            claim = None if self._desk.holder(target) is not None else ticks.claim(tick)
+            if claim is None:
+                return None
+            words = (*chore.words, target)
+            answer = self._desk.ask(Invocation(chore.command, words, self._duty.actor, self._duty.channel))
+            if not isinstance(answer, Began) and self._desk.holder(target) is not None:
+                return ticks.release(claim)
+            ticks.record(claim, answer.job if isinstance(answer, Began) else None)
+            return ticks.passed(tick, now)
+
+        return run
 
     def _ended(self, backups: Ticks, tick: datetime) -> bool:
         """Whether the backup of a tick has ended, one way or the other."""

@@ -121,6 +121,7 @@ class Stage:
             "MONGODB_URI": self.uri,
             "BACKUP_DIR": str(folder),
             "BACKUP_SCHEDULE": "off",
+            "SCRUB_SCHEDULE": "off",
             "MIGRATE_COMMAND": MIGRATE,
             "MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
             "OPS_CHANNEL": "C0OPS",

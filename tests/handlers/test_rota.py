@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.core.alarms import Alarms
-from handlers.core.answers import Invocation, JobId
+from handlers.core.answers import Invocation, JobId, Surface
 from handlers.core.desk import Began
 from handlers.core.errors import Problem
 from handlers.core.jobs import Job, JobState
 from handlers.core.manifests import BackupKind
-from handlers.core.rota import Duty, Rota, noted
+from handlers.core.rota import Chore, Duty, Rota, noted
 from handlers.core.schedules import Schedule, Ticks
 from tests.fakes import Faults, Killed, someone
 from tests.handlers.test_prunings import DAY, NOW, SHOP, House
@@ -32,13 +32,15 @@ class Night(House):
         self.clock.moment = NOW - HOUR * 2
         self.database.add("orders", [{"_id": 1}])
         self.schedule = schedule
+        self.duty: Duty | None = None
         self.rotas = [self.new_rota() for _ in range(workers)]
 
     def new_rota(self) -> Rota:
         """Another process."""
         desk = self.new_desk()
         alarms = Alarms(self.state, self.audit, self.clock, self.entropy)
-        return Rota(desk, self.holdings, alarms, self.state, self.clock, Duty(self.schedule, "T0LOCAL", "C0OPS"))
+        duty = self.duty or Duty(self.schedule, "T0LOCAL", "C0OPS")
+        return Rota(desk, self.holdings, alarms, self.state, self.clock, duty)
 
     def rounds(self, *, work: bool = True) -> None:
         """One round in every worker, and then the queue."""
@@ -377,3 +379,31 @@ def test_whatever_happens_no_night_is_lost_in_the_end(story: list[tuple[str, int
         night.desk.tend()
         night.rounds()
     assert len(set(night.made()) - before) >= 1
+
+
+CHECK = Chore(Schedule("scrub", "30 3 * * *"), "backup", ("verify",))
+
+
+def test_a_chore_is_asked_for_once_at_each_of_its_ticks_over_all_workers() -> None:
+    night = Night(workers=3)
+    night.duty = Duty(NIGHTLY, "T0LOCAL", "C0OPS", chores=(CHECK,))
+    night.rotas = [night.new_rota() for _ in range(3)]
+    night.pass_time(timedelta(days=3))
+    checks = night.jobs("backup.verify")
+    assert [job.created.strftime("%H:%M") for job in checks] == ["03:30"] * 3
+    assert {job.plan.actor.surface for job in checks} == {Surface.SCHEDULE}
+
+
+def test_a_chore_waits_for_who_is_at_work() -> None:
+    night = Night()
+    night.duty = Duty(None, "T0LOCAL", "C0OPS", chores=(CHECK,))
+    night.rotas = [night.new_rota()]
+    night.rounds()
+    night.clock.moment = NOW + HOUR * 3
+    begun = night.desk.ask(Invocation("backup", ("now",), someone(), "C0OPS"))
+    assert isinstance(begun, Began)
+    night.rounds(work=False)
+    assert night.jobs("backup.verify") == []
+    night.desk.work(begun.job)
+    night.rounds()
+    assert len(night.jobs("backup.verify")) == 1
