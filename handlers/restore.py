@@ -11,20 +11,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from handlers.core.answers import Confirm, Draft, Invocation, JobId, Reply, Start, TargetName
 from handlers.core.cards import Button, Card, Tone
 from handlers.core.digests import spoken
 from handlers.core.errors import Refusal
+from handlers.core.evidence import Check
 from handlers.core.job_cards import Wording, job_card
 from handlers.core.jobs import Job, JobState, Outcome
 from handlers.core.journals import Journal, kept
 from handlers.core.manifests import Manifest
 from handlers.core.optimes import OpTime
 from handlers.core.policy import Permission
-from handlers.core.ports import DatabaseFacts, Target
+from handlers.core.ports import Database, DatabaseFacts, LiveCollection, Target
 from handlers.core.restorations import TIDY, UNDO, Restorations, kept_collections
 from handlers.core.restore_plans import UNKNOWN, RestorePlan, UndoPlan, offer_lines, place, plan_facts, undo_lines
 from handlers.core.stagings import definitions_digest
@@ -81,7 +82,6 @@ class RestoreHandler:
         name = named(self._targets, [wanted.target] if wanted.target else [])
         target = self._targets[name]
         manifest, until = self._found(name, wanted)
-        database = target.database.sibling(wanted.into) if wanted.into else target.database
         names = {spec.name for spec in manifest.collections}
         for missing in (each for each in wanted.only if each not in names):
             raise Refusal(
@@ -91,15 +91,38 @@ class RestoreHandler:
                     id=manifest.id,
                 )
             )
-        facts, live = database.facts(), own(database.collections())
-        free = facts.free_bytes if facts.free_bytes is not None else target.database.facts().free_bytes
+        database = target.database.sibling(wanted.into) if wanted.into else target.database
+        live = own(database.collections())
         touched = {each.spec.name for each in live if not wanted.only or each.spec.name in wanted.only}
         long = too_long(database.name, names | touched)
         if long:
             raise Refusal(Text("These names are too long to be restored safely: {names}.", names=", ".join(long)))
+        plan = self._plan(target, database, manifest, until, wanted, live)
+        if UNKNOWN != plan.free_bytes < plan.needs_bytes:
+            raise Refusal(
+                Text(
+                    "There is not enough room on the server's disk: it needs about {needs}, and {free} are free.",
+                    needs=Bytes(plan.needs_bytes),
+                    free=Bytes(plan.free_bytes),
+                )
+            )
+        return Draft(RUN, name, plan.arguments())
+
+    def _plan(
+        self,
+        target: Target,
+        database: Database,
+        manifest: Manifest,
+        until: str,
+        wanted: Wish,
+        live: Sequence[LiveCollection],
+    ) -> RestorePlan:
+        facts, there = database.facts(), {each.spec.name for each in live}
+        free = facts.free_bytes if facts.free_bytes is not None else target.database.facts().free_bytes
         at = OpTime.parse(until).moment if until else manifest.moment
-        newer = database.newer(at, sorted(touched)) if live else {}
-        plan = RestorePlan(
+        touched = sorted(there & set(wanted.only) if wanted.only else there)
+        newer = database.newer(at, touched) if live else {}
+        return RestorePlan(
             backup=manifest.id,
             manifest=hashlib.sha256(manifest.to_bytes()).hexdigest(),
             made=manifest.created.isoformat(),
@@ -118,7 +141,7 @@ class RestoreHandler:
             live_collections=len(live),
             live_bytes=facts.data_bytes,
             only=wanted.only,
-            gone=() if wanted.only else tuple(sorted({each.spec.name for each in live} - names)),
+            gone=() if wanted.only else tuple(sorted(there - {spec.name for spec in manifest.collections})),
             newer={each: UNKNOWN if count is None else count for each, count in newer.items() if count != 0},
             needs_bytes=_needs(manifest, wanted, facts),
             free_bytes=UNKNOWN if free is None else free,
@@ -128,17 +151,14 @@ class RestoreHandler:
             blocks_writes=self._blocks_writes,
             # The command knows the live database only.
             migrate="" if wanted.into else target.migrate.line,
-            cautions=tuple(map(str, self._catalogues[name].cautions(wanted.backup, manifest))),
+            cautions=tuple(map(str, self._catalogues[target.name].cautions(wanted.backup, manifest))),
+            expected_seconds=self._expected(target.name),
         )
-        if plan.free_bytes != UNKNOWN and plan.free_bytes < plan.needs_bytes:
-            raise Refusal(
-                Text(
-                    "There is not enough room on the server's disk: it needs about {needs}, and {free} are free.",
-                    needs=Bytes(plan.needs_bytes),
-                    free=Bytes(plan.free_bytes),
-                )
-            )
-        return Draft(RUN, name, plan.arguments())
+
+    def _expected(self, target: TargetName) -> int:
+        """How long the last drill that passed took; UNKNOWN when none did."""
+        last = self._catalogues[target].dossier.history().last(Check.DRILL, good=True)
+        return UNKNOWN if last is None else max(1, round(last.ready_seconds))
 
     def _found(self, name: TargetName, wanted: Wish) -> tuple[Manifest, str]:
         """The backup, and up to when changes are replayed over it (empty: its own moment)."""
