@@ -61,12 +61,13 @@ def live_on(uri: str) -> None:
 
 
 def picture(uri: str) -> dict[str, Any]:
-    """All of it: for each collection its kind, options, indexes, and every document, in a fixed order."""
+    """All that the application has: for each collection its kind, options, indexes, and every document, in a fixed
+    order. What restores keep beside it for a while (`__…`) is not the application's."""
     with _database(uri) as database:
         found = {}
         for info in sorted(database.list_collections(), key=lambda each: str(each["name"])):
             name = info["name"]
-            if name.startswith("system.") and name != "system.js":
+            if name.startswith("__") or (name.startswith("system.") and name != "system.js"):
                 continue
             indexes = [] if info["type"] == "view" else list(database[name].list_indexes())
             found[name] = {

@@ -115,11 +115,6 @@ class Scene:
         return other.loaded(job)
 
 
-def seen(uri: str) -> dict[str, Any]:
-    """What an application sees: without what restores keep for themselves."""
-    return {name: each for name, each in shop.picture(uri).items() if not name.startswith(RESERVED)}
-
-
 @pytest.fixture(scope="module")
 def own_mongod() -> Iterator[Mongod]:
     """A MongoDB that these tests may kill."""
@@ -136,11 +131,11 @@ def scene(own_mongod: Mongod, redis_url: str, tools_path: str, tmp_path: Path) -
     given = {"uri": uri, "redis": redis_url, "folder": str(folder), "path": tools_path, "loader": "native"}
     built = house(uri, redis_url, folder, tools_path)
     built.desk.work(built.asked("backup", "now"))
-    backed_up = seen(uri)
+    backed_up = shop.picture(uri)
     shop.live_on(uri)
     with ExitStack() as ending:
         ending.callback(built.database.close)
-        yield Scene(built, uri, given, folder, backed_up, seen(uri), ending)
+        yield Scene(built, uri, given, folder, backed_up, shop.picture(uri), ending)
     with MongoClient[dict[str, Any]](uri) as client:
         client.drop_database(name)
 
@@ -186,7 +181,7 @@ def test_a_restore_whose_worker_is_killed_ends_in_the_old_data_or_the_new(scene:
     ended = scene.rescued(job)
     assert ended.state is JobState.INTERRUPTED
     is_new = RESTORE_POINTS.index(point) >= NEW_FROM
-    assert seen(scene.uri) == (scene.backed_up if is_new else scene.live)
+    assert shop.picture(scene.uri) == (scene.backed_up if is_new else scene.live)
     said = str(ended.outcome.text) if ended.outcome is not None else ""
     assert ("is the backup's" in said) is is_new
     assert ("the old data" in said or "as it was" in said) is not is_new
@@ -200,7 +195,7 @@ def restored_and_kept(scene: Scene) -> tuple[House, JobId]:
     with Beat(built.desk):
         built.desk.work(done)
     assert built.loaded(done).state is JobState.DONE
-    assert seen(scene.uri) == scene.backed_up
+    assert shop.picture(scene.uri) == scene.backed_up
     return built, done
 
 
@@ -210,12 +205,12 @@ def test_an_undo_brings_back_every_document_option_and_index(scene: Scene) -> No
     with Beat(built.desk):
         built.desk.work(undo)
     assert built.loaded(undo).state is JobState.DONE, built.loaded(undo).outcome
-    assert seen(scene.uri) == scene.live
+    assert shop.picture(scene.uri) == scene.live
     # An undo of the undo, by somebody whose code is not spent.
     again = built.asked("restore", "undo", undo, by=someone("U0LALE"))
     with Beat(built.desk):
         built.desk.work(again)
-    assert seen(scene.uri) == scene.backed_up
+    assert shop.picture(scene.uri) == scene.backed_up
 
 
 @pytest.mark.parametrize("point", UNDO_POINTS)
@@ -225,7 +220,7 @@ def test_an_undo_whose_worker_is_killed_ends_in_the_old_data_or_the_new(scene: S
     run_until_killed(scene, job, point)
     assert scene.rescued(job).state is JobState.INTERRUPTED
     undone = UNDO_POINTS.index(point) >= UNDONE_FROM
-    assert seen(scene.uri) == (scene.live if undone else scene.backed_up)
+    assert shop.picture(scene.uri) == (scene.live if undone else scene.backed_up)
 
 
 @pytest.mark.parametrize("loader", get_args(Engine))
@@ -240,7 +235,7 @@ def test_a_restore_whose_worker_is_killed_while_it_loads_leaves_the_old_data(sce
         staged = [name for name in database.list_collection_names() if name.startswith("__rst_")]
         assert sum(database[name].count_documents({}) for name in staged) > 0
     assert scene.rescued(job).state is JobState.INTERRUPTED
-    assert seen(scene.uri) == scene.live
+    assert shop.picture(scene.uri) == scene.live
     nothing_half_made(scene)
 
 
@@ -272,7 +267,7 @@ def test_a_rescue_that_is_killed_too_is_finished_by_the_next(scene: Scene) -> No
         scene.another(Break("rename.3.after", die)).desk.tend()
     ended = scene.rescued(job)
     assert ended.state is JobState.INTERRUPTED
-    assert seen(scene.uri) == scene.live
+    assert shop.picture(scene.uri) == scene.live
     nothing_half_made(scene)
 
 
@@ -287,7 +282,7 @@ def test_a_restore_whose_worker_and_redis_are_both_lost_is_found_by_its_journal(
     ended = scene.rescued(job)
     assert ended.state is JobState.INTERRUPTED
     assert ended.plan.channel == "C0OPS"
-    assert seen(scene.uri) == scene.live
+    assert shop.picture(scene.uri) == scene.live
     nothing_half_made(scene)
 
 
@@ -322,7 +317,7 @@ def fatten(scene: Scene) -> None:
     with MongoClient[dict[str, Any]](scene.uri) as client:
         database = client.get_default_database()
         database.fat.insert_many({"_id": number, "bytes": os.urandom(200_000)} for number in range(60))
-    scene.live = seen(scene.uri)
+    scene.live = shop.picture(scene.uri)
 
 
 def test_a_backup_whose_mongodump_is_killed_is_not_there(scene: Scene) -> None:
@@ -338,7 +333,7 @@ def test_a_restore_whose_mongodump_is_killed_leaves_the_old_data(scene: Scene) -
     fatten(scene)
     ended = work(scene, "restore", "latest", "read.1.after", lambda: kill_tool("mongodump"))
     assert ended.state is JobState.FAILED
-    assert seen(scene.uri) == scene.live
+    assert shop.picture(scene.uri) == scene.live
     nothing_half_made(scene)
 
 
@@ -346,7 +341,7 @@ def test_a_restore_whose_mongorestore_is_killed_leaves_the_old_data(scene: Scene
     scene.given["loader"] = "mongorestore"
     ended = work(scene, "restore", "latest", "fed.1.after", lambda: kill_tool("mongorestore"))
     assert ended.state is JobState.FAILED
-    assert seen(scene.uri) == scene.live
+    assert shop.picture(scene.uri) == scene.live
     nothing_half_made(scene)
 
 
@@ -368,7 +363,7 @@ def test_a_restore_whose_mongodb_is_killed_ends_in_the_old_data(scene: Scene, ow
     ended = work_without_mongodb(scene, own_mongod, "restore", "latest", point)
     assert ended.state is JobState.FAILED
     assert "the old data" in str(ended.outcome)
-    assert seen(scene.uri) == scene.live
+    assert shop.picture(scene.uri) == scene.live
     nothing_half_made(scene)
 
 
@@ -377,7 +372,7 @@ def test_a_restore_whose_mongodb_is_killed_after_the_switch_ends_in_the_new_data
 ) -> None:
     ended = work_without_mongodb(scene, own_mongod, "restore", "latest", "expiry.1.before")
     assert "is the backup's" in str(ended.outcome)
-    assert seen(scene.uri) == scene.backed_up
+    assert shop.picture(scene.uri) == scene.backed_up
     nothing_half_made(scene)
 
 
@@ -416,6 +411,6 @@ def test_a_damaged_backup_never_changes_the_live_data(scene: Scene, how: str) ->
     with Beat(scene.house.desk):
         scene.house.desk.work(job)
     assert scene.house.loaded(job).state is JobState.FAILED
-    assert seen(scene.uri) == scene.live
+    assert shop.picture(scene.uri) == scene.live
     file.write_bytes(whole)
     nothing_half_made(scene)

@@ -50,6 +50,7 @@ WORLDS = {"plain": False, "encrypted": True}
 GONE = object()
 FREE = frozenset(
     {"seconds", "raw_bytes", "created_by", "deployment", "surface", "job", "torn", "tool", "server", "database"}
+    | {"offset_seconds"}
 )
 
 

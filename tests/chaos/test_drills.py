@@ -121,7 +121,9 @@ def test_the_archive_of_one_backup_under_the_manifest_of_another_fails_with_the_
     assert made.outcome is not None
     newer = scene.house.catalogue.find(str(made.outcome.facts["backup"]))
     place = (Path(scene.given["folder"]) / newer.data.key).parent / "manifest.json"
-    forge(scene, replace(newer, data=older.data), place)
+    (place.parent / "data.archive.zst").unlink()
+    scene.house.store.put_new(newer.data.key, b"".join(scene.house.store.read(older.data.key)))
+    forge(scene, replace(newer, data=replace(older.data, key=newer.data.key)), place)
     for word, check in (("verify", Check.SCRUB), ("drill", Check.DRILL)):
         job = scene.done(word, newer.id)
         assert job.state is JobState.FAILED

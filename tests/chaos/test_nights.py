@@ -59,7 +59,7 @@ def plant(bot: Bot, manifest: Manifest, nights: int) -> list[BackupId]:
         backup = BackupId(f"{made:%Y%m%dt%H%M%Sz}-aaaaaa")
         data = replace(manifest.data, key=f"{folder(SHOP, backup)}/data.archive.zst")
         store.put_new(data.key, b"".join(store.read(manifest.data.key)))
-        older = replace(manifest, id=backup, created=made, data=data)
+        older = replace(manifest, id=backup, created=made, data=data, slice=None, torn="planted")
         store.put_new(f"{folder(SHOP, backup)}/manifest.json", older.to_bytes())
         found.append(backup)
     return found
