@@ -149,9 +149,8 @@ def test_no_key_can_be_seen_from_outside(sealing: MongoDatabase, real: Database[
         seen.extend(" ".join([*child.cmdline(), *child.environ().values()]) for child in children())
 
     with sealing.dump() as dump:
-        packed = [dump.read()]
-        look()
-        packed += drained(dump)
+        look()  # before anything is read: until then it waits at its full pipe
+        packed = drained(dump)
 
     def watched() -> Iterator[bytes]:
         yield from packed[:-1]
