@@ -22,7 +22,7 @@ from sandbox.parts import require
 from sandbox.servers.mongod import Mongod
 from tests.bench.page import Section, megabytes
 
-OPERATIONS = 40_000
+OPERATIONS = 20_000
 TRANSACTIONS = 1_000
 ROUNDS = 3
 NAMES = ("orders", "visits")

@@ -11,6 +11,7 @@ from typing import Any
 import bson
 import pytest
 import zstandard
+from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
@@ -206,15 +207,19 @@ def collections(real: Real) -> None:
 
 def transactions(real: Real) -> None:
     for large in (False, True):
-        with real.client.start_session() as session, session.start_transaction():
+
+        def write(session: ClientSession, large: bool = large) -> None:
             for n in range(600, 603):
-                real.orders.insert_one(
-                    {"_id": n + large * 10, "n": n + large * 10, "text": "x" * large * 7_000_000}, session=session
-                )
+                document = {"_id": n + large * 10, "n": n + large * 10, "text": "x" * large * 6_000_000}
+                real.orders.insert_one(document, session=session)
             real.orders.update_many({"n": {"$lt": 9}}, {"$inc": {"n": 2000}}, session=session)
             real[f"made inside {large}"].insert_one({"_id": 1}, session=session)
             real.client[real.name + "_other"].elsewhere.insert_one({"secret": 1}, session=session)
             real.orders.delete_one({"_id": 600}, session=session)
+
+        with real.client.start_session() as session:
+            # Repeated when the small cache is full.
+            session.with_transaction(write)
     with real.client.start_session() as session:
         session.start_transaction()
         real.orders.insert_one({"_id": "never"}, session=session)
