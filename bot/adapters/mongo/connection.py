@@ -1,8 +1,9 @@
 """A connection string: its database, and how it is given to MongoDB's tools.
 
 - Tools get it through a pipe they inherit, as `--config`: not as an argument, not in the environment, not on disk.
-- `serverSelectionTimeoutMS` is left out for them: with 500 there, mongodump 100.7.0 waited 500 seconds. All other
-  options are given as they were written.
+- `serverSelectionTimeoutMS` is left out for them: with 500 there, mongodump 100.7.0 waited 500 seconds. So is a read
+  preference: a secondary that lags would be dumped as it was before the slice of the oplog begins. All other options
+  are given as they were written.
 - mongorestore gets no database: it would load only collections of that name. Without one it would look for the user
   in `admin`, so it is told where the user is: what the driver would use (mongodb.com/docs, "authSource").
 - Whatever is shown to people has no user and no password in it.
@@ -25,7 +26,9 @@ from handlers.core.errors import OutsideError, Refusal
 from handlers.core.text import Text
 
 _NAMES_SECONDS = 5.0
-_NOT_FOR_TOOLS = frozenset({"serverselectiontimeoutms", "appname"})
+_NOT_FOR_TOOLS = frozenset(
+    {"serverselectiontimeoutms", "appname", "readpreference", "readpreferencetags", "maxstalenessseconds"}
+)
 # Users that are kept outside the server; naming a database for them is an error.
 _EXTERNAL = frozenset({"mongodb-x509", "mongodb-aws", "mongodb-oidc", "gssapi"})
 _NOT_IN_A_NAME = frozenset('/\\. "$*<>:|?')

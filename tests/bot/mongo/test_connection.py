@@ -34,6 +34,14 @@ def given(uri: str) -> tuple[str, str]:
     return connection.for_tools(database=True), connection.for_tools(database=False)
 
 
+def test_a_read_preference_is_not_for_the_tools() -> None:
+    """A secondary that lags would be dumped as it was before the slice of the oplog begins."""
+    uri = "mongodb://h1,h2/shop?replicaSet=rs0&readPreference=secondary&readPreferenceTags=dc:ny&maxStalenessSeconds=90"
+    connection = Connection(uri)
+    assert connection.for_tools(database=True) == "mongodb://h1,h2/shop?replicaSet=rs0"
+    assert connection.for_tools(database=False) == "mongodb://h1,h2/?replicaSet=rs0"
+
+
 def test_options_are_given_as_they_were_written() -> None:
     options = "readPreferenceTags=dc:ny,rack:1&readPreferenceTags=&authMechanismProperties=A:b%20c,D:e+f&tls=true"
     assert given(f"mongodb://a:1,b:2/shop?{options}") == (

@@ -77,7 +77,8 @@ def loaded(adapter: MongoDatabase, taken: Capture, prefix: str = PREFIX) -> None
 
 
 def test_a_dump_is_torn_and_its_slice_makes_it_whole(adapter: MongoDatabase, real: Real) -> None:
-    bank = Traffic(real, "x" * 40_000)
+    # More than a batch of mongodump's in each collection, so that the last of it is read late.
+    bank = Traffic(real, 60_000)
     with bank.flowing():
         taken = captured(adapter, pause_seconds=SLOW_SECONDS)
         # More happens that is not to be seen.
@@ -97,7 +98,7 @@ def test_a_dump_is_torn_and_its_slice_makes_it_whole(adapter: MongoDatabase, rea
 
 
 def test_every_moment_after_a_backup_can_be_reached(adapter: MongoDatabase, real: Real) -> None:
-    bank, draw = Traffic(real, "x" * 100), random.Random(11)
+    bank, draw = Traffic(real, 100), random.Random(11)
     slices: list[list[bytes]] = []
     with bank.flowing(large_seconds=0.7):
         taken = captured(adapter)

@@ -39,15 +39,17 @@ _PASSING = frozenset({112, 388})
 class Traffic:
     """The writers. `moved` is what each committed transfer did, by its number."""
 
-    def __init__(self, real: Real, padding: str) -> None:
+    def __init__(self, real: Real, padding_bytes: int) -> None:
         self._real = real
         self._stop = threading.Event()
         self._large_seconds = 0.0
         self.moved: dict[int, tuple[int, int, int]] = {}
         self.failures: list[BaseException] = []
+        draw = random.Random(5)
         for kind in KINDS:
             real[kind].insert_many(
-                {"_id": n, "money": MONEY, "left": 5, "right": 5, "padding": padding} for n in range(PLACES)
+                {"_id": n, "money": MONEY, "left": 5, "right": 5, "padding": draw.randbytes(padding_bytes)}
+                for n in range(PLACES)
             )
         real.papers.insert_many({"_id": n, "text": PAPER, "version": 0} for n in range(3))
         for name in ("ledger", "visitors"):
