@@ -117,5 +117,6 @@ def test_wrong_settings_are_all_named_and_nothing_starts(stage: Stage) -> None:
 def test_codes_that_do_not_follow_each_other_enrol_nobody(stage: Stage) -> None:
     answer = run(stage, "enroll", "U0LEILA", typed="111111\n222222\n")
     assert answer.returncode == 1
+    run(stage, "backup")
     refused = run(stage, "restore", "latest", "--as", "U0LEILA", typed="111111\n")
     assert "enroll U0LEILA" in refused.stdout
