@@ -273,13 +273,9 @@ class RestoreHandler:
 
     def run(self, work: Work) -> Outcome:
         """See Handler."""
-        match work.job.plan.operation:
-            case "restore.undo":
-                return self._restorations.undo(work)
-            case "restore.tidy":
-                return self._restorations.tidy(work)
-            case _:
-                return self._restorations.run(work)
+        restorations = self._restorations
+        doing = {RUN: restorations.run, UNDO: restorations.undo, TIDY: restorations.tidy}
+        return doing[work.job.plan.operation](work)
 
     def recover(self, job: Job, reason: Text | None) -> Outcome:
         """See Handler."""

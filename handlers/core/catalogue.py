@@ -108,7 +108,7 @@ class Catalogue:
                 stored[manifest.id] = artifact.modified
         manifests.sort(key=lambda each: each.id, reverse=True)
         keys = {each.key for each in there}
-        absent = frozenset(each.id for each in manifests if not files(each) <= keys)
+        absent = frozenset(each.id for each in manifests if not {file.key for file in each.files} <= keys)
         leftovers = tuple(each for each in there if each.key.rpartition("/")[0] not in folders)
         return Listing(tuple(manifests), tuple(damaged), hidden, absent, leftovers, stored)
 
@@ -218,12 +218,6 @@ class Catalogue:
             return False
         place = folder(self._target, manifest.id)
         return key == f"{place}/{MANIFEST}" and all(file.key.startswith(f"{place}/") for file in manifest.files)
-
-
-def files(manifest: Manifest) -> frozenset[str]:
-    """The keys of a backup's files, without its manifest."""
-    slices = () if manifest.slice is None else (manifest.slice.stored.key,)
-    return frozenset({manifest.data.key, *slices})
 
 
 Catalogues = Mapping[TargetName, Catalogue]

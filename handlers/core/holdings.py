@@ -105,9 +105,8 @@ class Holdings:
 def paths(target: TargetName, manifest: Manifest) -> tuple[tuple[str, str], ...]:
     """The key and the version of each file of a backup, in the order in which they are deleted: the manifest first, so
     that nothing is ever listed that is not whole. The manifest's version does not stand in it: empty."""
-    stored = (manifest.data, *(() if manifest.slice is None else (manifest.slice.stored,)))
     own = f"{folder(target, manifest.id)}/{MANIFEST}"
-    return ((own, ""), *((each.key, each.receipt.version) for each in stored))
+    return ((own, ""), *((each.key, each.receipt.version) for each in manifest.files))
 
 
 def _locks(store: ArtifactStore, target: TargetName, manifest: Manifest) -> tuple[datetime | None, ...]:

@@ -70,9 +70,10 @@ def stage(target: Target, wanted: Wanted, work: Work, clock: Clock) -> Staged:
     solid = tuple(spec for spec in specs if spec.kind is not CollectionKind.VIEW)
     shape(database, prefix, solid, work, expire=False)
     work.progress(Progress(Text("Checking what was loaded")))
-    staged = tuple(_named_live(each, prefix) for each in database.collections(count=True, prefix=prefix))
     # After a replay there are no counts to compare with: what was dumped was counted before it.
-    _equal(solid, staged, counts=not wanted.slices)
+    counts = not wanted.slices
+    staged = tuple(_named_live(each, prefix) for each in database.collections(count=counts, prefix=prefix))
+    _equal(solid, staged, counts=counts)
     proved = "Options and indexes are" if wanted.slices else "Counts, options and indexes are"
     work.note(Text("{proved} as they must be.", proved=proved))
     return Staged(staged, solid, tuple(spec for spec in specs if spec.kind is CollectionKind.VIEW))

@@ -153,11 +153,6 @@ class Follower:
             self._reached = None
             return Followed(None, gap=damage.text)
 
-    @property
-    def reached(self) -> OpTime | None:
-        """Up to when everything is saved, as far as is known here."""
-        return self._reached
-
     def _taken(self, tail: Tail, going: Callable[[], bool], seconds: float) -> Followed:
         packed, end = bytearray(tail.read()), self._clock.monotonic() + seconds
         while going() and tail.broken is None and len(packed) < SLICE_BYTES and self._clock.monotonic() < end:

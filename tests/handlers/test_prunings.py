@@ -13,7 +13,7 @@ import pytest
 from handlers.backup import BackupHandler
 from handlers.core.answers import Actor, BackupId, Invocation, JobId, PersonId, Surface, TargetName
 from handlers.core.approval import Gate
-from handlers.core.catalogue import Catalogue, files, folder
+from handlers.core.catalogue import Catalogue, folder
 from handlers.core.desk import Began, Desk, Outside, Said
 from handlers.core.drills import Laboratory
 from handlers.core.errors import Problem, Refusal
@@ -333,7 +333,7 @@ def test_a_locked_copy_is_not_even_tried(house: House) -> None:
 def whole(house: House) -> None:
     """What is listed is whole: every file of every backup is there."""
     for manifest in house.catalogue.listing().manifests:
-        assert files(manifest) <= house.store.artifacts.keys()
+        assert {file.key for file in manifest.files} <= house.store.artifacts.keys()
 
 
 def begun(house: House) -> JobId:
