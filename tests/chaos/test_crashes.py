@@ -318,10 +318,10 @@ def kill_tool(name: str) -> None:
 
 
 def fatten(scene: Scene) -> None:
-    """More than the pipes hold, so that a tool is still at work when it is killed."""
+    """More than the pipes and the compressor hold, so that a tool is still at work when it is killed."""
     with MongoClient[dict[str, Any]](scene.uri) as client:
         database = client.get_default_database()
-        database.fat.insert_many({"_id": number, "bytes": os.urandom(200_000)} for number in range(60))
+        database.fat.insert_many({"_id": number, "bytes": os.urandom(200_000)} for number in range(150))
     scene.live = shop.picture(scene.uri)
 
 
