@@ -1,0 +1,1 @@
+"""The shipped configuration, judged by the programs it is for."""

@@ -18,7 +18,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("name", ["latency", "errors", "disk"])
+@pytest.mark.parametrize("name", ["latency", "errors", "disk", "negahban"])
 def test_the_rules_fire_when_they_must_and_only_then(name: str) -> None:
     answer = run("promtool", "test", "rules", PROMETHEUS / "tests" / f"{name}.yml")
     assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -41,3 +41,23 @@ def test_a_worse_latency_rule_is_noticed(tmp_path: Path, good: str, worse: str) 
 def test_promtool_accepts_the_rules(name: str) -> None:
     answer = run("promtool", "check", "rules", PROMETHEUS / "rules" / f"{name}.yml")
     assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_promtool_accepts_the_configuration() -> None:
+    answer = run("promtool", "check", "config", PROMETHEUS / "prometheus.yml")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_amtool_accepts_the_configuration() -> None:
+    answer = run("amtool", "check-config", DEPLOY / "alertmanager" / "alertmanager.yml")
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("alert", "receivers"),
+    [("Watchdog", "negahban"), ("SlowResponses", "negahban"), ("NegahbanDown", "past-the-bot,negahban")],
+)
+def test_an_alert_takes_its_route(alert: str, receivers: str) -> None:
+    file = DEPLOY / "alertmanager" / "alertmanager.yml"
+    answer = run("amtool", "config", "routes", "test", f"--config.file={file}", f"alertname={alert}")
+    assert answer.stdout.strip() == receivers
