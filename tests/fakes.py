@@ -147,13 +147,18 @@ class MemoryState:
         with self._reached("get"):
             return self._live(key)
 
-    def put_if(self, key: str, value: bytes, version: str | None, *, seconds: int | None = None) -> str | None:
+    def put_if(
+        self, key: str, value: bytes, version: str | None, *, seconds: int | None = None, touch: str = ""
+    ) -> str | None:
         with self._reached("put_if"):
             held = self._live(key)
             if (None if held is None else held.version) != version:
                 return None
             new = Held(bytes(value), f"v{next(self._versions)}")
-            self._values[key] = (new, None if seconds is None else self._clock.monotonic() + seconds)
+            until = None if seconds is None else self._clock.monotonic() + seconds
+            self._values[key] = (new, until)
+            if touch:
+                self._values[touch] = (Held(b"", new.version), until)
             self.writes += 1
             return new.version
 

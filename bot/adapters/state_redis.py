@@ -43,7 +43,10 @@ _PUT_IF = """
 local now = redis.call('HGET', KEYS[1], 'version') or ''
 if now ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'value', ARGV[3])
-if ARGV[4] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+for _, key in ipairs(KEYS) do
+  if key ~= KEYS[1] then redis.call('HSET', key, 'version', ARGV[2], 'value', '') end
+  if ARGV[4] == '' then redis.call('PERSIST', key) else redis.call('PEXPIRE', key, ARGV[4]) end
+end
 return 1
 """
 _DELETE_IF = """
@@ -72,9 +75,9 @@ _T = TypeVar("_T")
 class RedisState:
     """State (see the port) in one Redis database. Connects when first used."""
 
-    def __init__(self, url: str) -> None:
-        """Raises Refusal for what is not an address of a Redis."""
-        self._client: Any = _client(url)
+    def __init__(self, url: str, *, seconds: float = ANSWER_SECONDS) -> None:
+        """`seconds`: how long one answer may take. Raises Refusal for what is not an address of a Redis."""
+        self._client: Any = _client(url, seconds)
         self._put_script = self._client.register_script(_PUT_IF)
         self._delete_script = self._client.register_script(_DELETE_IF)
 
@@ -83,12 +86,15 @@ class RedisState:
         version, value = _read(lambda: self._client.hmget(PREFIX + key, "version", "value"))
         return None if version is None or value is None else Held(value, version.decode())
 
-    def put_if(self, key: str, value: bytes, version: str | None, *, seconds: int | None = None) -> str | None:
+    def put_if(
+        self, key: str, value: bytes, version: str | None, *, seconds: int | None = None, touch: str = ""
+    ) -> str | None:
         """See the port."""
         new = secrets.token_hex(12)
         lifetime = "" if seconds is None else str(seconds * 1000)
         arguments: list[str | bytes] = [version or "", new, value, lifetime]
-        return new if _write(lambda: self._put_script(keys=[PREFIX + key], args=arguments)) else None
+        keys = [PREFIX + each for each in (key, touch) if each]
+        return new if _write(lambda: self._put_script(keys=keys, args=arguments)) else None
 
     def delete_if(self, key: str, version: str) -> bool:
         """See the port."""
@@ -135,12 +141,12 @@ class RedisState:
         return _read(lambda: self._client.info(section))
 
 
-def _client(url: str) -> Any:
+def _client(url: str, seconds: float) -> Any:
     try:
         return redis.Redis.from_url(
             url,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=min(CONNECT_SECONDS, seconds),
+            socket_timeout=seconds,
             health_check_interval=15,
             retry=Retry(NoBackoff(), 0),
         )

@@ -58,10 +58,13 @@ class State(Protocol):
     def get(self, key: str) -> Held | None:
         """None when nothing is there. Raises OutsideError."""
 
-    def put_if(self, key: str, value: bytes, version: str | None, *, seconds: int | None = None) -> str | None:
+    def put_if(
+        self, key: str, value: bytes, version: str | None, *, seconds: int | None = None, touch: str = ""
+    ) -> str | None:
         """Stores the value if the key still has that version (None: if nothing is there), atomically over all
         processes. The new version, or None when somebody else was first. `seconds`: how long it lives; None: for ever.
-        A version is never used twice, also not after deletion. Raises OutsideError; then it may or may not be stored.
+        A version is never used twice, also not after deletion. `touch`: another key that is made, or gets a new version
+        and lives as long, in the same step. Raises OutsideError; then it may or may not be stored.
         """
 
     def delete_if(self, key: str, version: str) -> bool:

@@ -459,7 +459,9 @@ class Crashing:
         answer: Held | None = self._inner.get(key)
         return answer
 
-    def put_if(self, key: str, value: bytes, version: str | None, *, seconds: int | None = None) -> str | None:
+    def put_if(
+        self, key: str, value: bytes, version: str | None, *, seconds: int | None = None, touch: str = ""
+    ) -> str | None:
         answer: str | None = self._counted(lambda: self._inner.put_if(key, value, version, seconds=seconds))
         return answer
 

@@ -63,7 +63,9 @@ class Fixed:
 class TornState(RedisState):
     """Compares and stores in two steps, as a state without compare-and-set would."""
 
-    def put_if(self, key: str, value: bytes, version: str | None, *, seconds: int | None = None) -> str | None:
+    def put_if(
+        self, key: str, value: bytes, version: str | None, *, seconds: int | None = None, touch: str = ""
+    ) -> str | None:
         if self._version(key) != version:
             return None
         time.sleep(0.02)

@@ -105,6 +105,16 @@ def test_a_version_can_be_replaced_once(memory: Memory) -> None:
     assert (held.value, held.version) == (b"second", second)
 
 
+def test_another_key_is_marked_in_the_same_step_and_only_if_the_first_was_put(memory: Memory) -> None:
+    first = memory.state.put_if("key", b"first", None, touch="mark")
+    mark = memory.other.get("mark")
+    assert mark is not None
+    assert memory.state.put_if("key", b"late", None, touch="mark") is None
+    assert memory.other.get("mark") == mark
+    assert memory.state.put_if("key", b"second", first, touch="mark") is not None
+    assert not memory.other.delete_if("mark", mark.version)
+
+
 def test_nothing_is_put_in_place_of_what_is_gone(memory: Memory) -> None:
     version = put(memory.state, "key")
     assert memory.state.delete_if("key", version)

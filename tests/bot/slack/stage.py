@@ -59,7 +59,9 @@ class MemoryState:
                 return None
             return held
 
-    def put_if(self, key: str, value: bytes, version: str | None, *, seconds: int | None = None) -> str | None:
+    def put_if(
+        self, key: str, value: bytes, version: str | None, *, seconds: int | None = None, touch: str = ""
+    ) -> str | None:
         with self._lock:
             held = self.get(key)
             if (None if held is None else held.version) != version:
@@ -67,6 +69,8 @@ class MemoryState:
             self._version += 1
             until = None if seconds is None else self._clock.monotonic() + seconds
             self._kept[key] = (Held(value, str(self._version)), until)
+            if touch:
+                self._kept[touch] = (Held(b"", str(self._version)), until)
             return str(self._version)
 
     def delete_if(self, key: str, version: str) -> bool:
