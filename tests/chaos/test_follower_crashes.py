@@ -1,7 +1,7 @@
 """A follower killed around the upload of a slice: what is listed is whole, the next one goes on where it was, and
 moments before, at and after the crash are exact, compared with a log of commits.
 
-`make test` takes half of the points, `make chaos` all of them.
+`make test` takes two of the points, `make chaos` all of them.
 """
 
 from __future__ import annotations
