@@ -33,7 +33,7 @@ from bot.adapters.store_directory import DirectoryStore
 from bot.adapters.totp import Totp
 from bot.following import Following
 from bot.measuring import Kept, Proved
-from bot.relay import Relay
+from bot.relay import JobBoard, Relay
 from bot.scheduler import Scheduler
 from bot.settings import Settings
 from bot.supervisor import Supervisor
@@ -241,7 +241,7 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     client = slack_client(given.slack_bot_token, given.slack_api_url)
     chat, clock = Chat(client), SystemClock()
     house = build(given, SlackPeople(chat, clock))
-    relay = Relay(house.desk, house.state, chat, clock)
+    relay = Relay({"": JobBoard(house.desk)}, house.state, chat, clock)
     listeners = Listeners(house.desk, chat, house.state, relay.wake)
     slack = SlackApp(client, given.slack_signing_secret, listeners, COMMANDS)
     socket = slack.socket(given.slack_app_token) if given.slack_mode == "socket" else None

@@ -1,5 +1,6 @@
-"""The relay: makes the chat look like what the desk says it should look like. See `loop`."""
+"""The relay: makes the chat look like what the boards say it should look like. See `loop`."""
 
+from bot.relay.jobs import JobBoard
 from bot.relay.loop import Relay
 
-__all__ = ["Relay"]
+__all__ = ["JobBoard", "Relay"]

@@ -1,58 +1,60 @@
-"""The relay: makes the chat look like what the desk says it should look like.
+"""The relay: makes the chat look like what the boards say it should look like.
 
-- Whatever changed has a key `dirty:<job>`; its card is rendered anew and only the difference is sent, newest wins. The
-  key goes when nothing is left to send and nothing changed meanwhile.
-- One message a job, edited in place: at most every 3 s, its end after 1 s. Notes go into its thread, in order, once.
-- Intent before post: `card:<job>` says that a message is about to be sent, the message carries the same mark, and
+- Whatever changed has a key `dirty:<name>`; its card is rendered anew and only the difference is sent, newest wins. The
+  key goes when nothing is left to send and nothing changed meanwhile. A name is `<kind>.<id>`, a job's only its id.
+- One message for each, edited in place: at most every 3 s, its end after 1 s. Notes go into its thread, in order, once.
+- Intent before post: `card:<name>` says that a message is about to be sent, the message carries the same mark, and
   after a crash or a lost answer the chat is asked for the mark before anything is sent again.
 - One relay acts at a time over all processes: the lease `relay` lives 15 s and is renewed when it is older than 4 s
   before anything is sent; a call takes at most 10 s, so nobody sends under a lease that is somebody else's.
-- One message a second in a channel; 40 edits a minute for progress, the rest of Slack's 50 is for ends. Who is asked to
-  slow down waits as long as asked, and only there.
-- A message that is gone is posted anew; where the bot may not write, the card goes to the asker directly.
-- What fails is tried again, ever more slowly; a job that ended a day ago is given up.
+- What is urgent goes first. The budget is in `budget`. Who is asked to slow down waits as long as asked, and only there.
+- A message that is gone is posted anew; where the bot may not write, the card goes to the asker directly, or to the
+  posting's refuge, and says why.
+- What fails is tried again, ever more slowly; what ended a day ago is given up.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from bot.relay.budget import Budget
 from bot.relay.lease import LEASE_SECONDS, Lease
-from bot.relay.ports import Chat, Desk, Snag
+from bot.relay.ports import Board, Chat, Snag
 from bot.relay.shown import Record
-from handlers.core.answers import JobId, Surface
 from handlers.core.cards import Card
 from handlers.core.errors import OutsideError, Problem, Refusal
-from handlers.core.jobs import Job
 from handlers.core.ports import Clock, State
-from handlers.core.text import Text
+from handlers.core.postings import Posting
+from handlers.core.text import Seconds, Text
 
 log = logging.getLogger(__name__)
 
 DIRTY = "dirty:"
-EDIT_SECONDS, END_SECONDS, POST_SECONDS, LOOK_SECONDS = 3.0, 1.0, 1.0, 2.0
+EDIT_SECONDS, END_SECONDS, LOOK_SECONDS = 3.0, 1.0, 2.0
 STEP_SECONDS = 0.1
-EDITS_A_MINUTE = 40
 POLL_SECONDS, SOON_SECONDS, MOST_WAIT_SECONDS = 1.0, 0.02, 60.0
 GIVE_UP = timedelta(days=1)
 MESSAGES = 5
+LATE = timedelta(minutes=2)
 
 
 class Relay:
     """A thread; `tick` is one pass of it."""
 
-    def __init__(self, desk: Desk, state: State, chat: Chat, clock: Clock) -> None:
-        self._desk, self._state, self._chat, self._clock = desk, state, chat, clock
+    def __init__(self, boards: Mapping[str, Board], state: State, chat: Chat, clock: Clock) -> None:
+        """`boards`: by the kind of what they show; jobs have the kind ""."""
+        self._boards, self._state, self._chat, self._clock = boards, state, chat, clock
         self._lease = Lease(state, clock)
         self._free: dict[str, float] = {}
         self._edited: dict[str, float] = {}
         self._failures: dict[str, int] = {}
-        self._edits: deque[float] = deque()
+        self._urgency: dict[str, int] = {}
+        self._waiting: dict[str, datetime] = {}
+        self._budget = Budget(clock)
         self._due = 0.0
         self._awake, self._stopped = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
@@ -90,10 +92,12 @@ class Relay:
     def _pass(self) -> None:
         if not self._lease.held():
             return
-        keys = self._state.keys(DIRTY)
-        for key in sorted(keys, key=lambda each: self._edited.get(each.removeprefix(DIRTY), 0.0)):
-            if not self._stopped.is_set() and not self._blocked(key):
-                self._guarded(key, lambda key=key: self._show(key))  # type: ignore[misc]
+        names = [key.removeprefix(DIRTY) for key in self._state.keys(DIRTY)]
+        for kind, board in self._boards.items():
+            board.begin([_id(name) for name in names if _kind(name) == kind])
+        for name in sorted(names, key=lambda each: (self._urgency.get(each, 0), self._edited.get(each, 0.0))):
+            if not self._stopped.is_set() and not self._blocked(DIRTY + name):
+                self._guarded(DIRTY + name, lambda name=name: self._show(name))  # type: ignore[misc]
         self._failures.pop("state", None)
 
     def _guarded(self, key: str, step: Callable[[], None]) -> None:
@@ -125,63 +129,78 @@ class Relay:
         self._due = min(self._due, free)
         return True
 
-    def _show(self, key: str) -> None:
-        dirty = self._state.get(key)
-        if dirty is None:
+    def oldest_unsent_seconds(self) -> float:
+        """How long the oldest thing waits that this relay still has to show; 0 when there is nothing."""
+        waiting = tuple(self._waiting.values())
+        return max(0.0, (self._clock.now() - min(waiting)).total_seconds()) if waiting else 0.0
+
+    def _show(self, name: str) -> None:
+        dirty = self._state.get(DIRTY + name)
+        board = self._boards.get(_kind(name))
+        if dirty is None or board is None:
             return
-        job = self._desk.load(JobId(key.removeprefix(DIRTY)))
-        if job is None or self._hopeless(key, job) or self._settled(job):
-            self._state.delete_if(key, dirty.version)
-            if job is None or job.state.final:
-                self._edited.pop(key.removeprefix(DIRTY), None)
+        self._waiting.setdefault(name, self._clock.now())
+        record = Record(self._state, name)
+        posting = board.posting(_id(name), shown=record.visible)
+        if posting is None or self._hopeless(name, posting) or self._settled(name, posting, record):
+            self._state.delete_if(DIRTY + name, dirty.version)
+            self._waiting.pop(name, None)
+            self._urgency.pop(name, None)
+            if posting is None or posting.ended is not None:
+                self._edited.pop(name, None)
         else:
             self._due = min(self._due, self._clock.monotonic() + STEP_SECONDS)
-        self._failures.pop(key, None)
+        self._failures.pop(DIRTY + name, None)
 
-    def _hopeless(self, key: str, job: Job) -> bool:
-        old = job.ended is not None and self._clock.now() - job.ended > GIVE_UP
-        if old and key in self._failures:
-            log.error("%s: ended a day ago and still cannot be shown; given up", key)
-        return old and key in self._failures
+    def _hopeless(self, name: str, posting: Posting) -> bool:
+        old = posting.ended is not None and self._clock.now() - posting.ended > GIVE_UP
+        if old and DIRTY + name in self._failures:
+            log.error("%s: ended a day ago and still cannot be shown; given up", name)
+        return old and DIRTY + name in self._failures
 
-    def _settled(self, job: Job) -> bool:
+    def _settled(self, name: str, posting: Posting, record: Record) -> bool:
         """Takes the next step, if it may be taken now. True: nothing is left to do."""
-        if job.plan.actor.surface is Surface.TERMINAL or not job.plan.channel:
-            return True  # asked for at the terminal: it is shown there
-        record = Record(self._state, job, self._clock.now())
+        record.aim(posting, self._clock.now())
         shown = record.shown
-        card = self._desk.card(job)
-        if shown.because:
-            card = replace(card, lines=(Text("{reason} So it is shown here.", reason=shown.because), *card.lines))
+        self._urgency[name] = posting.urgency
+        card = _explained(posting.card, shown.because, shown.late)
         digest = self._chat.digest(card)
         try:
             if not shown.ts:
-                mark = f"{job.id}.{shown.message}" if shown.message else str(job.id)
+                mark = f"{name}.{shown.message}" if shown.message else name
                 if (sent := self._sent(record, card, mark, None)) is not None:
                     ts, found = sent
-                    record.store(ts=ts, intent="", digest="" if found else digest, adopted=found and record.fresh)
-                    self._edited[job.id] = self._clock.monotonic()
+                    late = self._late(posting)
+                    digest = "" if found or late else digest
+                    notes = len(posting.notes) if posting.tells_late and not found else shown.notes
+                    adopted = found and record.fresh
+                    record.store(ts=ts, intent="", digest=digest, adopted=adopted, late=late, notes=notes)
+                    self._edited[name] = self._clock.monotonic()
             elif shown.digest != digest:
-                self._edit(job, record, card, digest)
-            elif shown.notes < len(job.notes):
-                note = job.notes[shown.notes]
-                if self._sent(record, note, f"{job.id}/{shown.notes}", shown.ts) is not None:
+                self._edit(name, posting, record, card, digest)
+            elif shown.notes < len(posting.notes):
+                note = posting.notes[shown.notes]
+                if self._sent(record, note, f"{name}/{shown.message}/{shown.notes}", shown.ts) is not None:
                     record.store(intent="", notes=shown.notes + 1)
             else:
                 return True
         except Refusal as refusal:
-            self._move(job, record, refusal)
+            self._move(posting, record, refusal.text)
         except OutsideError as error:
             if not (isinstance(error, Snag) and error.gone):
                 raise
-            return self._post_anew(record)
+            return self._post_anew(posting, record)
         return False
+
+    def _late(self, posting: Posting) -> int:
+        passed = self._clock.now() - posting.began
+        return round(passed.total_seconds()) if posting.tells_late and passed > LATE else 0
 
     def _sent(self, record: Record, said: Card | Text, mark: str, thread: str | None) -> tuple[str, bool] | None:
         """The message's id and whether it was there already; None while the channel has to wait."""
         shown = record.shown
         lane = f"post {shown.channel}"
-        if self._blocked(lane):
+        if self._blocked(lane) or self._short(self._budget.post_in(shown.channel)):
             return None
         if shown.intent or (shown.adopted and thread):
             near = datetime.fromisoformat(shown.intent) if shown.intent else self._clock.now()
@@ -190,7 +209,7 @@ class Relay:
                 return found, True
         record.store(intent=self._clock.now().isoformat())
         self._still_ours()
-        self._hold_back(lane, POST_SECONDS)
+        self._budget.posted(shown.channel)
         try:
             return self._chat.post(shown.channel, said, mark, thread), False
         except Problem as problem:
@@ -211,21 +230,22 @@ class Relay:
             log.error("the chat cannot be searched, so a message may appear twice: %s", error)  # noqa: TRY400
             return None
 
-    def _edit(self, job: Job, record: Record, card: Card, digest: str) -> None:
+    def _short(self, wait: float) -> bool:
+        """Whether there is no budget for it now."""
+        if wait > 0:
+            self._due = min(self._due, self._clock.monotonic() + wait)
+        return wait > 0
+
+    def _edit(self, name: str, posting: Posting, record: Record, card: Card, digest: str) -> None:
         now = self._clock.monotonic()
-        while self._edits and self._edits[0] < now - 60:
-            self._edits.popleft()
-        free = self._edited.get(job.id, 0.0) + (END_SECONDS if job.state.final else EDIT_SECONDS)
-        if not job.state.final and len(self._edits) >= EDITS_A_MINUTE:
-            free = max(free, self._edits[0] + 60)
-        if free > now and job.id in self._edited:
-            self._due = min(self._due, free)
+        pause = END_SECONDS if posting.urgency == 0 else EDIT_SECONDS
+        if name in self._edited and self._short(self._edited[name] + pause - now):
             return
-        if self._blocked("edit"):
+        if self._blocked("edit") or self._short(self._budget.edit_in(posting.urgency)):
             return
         self._still_ours()
-        self._edited[job.id] = now
-        self._edits.append(now)
+        self._edited[name] = now
+        self._budget.edited()
         try:
             self._chat.update(record.shown.channel, record.shown.ts, card)
         except OutsideError as error:
@@ -234,22 +254,44 @@ class Relay:
             raise
         record.store(digest=digest)
 
-    def _post_anew(self, record: Record) -> bool:
+    def _post_anew(self, posting: Posting, record: Record) -> bool:
         """The message is gone. True: it was posted often enough."""
+        if posting.elsewhere and posting.refuge not in {"", record.shown.channel}:
+            self._move(posting, record, Text("Its message was removed."))
+            return False
         if record.shown.message >= MESSAGES:
             log.error("a card was removed %d times; not posted again", MESSAGES)
             return True
         record.store(ts="", intent="", digest="", adopted=False, message=record.shown.message + 1)
         return False
 
-    def _move(self, job: Job, record: Record, refusal: Refusal) -> None:
-        """Shows the card to the asker where the channel refuses it. Raises Refusal where that is not possible."""
-        if record.shown.because or job.plan.actor.surface is not Surface.SLACK:
-            raise refusal
-        channel = self._chat.direct(job.plan.actor.person)
+    def _move(self, posting: Posting, record: Record, why: Text) -> None:
+        """Shows the card to the asker, or in the refuge. Raises Refusal where that is not possible."""
+        refuge = posting.refuge if posting.refuge != record.shown.channel else ""
+        if record.shown.because or not (posting.person or refuge):
+            raise Refusal(why)
+        channel = self._chat.direct(posting.person) if posting.person else refuge
         message = record.shown.message + (1 if record.shown.ts else 0)
-        record.store(channel=channel, ts="", intent="", digest="", because=str(refusal), message=message)
+        record.store(channel=channel, ts="", intent="", digest="", because=str(why), message=message)
 
     def _still_ours(self) -> None:
         if not self._lease.held():
             raise OutsideError(Text("Another relay is at work."))
+
+
+def _kind(name: str) -> str:
+    return name.partition(".")[0] if "." in name else ""
+
+
+def _id(name: str) -> str:
+    return name.partition(".")[2] if "." in name else name
+
+
+def _explained(card: Card, because: str, late: int) -> Card:
+    """The card, with why it is here and how late it came."""
+    lines = card.lines
+    if late:
+        lines = (Text("This was posted {late} late.", late=Seconds(late)), *lines)
+    if because:
+        lines = (Text("{reason} So it is shown here.", reason=because), *lines)
+    return replace(card, lines=lines)

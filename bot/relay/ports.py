@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from handlers.core.answers import JobId
 from handlers.core.cards import Card
-from handlers.core.jobs import Job
+from handlers.core.postings import Posting
 from handlers.core.text import Text
 
 
@@ -39,11 +39,11 @@ class Snag(Protocol):
     gone: bool
 
 
-class Desk(Protocol):
-    """What of the desk the relay needs."""
+class Board(Protocol):
+    """Who says what one kind of cards should say. Raises OutsideError."""
 
-    def load(self, job_id: JobId) -> Job | None:
-        """See the desk."""
+    def begin(self, names: Sequence[str]) -> None:
+        """A pass begins, and these have changed."""
 
-    def card(self, job: Job) -> Card:
-        """See the desk."""
+    def posting(self, name: str, *, shown: bool) -> Posting | None:
+        """What should be shown; None for nothing. `shown`: a message about it may be there already."""

@@ -1,7 +1,7 @@
-"""What the chat shows of a job, remembered in the state under `card:<job>`.
+"""What the chat shows of one thing, remembered in the state under `card:<name>`.
 
 - Written before and after every message, so that after a crash nothing is said twice.
-- Kept 30 days after the last change, like the job's record.
+- Kept 30 days after the last change, like the record of what it shows.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from handlers.core.errors import OutsideError
-from handlers.core.jobs import Job
 from handlers.core.ports import State
+from handlers.core.postings import Posting
 from handlers.core.text import Text
 
 KEEP_SECONDS = 30 * 86_400
@@ -22,8 +22,9 @@ OLD = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the chat shows of a job. `intent`: when the message that may exist was begun; `adopted`: found without a
-    record, so that its notes must be looked for too; `because`: why it is not where it was asked for."""
+    """What the chat shows of one thing. `intent`: when the message that may exist was begun; `adopted`: found without a
+    record, so that its notes must be looked for too; `because`: why it is not where it should be. `serial`: see Posting. `late`: by
+    how many seconds the first message came late."""
 
     channel: str
     ts: str = ""
@@ -33,22 +34,33 @@ class Shown:
     message: int = 0
     adopted: bool = False
     because: str = ""
+    serial: int = 0
+    late: int = 0
 
 
 class Record:
-    """`card:<job>`, changed by nobody else while this relay holds the lease."""
+    """`card:<name>`, changed by nobody else while this relay holds the lease."""
 
-    def __init__(self, state: State, job: Job, now: datetime) -> None:
-        self._state, self._key = state, f"card:{job.id}"
+    def __init__(self, state: State, name: str) -> None:
+        self._state, self._key = state, f"card:{name}"
         held = state.get(self._key)
         self.fresh = held is None
         self._version = None if held is None else held.version
-        if held is not None:
-            self.shown = Shown(**json.loads(held.value))
-        else:
-            # An old job without a record: the state was lost, and its message may be there.
-            intent = job.created.isoformat() if now - job.created > OLD else ""
-            self.shown = Shown(job.plan.channel, intent=intent)
+        self.shown = Shown("") if held is None else Shown(**json.loads(held.value))
+
+    @property
+    def visible(self) -> bool:
+        """Whether a message may be there."""
+        return bool(self.shown.ts or self.shown.intent)
+
+    def aim(self, posting: Posting, now: datetime) -> None:
+        """Where the posting goes, when nothing is known yet or it is another message than before."""
+        if self.fresh and not self.shown.channel:
+            # Old and without a record: the state was lost, and its message may be there.
+            intent = posting.began.isoformat() if now - posting.began > OLD and not posting.tells_late else ""
+            self.shown = Shown(posting.channel, intent=intent, serial=posting.serial)
+        elif self.shown.serial != posting.serial:
+            self.shown = Shown(posting.channel, message=self.shown.message + 1, serial=posting.serial)
 
     def store(self, **changes: Any) -> None:
         """Raises OutsideError, also when somebody else changed it."""
