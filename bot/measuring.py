@@ -14,6 +14,8 @@ import threading
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from bot.intake import Intake
+from bot.relay import Relay
 from bot.web import Measure
 from handlers.core.answers import TargetName
 from handlers.core.catalogue import Catalogue, Catalogues
@@ -28,6 +30,15 @@ _AGE = "negahban_last_good_check_age_seconds"
 _AGE_MEANS = "Seconds since a check of this kind passed last"
 _QUARANTINED = "negahban_quarantined_backups"
 _QUARANTINED_MEANS = "Backups that a failed check keeps from being latest"
+
+
+def relayed(relay: Relay, intake: Intake) -> Iterator[Measure]:
+    """What this process relays and takes in."""
+    for (path, outcome), count in intake.counts().items():
+        yield Measure("negahban_webhooks_total", "Webhooks answered", {"path": path, "outcome": outcome}, count)
+    oldest = relay.oldest_unsent_seconds()
+    yield Measure("negahban_relay_oldest_unsent_seconds", "How long the oldest unsent card waits", {}, oldest)
+    yield Measure("negahban_alerts_lost_total", "Cards that were given up", {}, relay.lost)
 
 
 class Proved:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bot.intake import Intake
 from bot.relay import Relay
 from bot.slack.app import SlackApp, Socket
 from bot.supervisor import Supervisor
@@ -27,6 +28,7 @@ class Serving:
     slack: SlackApp
     socket: Socket | None
     worker: Supervisor | None
+    intake: Intake
 
     def run(self, stopping: threading.Event) -> None:
         """Serves until told to stop."""
@@ -39,6 +41,7 @@ class Serving:
         try:
             stopping.wait()
         finally:
+            self.intake.close()
             if self.socket is not None:
                 self.socket.stop()
             self.slack.close()

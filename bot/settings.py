@@ -278,6 +278,17 @@ SETTINGS = (
         default="native",
     ),
     Setting("OPS_CHANNEL", _CHANNEL, "Channel for what nobody asked for in a channel of their own", "C0123456789"),
+    Setting(
+        "ALERTS_CHANNEL", _CHANNEL, "Channel for alerts that no rule of ALERTS_ROUTES sends elsewhere", "C0123456789"
+    ),
+    Setting("ALERTS_ROUTES", _text, "YAML file that says which alerts go to which channel"),
+    Setting("ALERTS_STORM", _whole(1, 100), "New cards a minute in a channel before alerts share one", default="5"),
+    Setting(
+        "WEBHOOK_TOKEN",
+        _text,
+        "Bearer token that Alertmanager and CI jobs must send; without it, no webhooks",
+        secret=True,
+    ),
     Setting("HTTP_HOST", _text, "Where /livez, /readyz, /metrics and Slack's calls are answered", default="127.0.0.1"),
     Setting("HTTP_PORT", _whole(0, 65535), "Its port", default="8080"),
     Setting(
@@ -328,6 +339,10 @@ class Settings:
     restore_block_writes: bool
     restore_loader: Literal["native", "mongorestore"]
     ops_channel: str
+    alerts_channel: str
+    alerts_routes: str
+    alerts_storm: int
+    webhook_token: str
     http_host: str
     http_port: int
     master_key: bytes
@@ -410,6 +425,8 @@ def _missing(environment: Mapping[str, str], values: Mapping[str, Any], *, slack
         problems.append("MONGODB_URI: expected the database's name in the path, like mongodb://host:27017/shop")
     if bool(values["backup_dir"]) == bool(values["backup_s3_url"]):
         problems.append("BACKUP_DIR, BACKUP_S3_URL: expected exactly one of the two")
+    if values["webhook_token"] and not values["alerts_channel"]:
+        problems.append("ALERTS_CHANNEL: expected a channel, because WEBHOOK_TOKEN is set")
     if values["backup_s3_url"] and not values["audit_file"]:
         problems.append("AUDIT_FILE: expected a path, because BACKUP_S3_URL keeps no local files")
     return problems

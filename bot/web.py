@@ -3,7 +3,7 @@
 - Of every target: `negahban_backup_age_seconds`, of its newest good copy, and `negahban_backup_good_copies`. What is
   not known is left out, never zero.
 - `/livez` says the process answers; `/readyz` asks what it needs (200 or 503, a line each); `/metrics` Prometheus text.
-- Everything else is 404; a body over 1 MiB is refused before it is read.
+- Everything else is 404; a body over 10 MiB is refused before it is read.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import prometheus_client
 from waitress.server import BaseWSGIServer, create_server
 
 THREADS = 8
-BODY_LIMIT_BYTES = 1024 * 1024
+BODY_LIMIT_BYTES = 10 * 1024 * 1024
 
 Start = Callable[..., Any]
 Application = Callable[[dict[str, Any], Start], Iterable[bytes]]
 Checks = Mapping[str, Callable[[], str]]
+NO_WEBHOOKS: Mapping[str, Application] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,13 @@ def no_measures() -> Iterable[Measure]:
 
 
 def application(
-    checks: Checks, slack: Application | None, measures: Callable[[], Iterable[Measure]] = no_measures
+    checks: Checks,
+    slack: Application | None,
+    measures: Callable[[], Iterable[Measure]] = no_measures,
+    webhooks: Mapping[str, Application] = NO_WEBHOOKS,
 ) -> Application:
-    """The WSGI application. `checks`: each says "" or what is wrong, and never raises; nor does `measures`."""
+    """The WSGI application. `checks`: each says "" or what is wrong, and never raises; nor does `measures`.
+    `webhooks`: who answers a POST to which path."""
 
     def answer(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         path, method = environ.get("PATH_INFO", ""), environ.get("REQUEST_METHOD", "")
@@ -58,6 +63,8 @@ def application(
                 return [prometheus_client.generate_latest() + _spelled(measures())]
             case "POST", "/slack/events" if slack is not None:
                 return slack(environ, start)
+            case "POST", _ if path in webhooks:
+                return webhooks[path](environ, start)
             case _:
                 return _plain(start, "404 Not Found", "not found\n")
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from bot import checking, terminal
+from bot.adapters import yaml_file
 from bot.adapters.audit_file import AuditFile, read_lines
 from bot.adapters.clock import SystemClock, SystemEntropy
 from bot.adapters.command import ShellCommand
@@ -32,37 +33,45 @@ from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
 from bot.adapters.totp import Totp
 from bot.following import Following
-from bot.measuring import Kept, Proved
+from bot.intake import ALERTMANAGER, CI, Intake
+from bot.measuring import Kept, Proved, relayed
 from bot.relay import JobBoard, Relay
+from bot.relay.ports import Board
 from bot.scheduler import Scheduler
 from bot.settings import Settings
 from bot.supervisor import Supervisor
 from bot.web import WebServer, application
 from bot.worker import Worker
+from handlers.alerts import AlertBoard, Alerts, StormBoard
 from handlers.backup import BackupHandler
-from handlers.core import audit
+from handlers.core import audit, routes
 from handlers.core.alarms import Alarms
 from handlers.core.answers import Actor, PersonId, TargetName
 from handlers.core.approval import WORKSPACE, Gate
 from handlers.core.catalogue import Catalogue, Catalogues
 from handlers.core.desk import Desk, Handler, Outside
 from handlers.core.drills import Laboratory
+from handlers.core.errors import Refusal
 from handlers.core.evidence import Check, Verdict
 from handlers.core.holdings import Checked, Holdings
 from handlers.core.keeping import Keeping
+from handlers.core.ledger import Ledger
 from handlers.core.objects import Packing
 from handlers.core.ports import ArtifactStore, People, Standing, Target
 from handlers.core.records import Jobs
 from handlers.core.restorations import Restorations
 from handlers.core.retention import Policy
 from handlers.core.rota import Chore, Duty, Rota
+from handlers.core.routes import Route, Routes
 from handlers.core.schedules import Schedule
+from handlers.core.text import Text
 from handlers.core.timelines import Follower
 from handlers.restore import RestoreHandler
 
 COMMANDS = ("backup", "restore")
 WORKER_NICENESS = 10
 TIDY_LINE = "20 * * * *"
+INTAKE_SECONDS = 0.3
 
 _log = logging.getLogger(__name__)
 
@@ -89,6 +98,7 @@ class House:
     catalogues: Catalogues
     clock: SystemClock
     audit_path: Path
+    alerts: Alerts
 
 
 def build(given: Settings, people: People) -> House:
@@ -119,11 +129,32 @@ def build(given: Settings, people: People) -> House:
     }
     factors = StoredFactors(store, given.master_key, Totp())
     outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy)
-    desk = Desk(handlers, Gate(state, factors, clock, entropy), outside)
+    alerts = _alerts(given, state)
+    desk = Desk(handlers, Gate(state, factors, clock, entropy), outside, (alerts,))
     limit = timedelta(hours=given.backup_catch_up_hours)
     duty = Duty(schedule, WORKSPACE, given.ops_channel, limit, _chores(given))
     rota = Rota(desk, holdings, Alarms(state, outside.audit, clock, entropy), state, clock, duty)
-    return House(desk, rota, state, queue, store, factors, targets, catalogues, clock, audit_path)
+    return House(desk, rota, state, queue, store, factors, targets, catalogues, clock, audit_path, alerts)
+
+
+def _alerts(given: Settings, state: RedisState) -> Alerts:
+    return Alerts(Ledger(state), SystemClock(), SystemEntropy())
+
+
+def _boards(given: Settings, house: House) -> Mapping[str, Board]:
+    ledger, refuge = Ledger(house.state), given.ops_channel
+    board = AlertBoard(house.alerts, ledger, _routes(given), refuge, house.clock, threshold=given.alerts_storm)
+    return {"alert": board, "book": StormBoard(ledger, refuge)}
+
+
+def _routes(given: Settings) -> Routes:
+    default = Route(given.alerts_channel)
+    if not given.alerts_routes:
+        return Routes(default)
+    found, problems = routes.read(yaml_file.read(Path(given.alerts_routes)), default)
+    if problems:
+        raise Refusal(Text("ALERTS_ROUTES: {problems}.", problems="; ".join(problems[:10])))
+    return found
 
 
 def _laboratory(given: Settings, live: MongoDatabase) -> Laboratory:
@@ -241,15 +272,17 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     client = slack_client(given.slack_bot_token, given.slack_api_url)
     chat, clock = Chat(client), SystemClock()
     house = build(given, SlackPeople(chat, clock))
-    relay = Relay({"": JobBoard(house.desk)}, house.state, chat, clock)
+    relay = Relay({"": JobBoard(house.desk), **_boards(given, house)}, house.state, chat, clock)
+    intake = Intake(_alerts(given, RedisState(given.redis_url, seconds=INTAKE_SECONDS)), given.webhook_token)
+    webhooks = dict.fromkeys((ALERTMANAGER, CI), intake) if given.webhook_token else {}
     listeners = Listeners(house.desk, chat, house.state, relay.wake)
     slack = SlackApp(client, given.slack_signing_secret, listeners, COMMANDS)
     socket = slack.socket(given.slack_app_token) if given.slack_mode == "socket" else None
     connected = None if socket is None else lambda: socket.connected
     checks, slack_app = ready(house.state, connected, worker), slack.wsgi() if socket is None else None
     proved, kept = Proved(house.catalogues, clock), Kept(house.state, house.targets, clock)
-    app = application(checks, slack_app, lambda: (*proved(), *kept()))
-    serving = Serving(WebServer(app, given.http_host, given.http_port), relay, slack, socket, worker)
+    app = application(checks, slack_app, lambda: (*proved(), *kept(), *relayed(relay, intake)), webhooks)
+    serving = Serving(WebServer(app, given.http_host, given.http_port), relay, slack, socket, worker, intake)
     stopping = threading.Event()
     _until_signalled(stopping.set)
     _log.info("the bot is starting")
@@ -311,7 +344,12 @@ def _checks(given: Settings) -> checking.Checks:
             return ""
         return "OPS_CHANNEL is not set: nobody would be told that a backup failed"
 
+    def routed() -> str:
+        _routes(given)
+        return "" if given.webhook_token else "WEBHOOK_TOKEN is not set: no alerts are taken in"
+
     return {
+        "alerts": routed,
         "schedule": told,
         "Redis": state,
         f"backups ({house.store.describe()})": store,

@@ -7,7 +7,8 @@
   after a crash or a lost answer the chat is asked for the mark before anything is sent again.
 - One relay acts at a time over all processes: the lease `relay` lives 15 s and is renewed when it is older than 4 s
   before anything is sent; a call takes at most 10 s, so nobody sends under a lease that is somebody else's.
-- What is urgent goes first. The budget is in `budget`. Who is asked to slow down waits as long as asked, and only there.
+- What is urgent goes first. The budget is in `budget`. Who is asked to slow down waits as long as asked,
+  and only there.
 - A message that is gone is posted anew; where the bot may not write, the card goes to the asker directly, or to the
   posting's refuge, and says why.
 - What fails is tried again, ever more slowly; what ended a day ago is given up.
@@ -55,6 +56,7 @@ class Relay:
         self._urgency: dict[str, int] = {}
         self._waiting: dict[str, datetime] = {}
         self._budget = Budget(clock)
+        self.lost = 0
         self._due = 0.0
         self._awake, self._stopped = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
@@ -156,6 +158,7 @@ class Relay:
         old = posting.ended is not None and self._clock.now() - posting.ended > GIVE_UP
         if old and DIRTY + name in self._failures:
             log.error("%s: ended a day ago and still cannot be shown; given up", name)
+            self.lost += 1
         return old and DIRTY + name in self._failures
 
     def _settled(self, name: str, posting: Posting, record: Record) -> bool:

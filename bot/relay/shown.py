@@ -23,8 +23,8 @@ OLD = timedelta(seconds=60)
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What the chat shows of one thing. `intent`: when the message that may exist was begun; `adopted`: found without a
-    record, so that its notes must be looked for too; `because`: why it is not where it should be. `serial`: see Posting. `late`: by
-    how many seconds the first message came late."""
+    record, so that its notes must be looked for too; `because`: why it is not where it should be. `serial`: see
+    Posting. `late`: by how many seconds the first message came late."""
 
     channel: str
     ts: str = ""

@@ -18,9 +18,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from bot.slack.mrkdwn import EMPTY, mrkdwn, plain_text, size
-from handlers.core.cards import Button, Card, Fact, Tone
+from handlers.core.cards import Button, Card, Fact, Link, Tone
 from handlers.core.text import Code, Lines, Person, Text
 
 JSON = dict[str, Any]
@@ -39,6 +40,7 @@ BUTTONS = 25
 BUTTON_TEXT, BUTTON_VALUE, ACTION_ID = 75, 2000, 255
 QUESTION, ANSWER = 300, 30
 BAR = 20
+LINKS, URL = 5, 3000
 
 _MARKS = {
     Tone.PLAIN: "",
@@ -79,7 +81,7 @@ def card_blocks(card: Card) -> list[JSON]:
     """A card as blocks, for a message or a modal."""
     head = [*_title(card)]
     rows, unshown = _rows(card.buttons)
-    tail = [*_bar(card.progress), *_footer(card.footer), *rows, *_more(unshown, "buttons")]
+    tail = [*_bar(card.progress), *_footer(card.footer), *_links(card.links), *rows, *_more(unshown, "buttons")]
     facts = _facts(card.facts, FACTS_SUM)
     lines = _lines(card.lines, SUM - _sum([*head, *facts, *tail]))
     return [*head, *lines, *facts, *tail]
@@ -195,6 +197,32 @@ def _rows(buttons: Sequence[Button]) -> tuple[list[JSON], int]:
             rows.append({})
         rows[-1][button.action] = _button(button)
     return [{"type": "actions", "elements": list(row.values())} for row in rows], len(buttons) - shown
+
+
+def _links(links: Sequence[Link]) -> Iterable[JSON]:
+    """Buttons that open an address."""
+    shown = [link for link in links if _openable(link.url)][:LINKS]
+    elements = [
+        {
+            "type": "button",
+            "action_id": f"link_{at}",
+            "text": plain(plain_text(link.label, BUTTON_TEXT)),
+            "url": link.url,
+        }
+        for at, link in enumerate(shown)
+    ]
+    if elements:
+        yield {"type": "actions", "elements": elements}
+
+
+def _openable(url: str) -> bool:
+    if size(url) > URL or any(character <= " " or character == "\x7f" for character in url):
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+    except ValueError:
+        return False
 
 
 def _button(button: Button) -> JSON:

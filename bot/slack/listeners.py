@@ -31,8 +31,8 @@ from bot.slack.modals import (
     update_answer,
     waiting_view,
 )
-from bot.slack.payloads import action_value, actor_of, channel_of, view_of
-from handlers.core.answers import Actor, Invocation, JobId
+from bot.slack.payloads import action_id, action_value, actor_of, channel_of, view_of
+from handlers.core.answers import Actor, Invocation, JobId, Press
 from handlers.core.cards import Card, Tone
 from handlers.core.desk import Accepted, Began, Challenge, Rejected, Said
 from handlers.core.errors import Problem, Refusal
@@ -43,6 +43,8 @@ MOST_CHARACTERS = 40_000
 MOST_WORDS = 50
 SEEN_SECONDS = 600
 ANYTHING = re.compile(r"[\s\S]*")
+# A button that opens an address also reports the press, and Slack warns the presser when nobody answers.
+LINK = re.compile(r"link_[0-9]+")
 
 
 class Desk(Protocol):
@@ -58,6 +60,9 @@ class Desk(Protocol):
         """See the desk."""
 
     def cancel(self, job_id: JobId, actor: Actor) -> None:
+        """See the desk."""
+
+    def press(self, press: Press) -> Card | None:
         """See the desk."""
 
 
@@ -80,6 +85,8 @@ class Listeners:
         app.action("confirm")(self.confirm)
         app.action("job_cancel")(self.cancel)
         app.action("restore_pick")(self.pick)
+        app.action(re.compile(r"alert_[a-z]+"))(self.press)
+        app.action(LINK)(acknowledge)
         app.action(ANYTHING)(self.outdated)
         app.view(QUESTION)(self.submit)
         app.view(ANYTHING)(acknowledge)
@@ -160,6 +167,20 @@ class Listeners:
             self._desk.cancel(JobId(action_value(body)), actor_of(body))
         except Refusal as refusal:
             self._tell(body, _explained(refusal.text))
+        self._wake()
+
+    def press(self, ack: Ack, body: JSON) -> None:
+        """A button that is no job's."""
+        ack()
+        if not self._first(body):
+            return
+        try:
+            press = Press(action_id(body), action_value(body), actor_of(body), channel_of(body))
+            card = self._desk.press(press)
+        except Problem as problem:
+            card = _explained(problem.text)
+        if card is not None:
+            self._tell(body, card)
         self._wake()
 
     def outdated(self, ack: Ack, body: JSON) -> None:

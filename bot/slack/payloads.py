@@ -41,6 +41,14 @@ def action_value(body: Payload) -> str:
     return value if isinstance(value, str) else ""
 
 
+def action_id(body: Payload) -> str:
+    """The pressed button's name."""
+    actions = body.get("actions")
+    first = actions[0] if isinstance(actions, list) and actions and isinstance(actions[0], dict) else {}
+    name = first.get("action_id")
+    return name if isinstance(name, str) else ""
+
+
 def view_of(body: Payload) -> JSON:
     """The submitted view; empty when there is none."""
     return _part(body, "view")

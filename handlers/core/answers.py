@@ -59,6 +59,16 @@ class Invocation:
 
 
 @dataclass(frozen=True, slots=True)
+class Press:
+    """A button on a card that is no job's: which one, and the value it carries."""
+
+    action: str
+    value: str
+    actor: Actor
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What would be done, to which target, with every argument resolved. Arguments are canonical JSON, no floats.
     `lane`: empty for what only one job may do to a target at a time; jobs of another lane go on beside it."""

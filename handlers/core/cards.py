@@ -45,6 +45,14 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """An address to open. Anything but http and https without a password in it is not shown."""
+
+    label: Text
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """One message. `progress` is a share from 0 to 1, drawn as a bar; None when there is nothing to measure."""
 
@@ -55,3 +63,4 @@ class Card:
     progress: float | None = None
     buttons: tuple[Button, ...] = ()
     footer: Text | None = None
+    links: tuple[Link, ...] = ()

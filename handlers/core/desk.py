@@ -1,4 +1,4 @@
-"""The one door: ask · challenge · approve · cancel · work · tend. A slash command, a button, a schedule and the
+"""The one door: ask · press · challenge · approve · cancel · work · tend. A slash command, a button, a schedule and the
 terminal all come through here; whatever they did not ask the desk for does not happen.
 
 - `ask` gives words, or a job: OFFERED when it needs a code, QUEUED when it may begin.
@@ -11,12 +11,24 @@ terminal all come through here; whatever they did not ask the desk for does not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from handlers.core.answers import Actor, Confirm, Draft, Invocation, JobId, Plan, Reply, Start, Surface, TargetName
+from handlers.core.answers import (
+    Actor,
+    Confirm,
+    Draft,
+    Invocation,
+    JobId,
+    Plan,
+    Press,
+    Reply,
+    Start,
+    Surface,
+    TargetName,
+)
 from handlers.core.approval import Decision, Gate
 from handlers.core.audit import AuditEvent
 from handlers.core.cards import Card, Tone
@@ -57,6 +69,17 @@ class Handler(Protocol):
 
     def lost(self) -> tuple[Job, ...]:
         """Jobs whose work was begun and never closed, by what stands beside the backups. Raises OutsideError."""
+
+
+class Pressable(Protocol):
+    """What stands behind buttons that are no job's."""
+
+    @property
+    def presses(self) -> Mapping[str, Permission]:
+        """Its buttons, and what each needs."""
+
+    def press(self, press: Press) -> Card | None:
+        """Does it: words for the presser alone, or None when the card says enough. Raises Refusal or OutsideError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +135,11 @@ class Outside:
 class Desk:
     """See the module."""
 
-    def __init__(self, handlers: Mapping[str, Handler], gate: Gate, outside: Outside) -> None:
+    def __init__(
+        self, handlers: Mapping[str, Handler], gate: Gate, outside: Outside, pressables: Sequence[Pressable] = ()
+    ) -> None:
         self._handlers = handlers
+        self._pressables = {action: each for each in pressables for action in each.presses}
         self._gate = gate
         self._state = outside.state
         self._queue = outside.queue
@@ -143,6 +169,16 @@ class Desk:
                     return Began(self._offer(invocation, handler, draft).id)
         except Refusal as refusal:
             return Said(Card(title=refusal.text, tone=Tone.WARNING))
+
+    def press(self, press: Press) -> Card | None:
+        """A button that is no job's. Raises Refusal or OutsideError; then nothing was done."""
+        behind = self._pressables.get(press.action)
+        if behind is None:
+            raise Refusal(Text("This button is from an older version of me and does nothing. Type the command again."))
+        self._allow(press.actor, behind.presses.get(press.action), press.action)
+        facts = {"value": press.value[:200]}
+        self._write(AuditEvent("pressed", "allow", press.actor, operation=press.action, facts=facts))
+        return behind.press(press)
 
     def _allow(self, actor: Actor, permission: Permission | None, operation: str) -> None:
         enrolled = permission is Permission.DESTROY and self._gate.enrolled(actor)

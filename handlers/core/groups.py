@@ -222,7 +222,9 @@ def _joined(before: Alert | None, seen: Seen, now: datetime) -> Alert:
         return Alert(
             seen.labels, seen.words, seen.generator, seen.started, end, told_over=told, exact=seen.exact
         )  # fmt: skip
-    told_words = replace(before, words=seen.words or before.words, generator=seen.generator or before.generator)
+    told_words = replace(
+        before, labels=seen.labels, words=seen.words or before.words, generator=seen.generator or before.generator
+    )
     if seen.started > before.started:
         return replace(
             told_words,

@@ -86,6 +86,20 @@ class Ledger:
                 return after
         raise OutsideError(Text("Too many changed the same group of alerts at once."))
 
+    def saw_watchdog(self, source: str, now: datetime) -> None:
+        """The monitoring of that source works."""
+        key = f"watchdog:{source}"
+        for _ in range(ROUNDS):
+            held = self._state.get(key)
+            version = None if held is None else held.version
+            if self._state.put_if(key, now.isoformat().encode(), version, seconds=KEEP_SECONDS) is not None:
+                return
+
+    def watchdogs(self) -> Mapping[str, datetime]:
+        """When each source's Watchdog was heard last."""
+        found = {key.removeprefix("watchdog:"): self._state.get(key) for key in self._state.keys("watchdog:")}
+        return {source: _time(held.value.decode()) for source, held in found.items() if held is not None}
+
     # -- books -------------------------------------------------------------------------------------------------
 
     def channels(self) -> tuple[str, ...]:

@@ -13,10 +13,11 @@ from handlers.core.text import Text
 class Posting:
     """One message and its thread.
 
-    `began`: since when there is something to show. `ended`: nothing more is expected, so that it may be given up when it
-    cannot be shown for a day. `urgency`: 0 a person waits, 1 new, 2 changed, 3 over; less goes first. `serial`: another
-    number is another message. `person`, `refuge`: who is told directly, or which channel, when the channel refuses it.
-    `elsewhere`: a card that somebody removed is shown in the refuge too. `tells_late`: says when it came late.
+    `began`: since when there is something to show. `ended`: nothing more is expected, so that it may be given up
+    when it cannot be shown for a day. `urgency`: 0 a person waits, 1 new, 2 changed, 3 over; less goes first.
+    `serial`: another number is another message. `person`, `refuge`: who is told directly, or which channel, when the
+    channel refuses it. `elsewhere`: a card that somebody removed is shown in the refuge too. `tells_late`: says when
+    it came late.
     """
 
     channel: str

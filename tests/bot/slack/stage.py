@@ -13,7 +13,7 @@ from typing import Any
 from bot.slack.app import SlackApp, Socket
 from bot.slack.chat import Chat, slack_client
 from bot.slack.listeners import Listeners
-from handlers.core.answers import Actor, Invocation, JobId, PersonId, Plan, Surface, TargetName
+from handlers.core.answers import Actor, Invocation, JobId, PersonId, Plan, Press, Surface, TargetName
 from handlers.core.cards import Button, Card, Tone
 from handlers.core.desk import Accepted, Began, Challenge, Rejected, Said
 from handlers.core.jobs import Job, JobState
@@ -106,6 +106,7 @@ class ToldDesk:
     challenges: list[tuple[str, Actor]] = field(default_factory=list)
     codes: list[tuple[str, Actor, str]] = field(default_factory=list)
     cancels: list[tuple[str, Actor]] = field(default_factory=list)
+    pressed: list[Press] = field(default_factory=list)
     before: Callable[[], object] = lambda: None
 
     def ask(self, invocation: Invocation) -> Said | Began:
@@ -127,6 +128,12 @@ class ToldDesk:
         if isinstance(self.approved, Exception):
             raise self.approved
         return self.approved
+
+    def press(self, press: Press) -> Card | None:
+        self.pressed.append(press)
+        if isinstance(self.cancelled, Exception):
+            raise self.cancelled
+        return None
 
     def cancel(self, job_id: JobId, actor: Actor) -> None:
         self.cancels.append((job_id, actor))

@@ -1,0 +1,101 @@
+"""The intake: webhooks of Alertmanager and of CI jobs, over WSGI.
+
+- 200 only when the state has it; 503 within a second when it has not, and while the bot goes down: Alertmanager tries
+  5xx again and nothing else. 401 without the token, compared in constant time; 400 for what is no webhook.
+- `?source=NAME` tells several Alertmanagers apart; peers of one cluster share a name.
+- Nothing of a body is logged. Every answer is counted.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+from handlers.core import notices
+from handlers.core.errors import Problem, Refusal
+from handlers.core.notices import Notice
+
+ALERTMANAGER, CI = "/webhooks/alertmanager", "/webhooks/ci"
+MOST_BYTES = 10 * 1024 * 1024
+_SOURCE = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_WORD = re.compile(r"[A-Za-z0-9._/@:+-]{1,200}")
+
+Start = Callable[..., Any]
+_log = logging.getLogger(__name__)
+
+
+class Alerts(Protocol):
+    """What of handlers.alerts the intake needs."""
+
+    def take_in(self, notice: Notice) -> None:
+        """See there."""
+
+    def take_report(self, tool: str, repo: str, ref: str, body: bytes) -> None:
+        """See there."""
+
+
+class Intake:
+    """A WSGI application for both paths."""
+
+    def __init__(self, alerts: Alerts, token: str) -> None:
+        self._alerts = alerts
+        self._token = token.encode()
+        self._closing = threading.Event()
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """From now on everything is answered with 503."""
+        self._closing.set()
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Answers so far, by path and outcome."""
+        with self._lock:
+            return dict(self._counts)
+
+    def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
+        """One request."""
+        path = environ.get("PATH_INFO", "")
+        outcome, status, words = self._judged(path, environ)
+        with self._lock:
+            self._counts[path, outcome] += 1
+        start(status, [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(words)))])
+        return [words]
+
+    def _judged(self, path: str, environ: dict[str, Any]) -> tuple[str, str, bytes]:
+        if not self._allowed(environ):
+            return "unauthorized", "401 Unauthorized", b"the bearer token is missing or wrong\n"
+        if self._closing.is_set():
+            return "unavailable", "503 Service Unavailable", b"going down; try again\n"
+        body = environ["wsgi.input"].read(min(int(environ.get("CONTENT_LENGTH") or 0), MOST_BYTES))
+        asked = parse_qs(str(environ.get("QUERY_STRING", "")), max_num_fields=10)
+        try:
+            if path == ALERTMANAGER:
+                self._alerts.take_in(notices.read(body, _word(asked, "source", _SOURCE, "default")))
+            else:
+                words = [_word(asked, name, _WORD, "") for name in ("tool", "repo", "ref")]
+                self._alerts.take_report(words[0], words[1], words[2], body)
+        except Refusal as refusal:
+            _log.warning("%s: refused: %s", path, refusal)
+            return "malformed", "400 Bad Request", f"{refusal}\n".encode()
+        except Problem as problem:
+            _log.warning("%s: not stored: %s", path, problem)
+            return "unavailable", "503 Service Unavailable", b"not stored; try again\n"
+        return "stored", "200 OK", b"stored\n"
+
+    def _allowed(self, environ: dict[str, Any]) -> bool:
+        scheme, _, given = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+        right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
+        return right and scheme.lower() == "bearer" and bool(self._token)
+
+
+def _word(asked: dict[str, list[str]], name: str, shape: re.Pattern[str], default: str) -> str:
+    """The first word of that name if it has the right shape, or the default."""
+    given = asked.get(name, [""])[0]
+    return given if shape.fullmatch(given) else default

@@ -1,0 +1,263 @@
+"""The words of alerts: the card of a group, the card that many groups share, and the history in the thread.
+
+- The title says how bad, what, and how many still fire; the tone agrees. What cannot be read is UNKNOWN, never green.
+- "Over" is what was told, or found missing in Alertmanager's own list; the card says which.
+- Labels and annotations are somebody else's words: they are values of a `Text`, and what looks like a password in
+  them is veiled.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+from handlers.core.books import Shared
+from handlers.core.cards import Button, Card, Fact, Link, Tone
+from handlers.core.groups import Alert, Change, Group, names
+from handlers.core.text import Code, Person, Text
+
+SHOWN, SHOWN_OVER, SHOWN_GROUPS = 8, 4, 15
+_SECRET = re.compile(
+    r"(?i)((?:token|password|passwd|secret|api_?key|access_?key)[\"']?\s*[=:]\s*)[^\s&\"',;]+|(?<=://)[^/\s@]+:[^/\s@]+(?=@)"
+)
+
+
+def veiled(words: str) -> str:
+    """Without what looks like a password or token."""
+    return _SECRET.sub(lambda found: f"{found.group(1) or ''}•••", words)
+
+
+def group_card(group: Group, group_id: str, *, runbook: str = "") -> Card:
+    """What the group's message says now."""
+    return Card(
+        title=_title(group),
+        tone=_tone(group),
+        lines=tuple(_lines(group)),
+        facts=tuple(_facts(group)),
+        footer=Text("{source} · last told {last}", source=group.receiver or group.source, last=group.last),
+        links=tuple(_links(group)),
+        buttons=tuple(_buttons(group, group_id)),
+    )
+
+
+def _title(group: Group) -> Text:
+    firing = len(group.firing)
+    name = ", ".join(names((group.firing or group.resolved or group.alerts).values())[:3]) or "alerts"
+    severity = group.severity or "alert"
+    if group.unclear:
+        return Text("{name}: not known", name=name)
+    if group.over:
+        return Text("{name}: over", name=name)
+    if firing == 1:
+        return Text("{severity}: {name}", severity=severity, name=name)
+    return Text("{severity}: {name} ({firing} firing)", severity=severity, name=name, firing=firing)
+
+
+def _tone(group: Group) -> Tone:
+    if group.unclear:
+        return Tone.UNKNOWN
+    if group.over:
+        return Tone.GOOD
+    if all(each.hush is not None for each in group.firing.values()):
+        return Tone.PLAIN
+    return Tone.BAD if group.severity in {"critical", "error"} else Tone.WARNING
+
+
+def _lines(group: Group) -> Iterable[Text]:
+    firing, over = group.firing, group.resolved
+    yield from (_alert_line(each) for each in list(firing.values())[:SHOWN])
+    if len(firing) > SHOWN:
+        yield Text("+{count} more firing", count=len(firing) - SHOWN)
+    if group.hidden:
+        yield Text(
+            "Alertmanager left out {count} more (max_alerts); whether they fire is not known.", count=group.hidden
+        )
+    yield from (_over_line(each) for each in list(over.values())[:SHOWN_OVER])
+    if len(over) > SHOWN_OVER:
+        yield Text("+{count} more over", count=len(over) - SHOWN_OVER)
+    if group.trouble:
+        yield Text("Alertmanager could not be told yet: {trouble}", trouble=group.trouble)
+
+
+def _alert_line(alert: Alert) -> Text:
+    said = _said(alert)
+    hush = _hush(alert)
+    again = len(alert.earlier)
+    where = _where(alert)
+    parts: list[Text] = [Text("{said}", said=said) if said else Text("{name}", name=alert.name)]
+    if where:
+        parts.append(Text(" ({where})", where=where))
+    if again:
+        parts.append(Text(", came back {count} times", count=again) if again > 1 else Text(", came back"))
+    if hush is not None:
+        parts.append(Text(", {hush}", hush=hush))
+    line = Text("• since {since}: ", since=alert.started)
+    for part in parts:
+        line = Text("{line}{part}", line=line, part=part)
+    return line
+
+
+def _over_line(alert: Alert) -> Text:
+    what = _said(alert) or alert.name
+    if alert.vanished:
+        return Text(
+            "✓ {what}: Alertmanager no longer has it (last seen firing about {ended})", what=what, ended=_end(alert)
+        )
+    return Text("✓ {what}: over since {ended}", what=what, ended=_end(alert))
+
+
+def _end(alert: Alert) -> object:
+    return alert.ended or alert.started
+
+
+def _said(alert: Alert) -> str:
+    words = alert.words
+    return veiled(words.get("summary") or words.get("message") or words.get("description") or "")
+
+
+def _where(alert: Alert) -> str:
+    """What tells this alert apart from its neighbours."""
+    left = {name: value for name, value in alert.labels.items() if name not in {"alertname", "severity"}}
+    return veiled(", ".join(f"{name}={value}" for name, value in sorted(left.items())[:6]))
+
+
+def _hush(alert: Alert) -> Text | None:
+    hush = alert.hush
+    if hush is None:
+        return None
+    if hush.kind == "inhibited":
+        return Text("held back by {by}", by=hush.by or "another alert")
+    if hush.until is None:
+        return Text("silenced")
+    return Text("silenced by {by} until {until}", by=hush.by, until=hush.until)
+
+
+def _facts(group: Group) -> Iterable[Fact]:
+    yield Fact(Text("Since"), Text("{since}", since=group.began))
+    ended = group.ended
+    if ended is not None:
+        yield Fact(Text("Over since"), Text("{ended}", ended=ended))
+    held = group.acknowledged
+    if held is not None:
+        new = len([name for name in group.firing if name not in held.alerts])
+        who = Text("{person}, {at}", person=Person(held.by), at=held.at)
+        yield Fact(
+            Text("Acknowledged by"),
+            Text("{who}; {new} new since then", who=who, new=new) if new else who,
+        )
+
+
+def _links(group: Group) -> Iterable[Link]:
+    """The first address of each kind."""
+    alerts = list((group.firing or group.resolved).values())
+    found: dict[str, str] = {}
+    for alert in alerts:
+        for label, url in (
+            ("Dashboard", alert.words.get("dashboard_url") or alert.words.get("dashboard", "")),
+            ("Runbook page", alert.words.get("runbook_url", "")),
+            ("Graph", alert.generator),
+        ):
+            if url and label not in found:
+                found[label] = url
+    if group.address:
+        found["Alertmanager"] = group.address
+    for label, url in found.items():
+        yield Link(Text("{label} ({host})", label=label, host=_host(url)), url)
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _buttons(group: Group, group_id: str) -> Iterable[Button]:
+    if group.over or group.unclear:
+        return
+    held = group.acknowledged
+    if held is None or any(name not in held.alerts for name in group.firing):
+        yield Button("alert_ack", Text("Acknowledge"), group_id, primary=True)
+    if held is not None:
+        yield Button("alert_unack", Text("Take back"), group_id)
+
+
+def history(group: Group, change: Change) -> tuple[Text, ...]:
+    """What the thread is told about a change; nothing for the first firing, which is the card itself."""
+    if group.serial == 0 and not change.ended and not change.returned and len(group.alerts) == len(change.began):
+        return ()
+    parts = []
+    if change.began:
+        parts.append(Text("{count} more firing: {what}", count=len(change.began), what=_listed(change.began)))
+    if change.returned:
+        parts.append(Text("{count} firing again: {what}", count=len(change.returned), what=_listed(change.returned)))
+    if change.ended:
+        parts.append(Text("{count} over: {what}", count=len(change.ended), what=_listed(change.ended)))
+    if group.over and change.ended:
+        parts.append(Text("Nothing of this group fires any more."))
+    if not parts:
+        return ()
+    said = parts[0]
+    for part in parts[1:]:
+        said = Text("{said} · {part}", said=said, part=part)
+    return (said,)
+
+
+def _listed(alerts: tuple[Alert, ...]) -> str:
+    shown = [_said(each) or each.name for each in alerts[:5]]
+    return ", ".join(each[:80] for each in shown) + (f", +{len(alerts) - 5} more" if len(alerts) > 5 else "")
+
+
+def shared_card(shared: Shared) -> Card:
+    """The card that many groups share."""
+    open_ = shared.open
+    firing = sum(member.firing for member in open_.values())
+    over = len(shared.members) - len(open_)
+    if open_:
+        title = Text("Many alerts: {groups} groups, {firing} alerts firing", groups=len(open_), firing=firing)
+    else:
+        title = Text("{groups} groups of alerts fired and are over", groups=len(shared.members))
+    worst = {each.severity for each in open_.values()} & {"critical", "error"}
+    lines = [
+        Text("• {severity}: {name} ({firing} firing) since {since}", severity=each.severity or "alert", name=each.name,
+             firing=each.firing, since=each.since)
+        for each in list(open_.values())[:SHOWN_GROUPS]
+    ]  # fmt: skip
+    if len(open_) > SHOWN_GROUPS:
+        lines.append(Text("+{count} more groups firing", count=len(open_) - SHOWN_GROUPS))
+    past = [each for each in shared.members.values() if not each.firing]
+    if past and not open_:
+        lines += [Text("✓ {name}, from {since}", name=each.name, since=each.since) for each in past[:SHOWN_GROUPS]]
+        if len(past) > SHOWN_GROUPS:
+            lines.append(Text("+{count} more", count=len(past) - SHOWN_GROUPS))
+    return Card(
+        title=title,
+        tone=Tone.GOOD if not open_ else Tone.BAD if worst else Tone.WARNING,
+        lines=tuple(lines),
+        facts=(
+            Fact(Text("Since"), Text("{since}", since=shared.began)),
+            Fact(Text("By severity"), _by_severity(open_)),
+            Fact(Text("Over"), Text("{count} groups", count=over)),
+        ),
+        footer=Text("So many at once share this card. When it calms down, what still fires gets its own."),
+    )
+
+
+def _by_severity(members: Mapping[str, object]) -> Text:
+    counts: dict[str, int] = {}
+    for member in members.values():
+        severity = getattr(member, "severity", "") or "alert"
+        counts[severity] = counts.get(severity, 0) + 1
+    spelled = ", ".join(f"{count} {severity}" for severity, count in counts.items())
+    return Text("{counts}", counts=spelled or "nothing fires")
+
+
+def who_did(group: Group) -> Text:
+    """For a press that comes too late."""
+    held = group.acknowledged
+    if held is not None:
+        return Text("{person} acknowledged this already, {at}.", person=Person(held.by), at=held.at)
+    if group.over:
+        return Text("This is over since {ended}; there is nothing to acknowledge.", ended=group.ended or group.last)
+    return Text("Nobody has acknowledged this. {name} fires.", name=Code(", ".join(names(group.firing.values()))[:100]))

@@ -1,0 +1,105 @@
+"""Alerts as they are lived: a real Alertmanager, the bot as it is run, one card that follows the truth."""
+
+from __future__ import annotations
+
+import secrets
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from sandbox.demo import tour
+from sandbox.demo.stage import Stage
+from sandbox.servers import alerting
+from sandbox.servers.alertmanager import Alertmanager
+from tests.conftest import needs
+
+ALERTS = "C0ALERTS"
+TOKEN = secrets.token_urlsafe(24)
+LABELS = {"alertname": "SlowAnswers", "severity": "critical", "instance": "a:3000"}
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    for part in ("mongod", "redis-server", "alertmanager"):
+        needs(part)
+    with Stage(more={"WEBHOOK_TOKEN": TOKEN, "ALERTS_CHANNEL": ALERTS}, planted=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def alertmanager(stage: Stage) -> Iterator[Alertmanager]:
+    webhook = f"http://127.0.0.1:{stage.bot.port}/webhooks/alertmanager"
+    with Alertmanager(alerting.configuration(webhook, TOKEN)) as running:
+        yield running
+
+
+def cards(stage: Stage, word: str) -> list[dict[str, Any]]:
+    return [each for each in stage.slack.person("U0SARA").messages(ALERTS) if word in tour.words(each)]
+
+
+def test_an_alert_is_one_card_that_is_acknowledged_grows_and_ends(stage: Stage, alertmanager: Alertmanager) -> None:
+    sara, omid, started = stage.slack.person("U0SARA"), stage.slack.person("U0OMID"), datetime.now(UTC)
+    alerting.fire(alertmanager.url, LABELS, summary="p95 is 1.2 s <!channel> *now*", started=started)
+    card = sara.wait_for_message(ALERTS, lambda message: "p95 is 1.2 s" in tour.words(message), 20)
+    assert "<!channel>" not in card["text"]
+    sara.click(ALERTS, card["ts"], "alert_ack")
+    sara.wait_for_message(ALERTS, lambda message: "Acknowledged by" in tour.words(message), 20)
+    omid.click(ALERTS, card["ts"], "alert_unack")
+    omid.wait_for_message(ALERTS, lambda message: tour.has_button(message, "alert_ack"), 20)
+    alerting.fire(alertmanager.url, {**LABELS, "instance": "b:3000"}, summary="b is slow", started=started)
+    sara.wait_for_message(ALERTS, lambda message: "b is slow" in tour.words(message), 20)
+    for instance in ("a:3000", "b:3000"):
+        alerting.fire(alertmanager.url, {**LABELS, "instance": instance}, summary="x", over=True, started=started)
+    sara.wait_for_message(ALERTS, lambda message: "SlowAnswers: over" in tour.words(message), 20)
+    assert len(cards(stage, "SlowAnswers")) == 1
+    history = [each["text"] for each in sara.wait_for(lambda: sara.thread(ALERTS, card["ts"])[4:] and
+               sara.thread(ALERTS, card["ts"])[1:], 20, "history")]  # fmt: skip
+    assert any("acknowledged 1 alerts" in each for each in history)
+    assert any("Nothing of this group fires any more" in each for each in history)
+
+
+def test_many_at_once_share_one_card_and_none_is_missing(stage: Stage, alertmanager: Alertmanager) -> None:
+    sara, started = stage.slack.person("U0SARA"), datetime.now(UTC)
+    before = len(sara.messages(ALERTS))
+    for number in range(40):
+        alerting.fire(alertmanager.url, {"alertname": f"Storm{number}", "severity": "warning"}, started=started)
+    card = sara.wait_for_message(ALERTS, lambda message: "Many alerts:" in tour.words(message), 30)
+
+    def told() -> int:
+        shared = tour.words(next(each for each in sara.messages(ALERTS) if each["ts"] == card["ts"]))
+        own = len(cards(stage, "Storm")) - 1
+        return own + int(shared.split("Many alerts: ")[1].split(" groups")[0])
+
+    sara.wait_for(lambda: told() == 40 or None, 30, "all forty groups")
+    assert len(sara.messages(ALERTS)) - before <= 6
+    for number in range(40):
+        labels = {"alertname": f"Storm{number}", "severity": "warning"}
+        alerting.fire(alertmanager.url, labels, over=True, started=started)
+    sara.wait_for_message(ALERTS, lambda message: "groups of alerts fired and are over" in tour.words(message), 60)
+
+
+@pytest.mark.parametrize(
+    ("token", "body", "expected"),
+    [
+        ("wrong", b"{}", 401),
+        ("", b"{}", 401),
+        (TOKEN, b"{}", 400),
+        (TOKEN, b"\xff", 400),
+        (TOKEN, b'{"alerts":[]}', 200),
+    ],
+    ids=["wrong token", "no token", "no alerts", "no JSON", "an empty list"],
+)
+def test_the_webhook_takes_only_what_is_one(stage: Stage, token: str, body: bytes, expected: int) -> None:
+    address = f"http://127.0.0.1:{stage.bot.port}/webhooks/alertmanager?source=other"
+    request = urllib.request.Request(address, body, {"Authorization": f"Bearer {token}"}, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            status = answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            status = error.code
+    assert status == expected
