@@ -179,7 +179,7 @@ class AlertBoard:
             self._ledger.change_book(route.channel, lambda each: books.marked(each, name))
         return Posting(
             channel=route.channel,
-            card=group_card(group, name, runbook=route.runbook),
+            card=group_card(group, name),
             began=group.first,
             notes=group.said,
             ended=group.ended,

@@ -28,7 +28,7 @@ def veiled(words: str) -> str:
     return _SECRET.sub(lambda found: f"{found.group(1) or ''}•••", words)
 
 
-def group_card(group: Group, group_id: str, *, runbook: str = "") -> Card:
+def group_card(group: Group, group_id: str) -> Card:
     """What the group's message says now."""
     return Card(
         title=_title(group),

@@ -1,4 +1,4 @@
-"""Routes: from an alert's labels to the channel, who is mentioned, and the runbook.
+"""Routes: from an alert's labels to the channel.
 
 - Rules are tried in order; the first that matches decides. What no rule matches goes to the default channel.
 - A rule matches when each of its labels does: a word is compared whole, `/…/` is an anchored regular expression.
@@ -16,20 +16,14 @@ from handlers.core.notices import Labels
 
 MOST_RULES, MOST_PATTERN = 200, 200
 _CHANNEL = re.compile(r"[CGD][A-Z0-9]{2,}")
-_MENTION = re.compile(r"[USW][A-Z0-9]{2,}")
-_RUNBOOK = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_KEYS = {"match", "channel", "mention", "runbook", "escalate_minutes"}
+_KEYS = {"match", "channel"}
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a group goes. `mention`: a person's or group's Slack id, told when a critical alert begins.
-    `escalate_minutes`: an unacknowledged critical alert mentions them again after this long; 0: never."""
+    """Where a group goes."""
 
     channel: str
-    mention: str = ""
-    runbook: str = ""
-    escalate_minutes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +65,7 @@ def read(data: object, default: Route) -> tuple[Routes, tuple[str, ...]]:
         return Routes(default), ("expected a mapping with `routes` and perhaps `examples`",)
     rules: list[Rule] = []
     for number, given in enumerate(_list(data.get("routes"), "routes", problems)[:MOST_RULES], 1):
-        rule = _rule(given, default, f"route {number}", problems)
+        rule = _rule(given, f"route {number}", problems)
         if rule is not None:
             rules.append(rule)
     examples = []
@@ -93,7 +87,7 @@ def _list(value: object, name: str, problems: list[str]) -> list[Any]:
     return []
 
 
-def _rule(given: object, default: Route, where: str, problems: list[str]) -> Rule | None:
+def _rule(given: object, where: str, problems: list[str]) -> Rule | None:
     before = len(problems)
     if not isinstance(given, Mapping) or set(given) - _KEYS:
         problems.append(f"{where}: expected only {', '.join(sorted(_KEYS))}")
@@ -109,14 +103,11 @@ def _rule(given: object, default: Route, where: str, problems: list[str]) -> Rul
                 problems.append(f"{where}: {name} is neither a word nor a regular expression between slashes")
             else:
                 patterns.append((str(name), pattern))
-    channel = _word(given, "channel", _CHANNEL, default.channel, where, problems)
-    mention = _word(given, "mention", _MENTION, default.mention, where, problems)
-    runbook = _word(given, "runbook", _RUNBOOK, default.runbook, where, problems)
-    minutes = given.get("escalate_minutes", default.escalate_minutes)
-    if not isinstance(minutes, int) or isinstance(minutes, bool) or not 0 <= minutes <= 1440:
-        problems.append(f"{where}: escalate_minutes is a whole number from 0 to 1440")
+    channel = given.get("channel")
+    if not isinstance(channel, str) or not _CHANNEL.fullmatch(channel):
+        problems.append(f"{where}: channel is not a Slack channel id, like C0123456789")
         return None
-    return Rule(tuple(patterns), Route(channel, mention, runbook, minutes)) if len(problems) == before else None
+    return Rule(tuple(patterns), Route(channel)) if len(problems) == before else None
 
 
 def _pattern(value: object) -> re.Pattern[str] | None:
@@ -128,13 +119,3 @@ def _pattern(value: object) -> re.Pattern[str] | None:
         except re.error:
             return None
     return re.compile(re.escape(value))
-
-
-def _word(
-    given: Mapping[str, Any], name: str, shape: re.Pattern[str], default: str, where: str, problems: list[str]
-) -> str:
-    value = given.get(name, default)
-    if isinstance(value, str) and (value == default or shape.fullmatch(value)):
-        return value
-    problems.append(f"{where}: {name} is not what it should be")
-    return default

@@ -23,7 +23,7 @@ def main() -> int:
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with Stage(slack_port=chosen.port) as stage:
+        with Stage(slack_port=chosen.port, alerting=True) as stage:
             return _once(stage) if chosen.once else _until_interrupted(stage)
     except KeyboardInterrupt:
         print("\nEverything is stopped.", flush=True)
@@ -61,6 +61,7 @@ Negahban is running, with a real MongoDB and Redis behind it and a small shop in
     Open     {stage.slack.url}/?channel=C0OPS&as=U0SARA
     Type     /backup now        then    /restore latest
              /backup list, /backup status, /backup help
+    Alerts   {_alerts(stage)}
     Codes    are below; or put this key into your authenticator: {key}
 
 You are Sara. "Act as" shows what others see: Omid has no second factor, Guest may do nothing.
@@ -75,6 +76,12 @@ Ctrl-C stops everything; nothing is left behind.
         print(f"    Sara's code: {authenticator.code(key, step)}  (for {left:.0f} s)", flush=True)
         waiting.wait(left + 0.1)
     return 0
+
+
+def _alerts(stage: Stage) -> str:
+    if stage.alertmanager is None:
+        return "need an Alertmanager on this machine (Debian: prometheus-alertmanager)"
+    return f"are sent to {stage.alertmanager.url} and shown in #alerts; amtool alert add Slow severity=critical"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from sandbox import parts
 from sandbox.demo import authenticator, shop
+from sandbox.servers import alerting
+from sandbox.servers.alertmanager import Alertmanager
 from sandbox.servers.bot import Bot
 from sandbox.servers.mongod import Mongod
 from sandbox.servers.redis import RedisServer
@@ -34,9 +37,17 @@ class EnrolmentFailed(Exception):
 
 
 class Stage:
-    """Everything the demo shows. `more`: settings of the bot besides those it needs. `slack_port` 0: a free one."""
+    """Everything the demo shows. `more`: settings of the bot besides those it needs. `slack_port` 0: a free one.
+    `alerting`: an Alertmanager tells the bot about alerts, if this machine has one."""
 
-    def __init__(self, *, slack_port: int = 0, more: Mapping[str, str] | None = None, planted: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        slack_port: int = 0,
+        more: Mapping[str, str] | None = None,
+        planted: bool = True,
+        alerting: bool = False,
+    ) -> None:
         self.mongod = Mongod()
         self.redis = RedisServer()
         self.slack = LocalSlack(manifest=MANIFEST, port=slack_port)
@@ -44,6 +55,8 @@ class Stage:
         self.keys: dict[str, str] = {}
         self._more = dict(more or {})
         self._planted = planted
+        self._alerting = alerting and parts.find("alertmanager") is not None
+        self.alertmanager: Alertmanager | None = None
         self._ending = ExitStack()
         self._bot: Bot | None = None
 
@@ -70,6 +83,8 @@ class Stage:
             self._bot = Bot(self.given)
             self.enrol("U0SARA")
             self._ending.enter_context(self._bot)
+            if self._alerting:
+                self.alertmanager = self._ending.enter_context(self._told())
         except BaseException:
             self._ending.close()
             raise
@@ -79,6 +94,10 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ending.close()
+
+    def _told(self) -> Alertmanager:
+        webhook = f"http://127.0.0.1:{self.bot.port}/webhooks/alertmanager"
+        return Alertmanager(alerting.configuration(webhook, self.given["WEBHOOK_TOKEN"]))
 
     def enrol(self, person: str) -> None:
         """Enrols a person by the command line, as whoever holds the host would."""
@@ -125,5 +144,7 @@ class Stage:
             "MIGRATE_COMMAND": MIGRATE,
             "MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
             "OPS_CHANNEL": "C0OPS",
+            "ALERTS_CHANNEL": "C0ALERTS",
+            "WEBHOOK_TOKEN": secrets.token_urlsafe(24),
             **self._more,
         }

@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.demo import authenticator, shop
 from sandbox.demo.stage import Stage
+from sandbox.servers import alerting
 
-OPS = "C0OPS"
+OPS, ALERTS = "C0OPS", "C0ALERTS"
 JOB_SECONDS = 120.0
 _BACKUP = re.compile(r"\d{8}t\d{6}z-[a-z2-7]{6}")
 
@@ -40,6 +42,7 @@ def take(stage: Stage, say: Callable[[str], None]) -> None:
     details = sara.wait_for(lambda: sara.thread(OPS, card["ts"])[1:], 20, "details in the thread")
     say(f"  details are in its thread: {len(details)} messages")
 
+    alert(stage, say)
     say("Then things go wrong: orders deleted, names overwritten, an index dropped, a view gone")
     shop.live_on(stage.uri)
     if shop.picture(stage.uri) == before:
@@ -70,6 +73,27 @@ def take(stage: Stage, say: Callable[[str], None]) -> None:
     sara.command(OPS, "/backup list")
     listed = sara.wait_for_message(OPS, lambda message: "kept before a restore" in words(message), 20)
     say(f"  {len(set(_BACKUP.findall(words(listed))))} backups: hers, and what the restore replaced")
+
+
+def alert(stage: Stage, say: Callable[[str], None]) -> None:
+    """An alert fires, is acknowledged, and is over: one card. Raises WentWrong."""
+    if stage.alertmanager is None:
+        say("No Alertmanager on this machine: the alert is left out")
+        return
+    sara, url, started = stage.slack.person("U0SARA"), stage.alertmanager.url, datetime.now(UTC)
+    labels = {"alertname": "SlowAnswers", "severity": "critical", "service": "shop"}
+    say("Alertmanager says that the shop answers slowly")
+    alerting.fire(url, labels, summary="95 of 100 answers take longer than 1.2 s", started=started)
+    card = sara.wait_for_message(ALERTS, lambda message: "longer than 1.2 s" in words(message), 20)
+    say(f"  #alerts: {first_line(card)}")
+    say("Sara presses Acknowledge")
+    sara.click(ALERTS, card["ts"], "alert_ack")
+    sara.wait_for_message(ALERTS, lambda message: "Acknowledged by" in words(message), 20)
+    alerting.fire(url, labels, over=True, started=started)
+    card = sara.wait_for_message(ALERTS, lambda message: "SlowAnswers: over" in words(message), 20)
+    say(f"  the same card, edited: {first_line(card)}")
+    if sum("SlowAnswers" in words(each) for each in sara.messages(ALERTS)) != 1:
+        raise WentWrong("one alert has more than one card")
 
 
 def confirm(stage: Stage, ts: str, say: Callable[[str], None], person: str = "U0SARA") -> None:

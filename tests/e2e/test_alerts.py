@@ -26,7 +26,7 @@ LABELS = {"alertname": "SlowAnswers", "severity": "critical", "instance": "a:300
 def stage() -> Iterator[Stage]:
     for part in ("mongod", "redis-server", "alertmanager"):
         needs(part)
-    with Stage(more={"WEBHOOK_TOKEN": TOKEN, "ALERTS_CHANNEL": ALERTS}, planted=False) as running:
+    with Stage(more={"WEBHOOK_TOKEN": TOKEN}, planted=False) as running:
         yield running
 
 
