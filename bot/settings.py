@@ -84,6 +84,11 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _peers(value: str) -> tuple[str, ...]:
+    one = _url("http", "https")
+    return tuple(one(each) for each in value.split())
+
+
 def _yes_or_no(value: str) -> bool:
     if value not in {"yes", "no"}:
         raise ValueError("yes or no")
@@ -281,6 +286,12 @@ SETTINGS = (
     Setting(
         "ALERTS_CHANNEL", _CHANNEL, "Channel for alerts that no rule of ALERTS_ROUTES sends elsewhere", "C0123456789"
     ),
+    Setting(
+        "ALERTMANAGER_URL",
+        _peers,
+        "Alertmanager, for what is silenced and to keep it quiet about what is acknowledged; several peers with blanks",
+        "http://alertmanager:9093",
+    ),
     Setting("ALERTS_ROUTES", _text, "YAML file that says which alerts go to which channel"),
     Setting("ALERTS_STORM", _whole(1, 100), "New cards a minute in a channel before alerts share one", default="5"),
     Setting(
@@ -340,6 +351,7 @@ class Settings:
     restore_loader: Literal["native", "mongorestore"]
     ops_channel: str
     alerts_channel: str
+    alertmanager_url: tuple[str, ...]
     alerts_routes: str
     alerts_storm: int
     webhook_token: str

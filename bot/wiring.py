@@ -40,6 +40,7 @@ from bot.relay.ports import Board
 from bot.scheduler import Scheduler
 from bot.settings import Settings
 from bot.supervisor import Supervisor
+from bot.watching import Watching
 from bot.web import WebServer, application
 from bot.worker import Worker
 from handlers.alerts import AlertBoard, Alerts, StormBoard
@@ -66,6 +67,7 @@ from handlers.core.routes import Route, Routes
 from handlers.core.schedules import Schedule
 from handlers.core.text import Text
 from handlers.core.timelines import Follower
+from handlers.core.watch import Watch
 from handlers.restore import RestoreHandler
 
 COMMANDS = ("backup", "restore")
@@ -145,6 +147,14 @@ def _boards(given: Settings, house: House) -> Mapping[str, Board]:
     ledger, refuge = Ledger(house.state), given.ops_channel
     board = AlertBoard(house.alerts, ledger, _routes(given), refuge, house.clock, threshold=given.alerts_storm)
     return {"alert": board, "book": StormBoard(ledger, refuge)}
+
+
+def _watch(given: Settings, house: House) -> Watch | None:
+    if not given.alertmanager_url:
+        return None
+    from bot.adapters.alertmanager import HttpAlertmanager  # imported only where it is used
+
+    return Watch(Ledger(house.state), HttpAlertmanager(given.alertmanager_url), house.clock)
 
 
 def _routes(given: Settings) -> Routes:
@@ -286,7 +296,8 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     stopping = threading.Event()
     _until_signalled(stopping.set)
     _log.info("the bot is starting")
-    serving.run(stopping)
+    with Watching(_watch(given, house)):
+        serving.run(stopping)
     return 0
 
 
@@ -348,8 +359,15 @@ def _checks(given: Settings) -> checking.Checks:
         _routes(given)
         return "" if given.webhook_token else "WEBHOOK_TOKEN is not set: no alerts are taken in"
 
+    def alertmanager() -> str:
+        from bot.adapters.alertmanager import HttpAlertmanager
+
+        HttpAlertmanager(given.alertmanager_url).look()
+        return ""
+
     return {
         "alerts": routed,
+        **({"Alertmanager": alertmanager} if given.alertmanager_url else {}),
         "schedule": told,
         "Redis": state,
         f"backups ({house.store.describe()})": store,

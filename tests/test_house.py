@@ -62,6 +62,7 @@ PLANTS = [
     Plant("door-encryption", "bot/adapters/factors.py", "import pyrage"),
     Plant("door-checksums", "bot/adapters/store_directory.py", "import fastcrc"),
     Plant("door-web", "bot/relay/loop.py", "import waitress"),
+    Plant("door-http", "bot/wiring.py", "import urllib3"),
     Plant("door-yaml", "bot/wiring.py", "import yaml"),
     Plant("door-qr", "bot/web.py", "import segno"),
     Plant("door-metrics", "bot/worker.py", "import prometheus_client"),

@@ -213,14 +213,16 @@ def _links(links: Sequence[Link]) -> Iterable[JSON]:
     ]
     if elements:
         yield {"type": "actions", "elements": elements}
+    yield from _more(len(links) - len(shown), "links")
 
 
 def _openable(url: str) -> bool:
-    if size(url) > URL or any(character <= " " or character == "\x7f" for character in url):
+    if size(url) > URL or not url.isprintable() or " " in url or "\\" in url:
         return False
     try:
         parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+        right = parts.port is None or parts.port > 0  # a port that is none raises ValueError
+        return right and parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
     except ValueError:
         return False
 

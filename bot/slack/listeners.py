@@ -44,7 +44,7 @@ MOST_WORDS = 50
 SEEN_SECONDS = 600
 ANYTHING = re.compile(r"[\s\S]*")
 # A button that opens an address also reports the press, and Slack warns the presser when nobody answers.
-LINK = re.compile(r"link_[0-9]+")
+LINK = re.compile(r"\Alink_[0-9]+\Z")
 
 
 class Desk(Protocol):
@@ -85,7 +85,7 @@ class Listeners:
         app.action("confirm")(self.confirm)
         app.action("job_cancel")(self.cancel)
         app.action("restore_pick")(self.pick)
-        app.action(re.compile(r"alert_[a-z]+"))(self.press)
+        app.action(re.compile(r"\Aalert_[a-z]+\Z"))(self.press)
         app.action(LINK)(acknowledge)
         app.action(ANYTHING)(self.outdated)
         app.view(QUESTION)(self.submit)

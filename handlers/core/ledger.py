@@ -182,6 +182,7 @@ def _alert_json(alert: Alert) -> dict[str, Any]:
         "told_over": alert.told_over,
         "vanished": alert.vanished,
         "missing": alert.missing,
+        "listed": alert.listed,
         "hush": None if alert.hush is None else asdict(alert.hush),
     }
     return {name: value for name, value in data.items() if value} | ({} if alert.exact else {"exact": False})
@@ -227,6 +228,7 @@ def _alert(data: Mapping[str, Any]) -> Alert:
         missing=_maybe(data.get("missing")),
         hush=None if hush is None else Hush(**{**hush, "until": _maybe(hush["until"])}),
         exact=data.get("exact", True),
+        listed=_maybe(data.get("listed")),
     )
 
 

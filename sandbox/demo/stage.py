@@ -19,7 +19,7 @@ from types import TracebackType
 
 from sandbox import parts
 from sandbox.demo import authenticator, shop
-from sandbox.servers import alerting
+from sandbox.servers.alerting import configuration
 from sandbox.servers.alertmanager import Alertmanager
 from sandbox.servers.bot import Bot
 from sandbox.servers.mongod import Mongod
@@ -55,8 +55,8 @@ class Stage:
         self.keys: dict[str, str] = {}
         self._more = dict(more or {})
         self._planted = planted
-        self._alerting = alerting and parts.find("alertmanager") is not None
-        self.alertmanager: Alertmanager | None = None
+        here = alerting and parts.find("alertmanager") is not None
+        self.alertmanager: Alertmanager | None = Alertmanager("") if here else None
         self._ending = ExitStack()
         self._bot: Bot | None = None
 
@@ -83,8 +83,10 @@ class Stage:
             self._bot = Bot(self.given)
             self.enrol("U0SARA")
             self._ending.enter_context(self._bot)
-            if self._alerting:
-                self.alertmanager = self._ending.enter_context(self._told())
+            if self.alertmanager is not None:
+                webhook = f"http://127.0.0.1:{self._bot.port}/webhooks/alertmanager"
+                self.alertmanager.configuration = configuration(webhook, self.given["WEBHOOK_TOKEN"])
+                self._ending.enter_context(self.alertmanager)
         except BaseException:
             self._ending.close()
             raise
@@ -94,10 +96,6 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ending.close()
-
-    def _told(self) -> Alertmanager:
-        webhook = f"http://127.0.0.1:{self.bot.port}/webhooks/alertmanager"
-        return Alertmanager(alerting.configuration(webhook, self.given["WEBHOOK_TOKEN"]))
 
     def enrol(self, person: str) -> None:
         """Enrols a person by the command line, as whoever holds the host would."""
@@ -146,5 +144,6 @@ class Stage:
             "OPS_CHANNEL": "C0OPS",
             "ALERTS_CHANNEL": "C0ALERTS",
             "WEBHOOK_TOKEN": secrets.token_urlsafe(24),
+            **({} if self.alertmanager is None else {"ALERTMANAGER_URL": self.alertmanager.url}),
             **self._more,
         }

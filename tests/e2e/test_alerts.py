@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bot.adapters.alertmanager import HttpAlertmanager
 from sandbox.demo import tour
 from sandbox.demo.stage import Stage
 from sandbox.servers import alerting
@@ -26,15 +27,14 @@ LABELS = {"alertname": "SlowAnswers", "severity": "critical", "instance": "a:300
 def stage() -> Iterator[Stage]:
     for part in ("mongod", "redis-server", "alertmanager"):
         needs(part)
-    with Stage(more={"WEBHOOK_TOKEN": TOKEN}, planted=False) as running:
+    with Stage(more={"WEBHOOK_TOKEN": TOKEN}, planted=False, alerting=True) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def alertmanager(stage: Stage) -> Iterator[Alertmanager]:
-    webhook = f"http://127.0.0.1:{stage.bot.port}/webhooks/alertmanager"
-    with Alertmanager(alerting.configuration(webhook, TOKEN)) as running:
-        yield running
+def alertmanager(stage: Stage) -> Alertmanager:
+    assert stage.alertmanager is not None
+    return stage.alertmanager
 
 
 def cards(stage: Stage, word: str) -> list[dict[str, Any]]:
@@ -60,6 +60,23 @@ def test_an_alert_is_one_card_that_is_acknowledged_grows_and_ends(stage: Stage, 
                sara.thread(ALERTS, card["ts"])[1:], 20, "history")]  # fmt: skip
     assert any("acknowledged 1 alerts" in each for each in history)
     assert any("Nothing of this group fires any more" in each for each in history)
+
+
+def test_what_is_acknowledged_is_silenced_in_alertmanager_and_ends_with_it(
+    stage: Stage, alertmanager: Alertmanager
+) -> None:
+    sara, started = stage.slack.person("U0SARA"), datetime.now(UTC)
+    labels = {"alertname": "Quiet", "severity": "critical", "instance": "c"}
+    asked = HttpAlertmanager([alertmanager.url])
+    alerting.fire(alertmanager.url, labels, summary="held by nobody", started=started)
+    card = sara.wait_for_message(ALERTS, lambda message: "held by nobody" in tour.words(message), 20)
+    sara.click(ALERTS, card["ts"], "alert_ack")
+    (standing,) = sara.wait_for(lambda: list(asked.look().silences.values()), 30, "a silence")
+    assert standing.by == "U0SARA"
+    # Alertmanager tells nobody that a silenced alert is over: only its list does.
+    alerting.fire(alertmanager.url, labels, over=True, started=started)
+    sara.wait_for_message(ALERTS, lambda message: "no longer has it" in tour.words(message), 60)
+    sara.wait_for(lambda: not asked.look().silences or None, 30, "no silence any more")
 
 
 def test_many_at_once_share_one_card_and_none_is_missing(stage: Stage, alertmanager: Alertmanager) -> None:

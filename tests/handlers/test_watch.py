@@ -1,0 +1,167 @@
+"""The watch: what Alertmanager's own list means for the cards, and what acknowledgements do to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from handlers.alerts import AlertBoard, Alerts
+from handlers.core.alertmanagers import Listed, Listing, Standing
+from handlers.core.answers import Actor, PersonId, Press, Surface
+from handlers.core.errors import OutsideError
+from handlers.core.groups import Group
+from handlers.core.ledger import Ledger
+from handlers.core.notices import Labels, Notice, Seen, fingerprint_of
+from handlers.core.routes import Route, Routes
+from handlers.core.text import Text
+from handlers.core.watch import Watch
+from tests.fakes import FakeClock, FakeEntropy, MemoryState
+
+A, B = {"alertname": "A", "severity": "critical"}, {"alertname": "B", "severity": "critical"}
+
+
+class MemoryAlertmanager:
+    """What an Alertmanager has, in memory."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self.started = clock.now() - timedelta(hours=1)
+        self.alerts: dict[str, Listed] = {}
+        self.silences: dict[str, tuple[Labels, Standing]] = {}
+        self.made = 0
+        self.away = False
+
+    def look(self) -> Listing:
+        if self.away:
+            raise OutsideError(Text("Alertmanager does not answer."))
+        alerts = {
+            name: replace(
+                alert,
+                silenced_by=tuple(each for each, (labels, _) in self.silences.items() if labels == alert.labels),
+            )
+            for name, alert in self.alerts.items()
+        }
+        standing = {name: each for name, (_, each) in self.silences.items() if each.until > self._clock.now()}
+        return Listing(self.started, alerts, standing)
+
+    def silence(self, labels: Labels, until: datetime, by: str, comment: str, known: str = "") -> str:
+        if not known:
+            self.made += 1
+        name = known or f"s{self.made}"
+        self.silences[name] = (dict(labels), Standing(by, comment, until))
+        return name
+
+    def lift(self, silence: str) -> None:
+        self.silences.pop(silence, None)
+
+
+class House:
+    """A group of two firing alerts with its own card."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.state = MemoryState(self.clock)
+        self.ledger = Ledger(self.state)
+        self.alerts = Alerts(self.ledger, self.clock, FakeEntropy())
+        self.alertmanager = MemoryAlertmanager(self.clock)
+        self.watch = Watch(self.ledger, self.alertmanager, self.clock)
+        started = self.clock.now()
+        seen = tuple(Seen(fingerprint_of(each), each, {}, started, None, "") for each in (A, B))
+        self.notice = Notice("default", "slack", {}, seen)
+        self.id = self.notice.group
+        self.alerts.take_in(self.notice)
+        board = AlertBoard(self.alerts, self.ledger, Routes(Route("C0ALERTS")), "", self.clock)
+        board.begin([self.id])
+        self.alertmanager.alerts = {fingerprint_of(each): Listed(started, each) for each in (A, B)}
+
+    @property
+    def group(self) -> Group:
+        group = self.ledger.load(self.id)
+        assert group is not None
+        return group
+
+    def press(self, action: str) -> None:
+        self.alerts.press(Press(action, self.id, Actor(PersonId("U0SARA"), "T0LOCAL", Surface.SLACK), "C0ALERTS"))
+
+    def rounds(self, count: int, seconds: float = 15) -> None:
+        for _ in range(count):
+            self.clock.advance(seconds)
+            self.watch.round()
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def test_an_acknowledgement_is_one_silence_for_each_of_its_alerts_and_is_lengthened(house: House) -> None:
+    house.press("alert_ack")
+    house.rounds(100)
+    assert house.alertmanager.made == 2
+    assert {tuple(labels.items()) for labels, _ in house.alertmanager.silences.values()} == {
+        tuple(A.items()),
+        tuple(B.items()),
+    }
+    assert all(each.until > house.clock.now() for _, each in house.alertmanager.silences.values())
+    assert all(each.hush is None for each in house.group.alerts.values())
+
+
+def test_what_was_taken_back_is_heard_again(house: House) -> None:
+    house.press("alert_ack")
+    house.rounds(1)
+    house.press("alert_unack")
+    house.rounds(1)
+    assert house.alertmanager.silences == {}
+
+
+def test_a_silence_that_was_made_before_a_crash_is_found_again(house: House) -> None:
+    house.press("alert_ack")
+    house.rounds(1)
+    another = Watch(house.ledger, house.alertmanager, house.clock)
+    another.round()
+    assert house.alertmanager.made == 2
+
+
+def test_what_vanished_is_closed_with_its_silence_lifted(house: House) -> None:
+    house.press("alert_ack")
+    house.rounds(1)
+    house.alertmanager.alerts.pop(fingerprint_of(A))
+    house.rounds(4)
+    (alert,) = [each for each in house.group.alerts.values() if each.name == "A"]
+    assert (alert.firing, alert.vanished) == (False, True)
+    assert [labels for labels, _ in house.alertmanager.silences.values()] == [B]
+
+
+def test_nothing_is_concluded_while_alertmanager_is_away(house: House) -> None:
+    house.alertmanager.away = True
+    for _ in range(30):
+        house.clock.advance(60)
+        with pytest.raises(OutsideError):
+            house.watch.round()
+    assert len(house.group.firing) == 2
+
+
+def test_an_alertmanager_that_restarted_and_forgot_closes_nothing_for_five_minutes(house: House) -> None:
+    house.rounds(1)
+    kept, house.alertmanager.alerts = house.alertmanager.alerts, {}
+    house.alertmanager.started = house.clock.now()
+    house.rounds(8)
+    assert len(house.group.firing) == 2
+    house.alertmanager.alerts = kept
+    house.rounds(40)
+    assert len(house.group.firing) == 2
+
+
+def test_somebody_elses_silence_is_shown_and_left_alone(house: House) -> None:
+    house.alertmanager.silences["theirs"] = (A, Standing("omid", "deploy", house.clock.now() + timedelta(hours=1)))
+    house.rounds(2)
+    hushes = {each.name: each.hush for each in house.group.alerts.values()}
+    assert hushes["B"] is None
+    assert hushes["A"] is not None
+    assert (hushes["A"].by, hushes["A"].comment) == ("omid", "deploy")
+    assert list(house.alertmanager.silences) == ["theirs"]
+    del house.alertmanager.silences["theirs"]
+    house.rounds(1)
+    assert all(each.hush is None for each in house.group.alerts.values())
