@@ -76,7 +76,8 @@ def _spelled(measures: Iterable[Measure]) -> bytes:
     for each in measures:
         if each.name not in gauges:
             gauges[each.name] = prometheus_client.Gauge(each.name, each.meaning, list(each.labels), registry=registry)
-        gauges[each.name].labels(**each.labels).set(each.value)
+        gauge = gauges[each.name]
+        (gauge.labels(**each.labels) if each.labels else gauge).set(each.value)
     return prometheus_client.generate_latest(registry)
 
 

@@ -7,8 +7,7 @@
   after a crash or a lost answer the chat is asked for the mark before anything is sent again.
 - One relay acts at a time over all processes: the lease `relay` lives 15 s and is renewed when it is older than 4 s
   before anything is sent; a call takes at most 10 s, so nobody sends under a lease that is somebody else's.
-- What is urgent goes first. The budget is in `budget`. Who is asked to slow down waits as long as asked,
-  and only there.
+- What is urgent goes first. The budget is in `budget`. Who is asked to slow down waits as long as asked, only there.
 - A message that is gone is posted anew; where the bot may not write, the card goes to the asker directly, or to the
   posting's refuge, and says why.
 - What fails is tried again, ever more slowly; what ended a day ago is given up.
@@ -93,6 +92,7 @@ class Relay:
 
     def _pass(self) -> None:
         if not self._lease.held():
+            self._waiting.clear()
             return
         names = [key.removeprefix(DIRTY) for key in self._state.keys(DIRTY)]
         for kind, board in self._boards.items():

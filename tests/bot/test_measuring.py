@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bot.measuring import Proved
-from bot.web import application
+from bot.web import Measure, application
 from handlers.core.answers import BackupId, JobId, TargetName
 from handlers.core.catalogue import Catalogue
 from handlers.core.evidence import Check, Evidence, Verdict
@@ -64,3 +64,10 @@ def test_the_store_is_listed_at_most_once_a_minute() -> None:
     house.clock.advance(61)
     house.metrics()
     assert house.faults.calls.count("store.list") == 6
+
+
+def test_a_measure_without_labels_is_told_too() -> None:
+    app = application({}, None, lambda: [Measure("negahban_alerts_lost_total", "Cards that were given up", {}, 2)])
+    assert b"negahban_alerts_lost_total 2.0" in b"".join(
+        app({"REQUEST_METHOD": "GET", "PATH_INFO": "/metrics"}, lambda status, headers: None)
+    )

@@ -390,6 +390,17 @@ def test_only_the_relay_with_the_lease_acts_and_another_follows_when_it_dies(sta
     assert stage.calls("chat.postMessage") == 1
 
 
+def test_a_relay_that_no_longer_acts_has_nothing_unsent(stage: Stage) -> None:
+    first, second = stage.relay(), stage.relay()
+    stage.desk.put(job(stage.clock))
+    first.tick()
+    stage.clock.passed += 15.1
+    assert first.oldest_unsent_seconds() > 15
+    stage.settle(second)
+    first.tick()
+    assert first.oldest_unsent_seconds() == 0
+
+
 def test_a_stopped_relay_hands_over_at_once(stage: Stage) -> None:
     first, second = stage.relay(), stage.relay()
     first.tick()
