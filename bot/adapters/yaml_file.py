@@ -38,6 +38,6 @@ def read(path: Path) -> object:
         line = 0 if error.problem_mark is None else error.problem_mark.line + 1
         why = error.problem or "not YAML"
         raise Refusal(Text("{file}, line {line}: {why}.", file=Code(path.name), line=line, why=why)) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise Refusal(Text("{file} is not YAML in UTF-8.", file=Code(path.name))) from error
     return data

@@ -20,6 +20,9 @@ OWN, STORM = 100, 5
 SEED = 20
 
 
+pytestmark = pytest.mark.skipif(not FULL, reason="a minute of processes that are killed: `make chaos` runs it")
+
+
 @pytest.fixture(autouse=True)
 def programs() -> None:
     needs("redis-server")
@@ -90,7 +93,7 @@ def test_lost_answers_double_nothing() -> None:
         lost = fault_of(stage.slack, "lost_answer")
         told("lost answers", figures, lost=lost)
         once_each(stage)
-        assert lost >= 4
+        assert lost >= 2
 
 
 def test_a_slack_that_slows_us_down_and_then_fails_only_delays() -> None:
