@@ -216,8 +216,10 @@ def shared_card(shared: Shared) -> Card:
     over = len(shared.members) - len(open_)
     if open_:
         title = Text("Many alerts: {groups} groups, {firing} alerts firing", groups=len(open_), firing=firing)
-    else:
+    elif shared.members:
         title = Text("{groups} groups of alerts fired and are over", groups=len(shared.members))
+    else:
+        title = Text("What was listed here fires again and has its own card")
     worst = {each.severity for each in open_.values()} & {"critical", "error"}
     lines = [
         Text("• {severity}: {name} ({firing} firing) since {since}", severity=each.severity or "alert", name=each.name,
@@ -240,7 +242,9 @@ def shared_card(shared: Shared) -> Card:
             Fact(Text("By severity"), _by_severity(open_)),
             Fact(Text("Over"), Text("{count} groups", count=over)),
         ),
-        footer=Text("So many at once share this card. When it calms down, what still fires gets its own."),
+        footer=Text("So many at once share this card. When it calms down, what still fires gets its own.")
+        if shared.storm
+        else Text("These were over before they could be posted. What fires again gets its own card."),
     )
 
 
