@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from handlers.core.matchers import Matcher
 from handlers.core.notices import Labels, Notice, Seen
 from handlers.core.text import Text
 
@@ -29,12 +30,14 @@ SEVERITIES = ("critical", "error", "warning", "info", "none")
 
 @dataclass(frozen=True, slots=True)
 class Hush:
-    """Why Alertmanager keeps quiet about an alert: `by` a person (a silence, until) or another alert (inhibited)."""
+    """Why Alertmanager keeps quiet about an alert: `by` a person (a silence, until) or another alert (inhibited).
+    `silence`: its id; empty when it was asked for here."""
 
     kind: str
     by: str = ""
     until: datetime | None = None
     comment: str = ""
+    silence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +88,14 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Quieted:
-    """A silence that somebody asked for. `stands`: its id in Alertmanager, empty while it is not there."""
+    """A silence that somebody asked for, or wants lifted (`lifted_by`). `stands`: its id in Alertmanager, empty while
+    it is not there. One without matchers was made elsewhere."""
 
     operation: str
     by: str
     at: datetime
     until: datetime
-    matchers: tuple[tuple[str, str, bool, bool], ...]
+    matchers: tuple[Matcher, ...]
     comment: str
     stands: str = ""
     lifted_by: str = ""

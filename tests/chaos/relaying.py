@@ -205,6 +205,8 @@ def _id(name: str) -> str:
 
 def _miscounted(words: str, members: list[Member]) -> list[str]:
     firing = sum(1 for each in members if each.firing)
+    if not members:
+        return [] if "fires again and has its own card" in words else ["a shared card that nobody is in says otherwise"]
     right = f"Many alerts: {firing} groups" if firing else f"{len(members)} groups of alerts fired and are over"
     return [] if right in words else [f"a shared card does not say: {right}"]
 
