@@ -103,9 +103,9 @@ class Quieted:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What is known about one group. `first`, `last`: when a message about it came first and last. `said`: history for
-    the thread. `trouble`: why Alertmanager could not be told what people want. `reminded`: escalation steps taken.
-    `serial`: how many rounds were before this one; each has its own card. `picture`: a file in the chat, and of
+    """What is known about one group. `first`, `last`: when a message about this round came first and last. `said`:
+    history for the thread. `trouble`: why Alertmanager could not be told what people want. `reminded`: escalation steps
+    taken. `serial`: how many rounds were before this one; each has its own card. `picture`: a file in the chat, and of
     when."""
 
     source: str
@@ -280,7 +280,9 @@ def _turned(before: Group, after: Group, now: datetime) -> Group:
     """A new round when it fires again and was known to be over for ten minutes."""
     heard = [each.told_over for each in before.alerts.values() if each.told_over is not None]
     if before.over and heard and not after.over and now - max(heard) > AGAIN:
-        after = replace(after, serial=after.serial + 1, said=(), picture="", pictured=None, acknowledged=None)
+        after = replace(
+            after, serial=after.serial + 1, first=now, said=(), picture="", pictured=None, acknowledged=None, reminded=0
+        )
     return _calmed(after)
 
 

@@ -10,6 +10,7 @@ from handlers.alerts import Alerts
 from handlers.core.alert_cards import group_card
 from handlers.core.alertmanagers import Standing
 from handlers.core.answers import Actor, PersonId, Press, Surface
+from handlers.core.books import Book
 from handlers.core.cards import Card
 from handlers.core.errors import Refusal
 from handlers.core.forms import Form
@@ -143,6 +144,7 @@ def test_a_silence_outlives_its_alert_and_can_still_be_lifted(house: Silencing) 
     house.rounds(10)
     assert house.group.over
     assert house.alertmanager.silences
+    house.ledger.change_book("C0ALERTS", lambda _: Book())  # as after a day
     house.pressed("alert_unsilence")
     house.rounds(1)
     assert house.alertmanager.silences == {}
