@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -46,10 +47,11 @@ def question(group: Group, group_id: str) -> Form:
 def checked(group_id: str, typed: Mapping[str, str], found: Sequence[Mapping[str, str]], now: datetime) -> Form:
     """The second form: what it covers. Raises Refusal."""
     wish = wished(typed, "", "", now)
-    names = [each.get("alertname", "unnamed alert") for each in found]
+    counts = Counter(each.get("alertname", "unnamed alert") for each in found)
+    names = [name if count == 1 else f"{name} ({count})" for name, count in counts.most_common()]
     shown = ", ".join(names[:SHOWN]) + (f", +{len(names) - SHOWN} more" if len(names) > SHOWN else "")
     covers = (
-        Text("It covers {count} alerts that fire now: {names}.", count=len(names), names=shown)
+        Text("It covers {count} alerts that fire now: {names}.", count=len(found), names=shown)
         if names
         else Text("Nothing that fires now matches this. It would only cover what comes later.")
     )
