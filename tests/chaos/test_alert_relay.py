@@ -15,7 +15,7 @@ from tests.chaos.relaying import Floor, Sender, fault_of, floor, marks, meanwhil
 from tests.conftest import needs
 
 FULL = os.environ.get("CHAOS") == "full"
-GROUPS, KILLS = (100, 40) if FULL else (50, 8)
+GROUPS, KILLS = (200, 100) if FULL else (50, 8)
 OWN, STORM = 100, 5
 SEED = 20
 
