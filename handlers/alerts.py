@@ -224,10 +224,14 @@ class AlertBoard:
             self._sort(channel, groups)
 
     def _escalate(self, channel: str) -> None:
-        if self._steps:
+        if self._steps or self._routes.mentioning:
             for name, own in self._ledger.book(channel).own.items():
                 if own.shown:
-                    self._ledger.change(name, lambda each: escalated(each, self._steps, self._clock.now()))
+                    self._ledger.change(name, self._escalated)
+
+    def _escalated(self, group: Group) -> Group:
+        called = tuple(Step(0, who) for who in self._route(group).mention)
+        return escalated(group, (*called, *self._steps), self._clock.now())
 
     def _sort(self, channel: str, groups: Mapping[str, Group]) -> None:
         given: tuple[str, ...] = ()

@@ -53,3 +53,9 @@ def test_an_acknowledgement_that_is_taken_back_goes_on_with_the_next_step() -> N
     held = escalated(held, STEPS, START + 40 * MINUTE)
     back = escalated(replace(held, acknowledged=None), STEPS, START + 41 * MINUTE)
     assert [each.values["minutes"] for each in back.said] == [10, 30]
+
+
+def test_a_route_calls_its_people_at_once_whatever_the_severity_and_once() -> None:
+    steps = (Step(0, "S0SHOP"), *STEPS)
+    known = escalated(escalated(group("warning"), steps, START), steps, START + 99 * MINUTE)
+    assert [str(each) for each in known.said] == ["S0SHOP this is for you."]
