@@ -299,7 +299,9 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     chat, clock = Chat(client), SystemClock()
     house = build(given, SlackPeople(chat, clock))
     relay = Relay({"": JobBoard(house.desk), **_boards(given, house)}, house.state, chat, clock)
-    intake = Intake(_alerts(given, RedisState(given.redis_url, seconds=INTAKE_SECONDS)), given.webhook_token)
+    intake = Intake(
+        _alerts(given, RedisState(given.redis_url, seconds=INTAKE_SECONDS)), given.webhook_token, relay.wake
+    )
     webhooks = dict.fromkeys((ALERTMANAGER, CI), intake) if given.webhook_token else {}
     watching = Watching(_watch(given, house))
 

@@ -39,7 +39,8 @@ from bot.slack.modals import (
 from bot.slack.payloads import action_id, action_value, actor_of, channel_of, view_of
 from handlers.core.answers import Actor, Invocation, JobId, Press
 from handlers.core.cards import Card, Tone
-from handlers.core.desk import Accepted, Began, Challenge, Rejected, Said
+from handlers.core.consent import Rejected
+from handlers.core.desk import Accepted, Began, Challenge, Said
 from handlers.core.errors import Problem, Refusal
 from handlers.core.forms import Form
 from handlers.core.ports import State

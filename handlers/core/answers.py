@@ -72,7 +72,8 @@ class Press:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What would be done, to which target, with every argument resolved. Arguments are canonical JSON, no floats.
-    `lane`: empty for what only one job may do to a target at a time; jobs of another lane go on beside it."""
+    `lane`: empty for what only one job may do to a target at a time; jobs of another lane go on beside it. `policy`:
+    the version of the team's rules it was asked under."""
 
     operation: str
     target: TargetName
@@ -82,6 +83,7 @@ class Plan:
     created: str
     nonce: str
     lane: str = ""
+    policy: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """For stored records, and for the digest."""
@@ -94,6 +96,7 @@ class Plan:
             "created": self.created,
             "nonce": self.nonce,
             **({"lane": self.lane} if self.lane else {}),
+            **({"policy": self.policy} if self.policy else {}),
         }
 
     @property
