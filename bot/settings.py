@@ -302,6 +302,11 @@ SETTINGS = (
         "Alertmanager, for what is silenced and to keep it quiet about what is acknowledged; several peers with blanks",
         "http://alertmanager:9093",
     ),
+    Setting(
+        "POLICY_FILE",
+        _text,
+        "YAML file: who may do what, and who must agree; without it every full member may",
+    ),
     Setting("ALERTS_ROUTES", _text, "YAML file that says which alerts go to which channel"),
     Setting(
         "ALERTS_ESCALATION",
@@ -368,6 +373,7 @@ class Settings:
     ops_channel: str
     alerts_channel: str
     alertmanager_url: tuple[str, ...]
+    policy_file: str
     alerts_routes: str
     alerts_escalation: tuple[tuple[int, str], ...]
     alerts_storm: int

@@ -28,6 +28,7 @@ from bot.adapters.factors import StoredFactors
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.scratch import ScratchMongod
 from bot.adapters.mongo.scratch_server import ScratchServer
+from bot.adapters.policy_file import PolicyFile
 from bot.adapters.queue_dramatiq import DramatiqQueue
 from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
@@ -66,6 +67,7 @@ from handlers.core.restorations import Restorations
 from handlers.core.retention import Policy
 from handlers.core.rota import Chore, Duty, Rota
 from handlers.core.routes import Route, Routes
+from handlers.core.rules import NoRules, RuleBook
 from handlers.core.schedules import Schedule
 from handlers.core.text import Text
 from handlers.core.timelines import Follower
@@ -132,7 +134,7 @@ def build(given: Settings, people: People) -> House:
         ),
     }
     factors = StoredFactors(store, given.master_key, Totp())
-    outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy)
+    outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy, _rules(given))
     alerts = _alerts(given, state)
     desk = Desk(handlers, Gate(state, factors, clock, entropy), outside, (alerts,))
     limit = timedelta(hours=given.backup_catch_up_hours)
@@ -143,6 +145,10 @@ def build(given: Settings, people: People) -> House:
 
 def _alerts(given: Settings, state: RedisState) -> Alerts:
     return Alerts(Ledger(state), SystemClock(), SystemEntropy(), _alertmanager(given))
+
+
+def _rules(given: Settings) -> RuleBook:
+    return PolicyFile(Path(given.policy_file), yaml_file.read) if given.policy_file else NoRules()
 
 
 def _alertmanager(given: Settings) -> Alertmanager | None:
@@ -258,6 +264,8 @@ def command(given: Settings, options: Namespace) -> int:
         case "restore":
             person = options.person or input("Your Slack id (like U0123456789): ").strip()
             return _terminal(given).run("restore", *options.words, person=person)
+        case "policy":
+            return terminal.who_can(_rules(given).current(), options.operation, options.target)
         case "audit":
             path = Path(options.path) if options.path else build(given, Nobody()).audit_path
             return terminal.audit_verdict(audit.verify(read_lines(path)), str(path))
@@ -389,7 +397,15 @@ def _checks(given: Settings) -> checking.Checks:
         HttpAlertmanager(given.alertmanager_url).look()
         return ""
 
+    def ruled() -> str:
+        known = _rules(given).current()
+        unknown = {each for rule in known.rules for each in rule.targets} - set(house.targets)
+        if unknown:
+            return f"POLICY_FILE names targets that are not configured: {', '.join(sorted(unknown))}"
+        return ""
+
     return {
+        "policy": ruled,
         "alerts": routed,
         **({"Alertmanager": alertmanager} if given.alertmanager_url else {}),
         "schedule": told,
