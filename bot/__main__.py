@@ -64,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     drill = commands.add_parser("drill", help="restores a backup where nobody works, and says how long that took")
     drill.add_argument("backup", metavar="ID", nargs="*", help="a backup's id (default: latest)")
+    runbook = commands.add_parser("runbook", help="looks at runbooks and writes reports of runs")
+    runbook.add_argument("words", nargs="*", metavar="WORD", help="show NAME, runs, or report RUN (default: lists)")
     audit = commands.add_parser("audit", help="looks at the audit record")
     audit.add_argument("action", choices=["verify"], help="verify: 0 clean, 1 tampered, 2 incomplete")
     audit.add_argument("path", nargs="?", default="", metavar="PATH", help="another file than the configured one")

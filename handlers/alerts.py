@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -115,14 +115,24 @@ class AlertBoard:
     """What the card of each group should say; see the relay's Board. Used by the one relay that acts."""
 
     def __init__(
-        self, alerts: Alerts, ledger: Ledger, routes: Routes, refuge: str, clock: Clock, *, threshold: int = THRESHOLD
+        self,
+        alerts: Alerts,
+        ledger: Ledger,
+        routes: Routes,
+        refuge: str,
+        clock: Clock,
+        *,
+        threshold: int = THRESHOLD,
+        answered: Callable[[Group], bool] = lambda group: False,
     ) -> None:
+        """`answered`: whether a runbook answers a group."""
         self._alerts = alerts
         self._ledger = ledger
         self._routes = routes
         self._refuge = refuge
         self._clock = clock
         self._threshold = threshold
+        self._answered = answered
         self._looked: float | None = None
 
     def begin(self, names: Sequence[str]) -> None:
@@ -179,7 +189,7 @@ class AlertBoard:
             self._ledger.change_book(route.channel, lambda each: books.marked(each, name))
         return Posting(
             channel=route.channel,
-            card=group_card(group, name),
+            card=group_card(group, name, runbook=self._answered(group)),
             began=group.first,
             notes=group.said,
             ended=group.ended,

@@ -28,8 +28,8 @@ def veiled(words: str) -> str:
     return _SECRET.sub(lambda found: f"{found.group(1) or ''}•••", words)
 
 
-def group_card(group: Group, group_id: str) -> Card:
-    """What the group's message says now."""
+def group_card(group: Group, group_id: str, *, runbook: bool = False) -> Card:
+    """What the group's message says now. `runbook`: one answers it."""
     return Card(
         title=_title(group),
         tone=_tone(group),
@@ -37,7 +37,7 @@ def group_card(group: Group, group_id: str) -> Card:
         facts=tuple(_facts(group)),
         footer=Text("{source} · last told {last}", source=group.receiver or group.source, last=group.last),
         links=tuple(_links(group)),
-        buttons=tuple(_buttons(group, group_id)),
+        buttons=tuple(_buttons(group, group_id, runbook=runbook)),
     )
 
 
@@ -173,7 +173,7 @@ def _host(url: str) -> str:
         return ""
 
 
-def _buttons(group: Group, group_id: str) -> Iterable[Button]:
+def _buttons(group: Group, group_id: str, *, runbook: bool) -> Iterable[Button]:
     if group.over or group.unclear:
         return
     held = group.acknowledged
@@ -181,6 +181,8 @@ def _buttons(group: Group, group_id: str) -> Iterable[Button]:
         yield Button("alert_ack", Text("Acknowledge"), group_id, primary=True)
     if held is not None:
         yield Button("alert_unack", Text("Take back"), group_id)
+    if runbook:
+        yield Button("alert_runbook", Text("Runbook"), group_id)
 
 
 def history(group: Group, change: Change) -> tuple[Text, ...]:

@@ -78,8 +78,9 @@ class Pressable(Protocol):
     def presses(self) -> Mapping[str, Permission]:
         """Its buttons, and what each needs."""
 
-    def press(self, press: Press) -> Card | None:
-        """Does it: words for the presser alone, or None when the card says enough. Raises Refusal or OutsideError."""
+    def press(self, press: Press) -> Card | Start | Confirm | None:
+        """Does it: words for the presser alone, or None when the card says enough; or a job, begun or offered as if
+        it had been typed. Raises Refusal or OutsideError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,15 @@ class Desk:
         self._allow(press.actor, behind.presses.get(press.action), press.action)
         facts = {"value": press.value[:200]}
         self._write(AuditEvent("pressed", "allow", press.actor, operation=press.action, facts=facts))
-        return behind.press(press)
+        answer = behind.press(press)
+        match answer:
+            case Start(draft):
+                self._begin(_typed(press), self._behind(draft), draft)
+            case Confirm(draft):
+                self._offer(_typed(press), self._behind(draft), draft)
+            case _:
+                return answer
+        return None
 
     def _allow(self, actor: Actor, permission: Permission | None, operation: str) -> None:
         enrolled = permission is Permission.DESTROY and self._gate.enrolled(actor)
@@ -218,6 +227,7 @@ class Desk:
             created=self._clock.now().isoformat(),
             nonce=self._entropy.token(26),
             lane=draft.lane,
+            shown=draft.shown,
         )
 
     def _job(self, plan: Plan, state: JobState) -> Job:
@@ -405,7 +415,10 @@ class Desk:
         self._write(_event("job.ended", ended, decision=decision, state=outcome.state.value, reason=str(outcome.text)))
 
     def _handler(self, job: Job) -> Handler:
-        return self._handlers[job.plan.operation.partition(".")[0]]
+        return self._behind(job.plan)
+
+    def _behind(self, what: Draft | Plan) -> Handler:
+        return self._handlers[what.operation.partition(".")[0]]
 
     def _write(self, event: AuditEvent) -> None:
         self._audit.write(event)
@@ -420,6 +433,10 @@ def busy(holder: Job) -> Text:
         target=Code(holder.target),
         time=holder.created,
     )
+
+
+def _typed(press: Press) -> Invocation:
+    return Invocation(press.action, (), press.actor, press.channel)
 
 
 def _ended(job: Job, outcome: Outcome, moment: datetime) -> Job:

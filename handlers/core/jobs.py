@@ -174,6 +174,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         created=str(data["created"]),
         nonce=str(data["nonce"]),
         lane=str(data.get("lane", "")),
+        shown=str(data.get("shown", "")),
     )
 
 
