@@ -68,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     policy.add_argument("action", choices=["who-can"], help="who-can: everybody who may, and who must agree")
     policy.add_argument("operation", metavar="OPERATION", help="like restore, backup or rotate")
     policy.add_argument("target", nargs="?", default="", metavar="TARGET", help="a target's name (default: any)")
+    runbook = commands.add_parser("runbook", help="looks at runbooks and writes reports of runs")
+    runbook.add_argument("words", nargs="*", metavar="WORD", help="show NAME, runs, or report RUN (default: lists)")
     audit = commands.add_parser("audit", help="looks at the audit record")
     audit.add_argument("action", choices=["verify"], help="verify: 0 clean, 1 tampered, 2 incomplete")
     audit.add_argument("path", nargs="?", default="", metavar="PATH", help="another file than the configured one")

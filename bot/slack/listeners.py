@@ -95,7 +95,7 @@ class Listeners:
         app.action("confirm")(self.confirm)
         app.action("job_cancel")(self.cancel)
         app.action("restore_pick")(self.pick)
-        app.action(re.compile(r"\Aalert_[a-z]+\Z"))(self.press)
+        app.action(re.compile(r"\A(alert|step|run)_[a-z_]+\Z"))(self.press)
         app.action(LINK)(acknowledge)
         app.action(ANYTHING)(self.outdated)
         app.view(QUESTION)(self.submit)

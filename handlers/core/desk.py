@@ -86,9 +86,9 @@ class Pressable(Protocol):
     def asking(self) -> frozenset[str]:
         """Which of them are answered with a form."""
 
-    def press(self, press: Press) -> Card | Form | None:
-        """Does it: words or a form for the presser alone, or None when the card says enough. Raises Refusal or
-        OutsideError."""
+    def press(self, press: Press) -> Card | Form | Start | Confirm | None:
+        """Does it: words or a form for the presser alone, or None when the card says enough; or a job, begun or
+        offered as if it had been typed. Raises Refusal or OutsideError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,15 @@ class Desk:
         if press.fields:
             facts["fields"] = {name: typed[:500] for name, typed in press.fields.items()}
         self._write(AuditEvent("pressed", "allow", press.actor, operation=press.action, facts=facts))
-        return behind.press(press)
+        answer = behind.press(press)
+        match answer:
+            case Start(draft):
+                self._begin(_typed(press), self._behind(draft), draft)
+            case Confirm(draft):
+                self._offer(_typed(press), self._behind(draft), draft)
+            case _:
+                return answer
+        return None
 
     def _begin(self, invocation: Invocation, handler: Handler, draft: Draft) -> Job:
         plan = self._plan(invocation, draft)
@@ -229,6 +237,7 @@ class Desk:
             nonce=self._entropy.token(26),
             lane=draft.lane,
             policy=self._permits.rules.version,
+            shown=draft.shown,
         )
 
     def _job(self, plan: Plan, state: JobState) -> Job:
@@ -382,7 +391,10 @@ class Desk:
         self._write(_event("job.ended", ended, decision=decision, state=outcome.state.value, reason=str(outcome.text)))
 
     def _handler(self, job: Job) -> Handler:
-        return self._handlers[job.plan.operation.partition(".")[0]]
+        return self._behind(job.plan)
+
+    def _behind(self, what: Draft | Plan) -> Handler:
+        return self._handlers[what.operation.partition(".")[0]]
 
     def _permission_of(self, job: Job) -> Permission | None:
         return self._handler(job).permissions.get(job.plan.operation)
@@ -393,6 +405,10 @@ class Desk:
 
 def _queued(job: Job) -> Job:
     return job.moved(JobState.QUEUED) if job.state is JobState.OFFERED else job
+
+
+def _typed(press: Press) -> Invocation:
+    return Invocation(press.action, (), press.actor, press.channel)
 
 
 def _ended(job: Job, outcome: Outcome, moment: datetime) -> Job:

@@ -178,6 +178,7 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         nonce=str(data["nonce"]),
         lane=str(data.get("lane", "")),
         policy=str(data.get("policy", "")),
+        shown=str(data.get("shown", "")),
     )
 
 

@@ -1,6 +1,7 @@
 """The records of jobs in the state.
 
-- `job:<id>` the record, `active:<id>` while it has not ended, `dirty:<id>` whenever its card may have changed,
+- `job:<id>` the record, `active:<id>` while it has not ended, `dirty:<id>` whenever its card may have changed
+  (`dirty:<name>` of the card that shows it, when that is another's),
   `busy:<target>` which job works on a target (`busy:<target>:<lane>` for a lane beside it), `approved:<id>` the
   digests that codes confirmed, and whose.
 - Every change is a compare-and-set over all processes; a final state is never left.
@@ -32,7 +33,7 @@ class Jobs:
         self._put_plain(f"active:{job.id}", b"")
         if self._state.put_if(f"job:{job.id}", job.to_bytes(), None, seconds=KEEP_SECONDS) is None:
             raise OutsideError(Text("Two jobs got the same id. Try again."))
-        self.touch(job.id)
+        self._mark(job)
 
     def load(self, job_id: JobId) -> Job | None:
         """None when there is no such record."""
@@ -74,10 +75,16 @@ class Jobs:
 
     def touch(self, job_id: JobId) -> None:
         """The card may have to change."""
+        self._touch(job_id)
+
+    def _mark(self, job: Job) -> None:
+        self._touch(job.plan.shown or job.id)
+
+    def _touch(self, name: str) -> None:
         for _ in range(ROUNDS):
-            held = self._state.get(f"dirty:{job_id}")
+            held = self._state.get(f"dirty:{name}")
             version = None if held is None else held.version
-            if self._state.put_if(f"dirty:{job_id}", b"", version, seconds=KEEP_SECONDS) is not None:
+            if self._state.put_if(f"dirty:{name}", b"", version, seconds=KEEP_SECONDS) is not None:
                 return
 
     def claim(self, job: Job) -> Job | None:
@@ -121,7 +128,7 @@ class Jobs:
         return tuple(PersonId(person) for known, _, person in pairs if known == digest)
 
     def _settled(self, job: Job) -> None:
-        self.touch(job.id)
+        self._mark(job)
         if job.state.final:
             self._drop(f"active:{job.id}")
 
