@@ -89,6 +89,16 @@ def _peers(value: str) -> tuple[str, ...]:
     return tuple(one(each) for each in value.split())
 
 
+def _steps(value: str) -> tuple[tuple[int, str], ...]:
+    found: list[tuple[int, str]] = []
+    for each in filter(None, (part.strip() for part in value.split(","))):
+        match = re.fullmatch(r"([1-9]\d{0,3}) ([SUW][A-Z0-9]{2,})", each)
+        if match is None or (found and int(match[1]) <= found[-1][0]):
+            raise ValueError("steps like 10 S0123456789, 30 U0123456789, each later than the one before")
+        found.append((int(match[1]), match[2]))
+    return tuple(found)
+
+
 def _yes_or_no(value: str) -> bool:
     if value not in {"yes", "no"}:
         raise ValueError("yes or no")
@@ -293,6 +303,12 @@ SETTINGS = (
         "http://alertmanager:9093",
     ),
     Setting("ALERTS_ROUTES", _text, "YAML file that says which alerts go to which channel"),
+    Setting(
+        "ALERTS_ESCALATION",
+        _steps,
+        "Whom to call when nobody acknowledges what is critical: minutes and the id of a user group or person",
+        "10 S0123456789, 30 U0123456789",
+    ),
     Setting("ALERTS_STORM", _whole(1, 100), "New cards a minute in a channel before alerts share one", default="5"),
     Setting(
         "WEBHOOK_TOKEN",
@@ -353,6 +369,7 @@ class Settings:
     alerts_channel: str
     alertmanager_url: tuple[str, ...]
     alerts_routes: str
+    alerts_escalation: tuple[tuple[int, str], ...]
     alerts_storm: int
     webhook_token: str
     http_host: str

@@ -47,12 +47,14 @@ from handlers.alerts import AlertBoard, Alerts, StormBoard
 from handlers.backup import BackupHandler
 from handlers.core import audit, routes
 from handlers.core.alarms import Alarms
+from handlers.core.alertmanagers import Alertmanager
 from handlers.core.answers import Actor, PersonId, TargetName
 from handlers.core.approval import WORKSPACE, Gate
 from handlers.core.catalogue import Catalogue, Catalogues
 from handlers.core.desk import Desk, Handler, Outside
 from handlers.core.drills import Laboratory
 from handlers.core.errors import Refusal
+from handlers.core.escalations import Step
 from handlers.core.evidence import Check, Verdict
 from handlers.core.holdings import Checked, Holdings
 from handlers.core.keeping import Keeping
@@ -140,21 +142,35 @@ def build(given: Settings, people: People) -> House:
 
 
 def _alerts(given: Settings, state: RedisState) -> Alerts:
-    return Alerts(Ledger(state), SystemClock(), SystemEntropy())
+    return Alerts(Ledger(state), SystemClock(), SystemEntropy(), _alertmanager(given))
 
 
-def _boards(given: Settings, house: House) -> Mapping[str, Board]:
-    ledger, refuge = Ledger(house.state), given.ops_channel
-    board = AlertBoard(house.alerts, ledger, _routes(given), refuge, house.clock, threshold=given.alerts_storm)
-    return {"alert": board, "book": StormBoard(ledger, refuge)}
-
-
-def _watch(given: Settings, house: House) -> Watch | None:
+def _alertmanager(given: Settings) -> Alertmanager | None:
     if not given.alertmanager_url:
         return None
     from bot.adapters.alertmanager import HttpAlertmanager  # imported only where it is used
 
-    return Watch(Ledger(house.state), HttpAlertmanager(given.alertmanager_url), house.clock)
+    return HttpAlertmanager(given.alertmanager_url)
+
+
+def _boards(given: Settings, house: House) -> Mapping[str, Board]:
+    ledger, refuge = Ledger(house.state), given.ops_channel
+    board = AlertBoard(
+        house.alerts,
+        ledger,
+        _routes(given),
+        refuge,
+        house.clock,
+        threshold=given.alerts_storm,
+        steps=tuple(Step(minutes, mention) for minutes, mention in given.alerts_escalation),
+        silencing=bool(given.alertmanager_url),
+    )
+    return {"alert": board, "book": StormBoard(ledger, refuge)}
+
+
+def _watch(given: Settings, house: House) -> Watch | None:
+    alertmanager = _alertmanager(given)
+    return None if alertmanager is None else Watch(Ledger(house.state), alertmanager, house.clock)
 
 
 def _routes(given: Settings) -> Routes:
@@ -285,7 +301,13 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     relay = Relay({"": JobBoard(house.desk), **_boards(given, house)}, house.state, chat, clock)
     intake = Intake(_alerts(given, RedisState(given.redis_url, seconds=INTAKE_SECONDS)), given.webhook_token)
     webhooks = dict.fromkeys((ALERTMANAGER, CI), intake) if given.webhook_token else {}
-    listeners = Listeners(house.desk, chat, house.state, relay.wake)
+    watching = Watching(_watch(given, house))
+
+    def wake() -> None:
+        relay.wake()
+        watching.wake()
+
+    listeners = Listeners(house.desk, chat, house.state, wake)
     slack = SlackApp(client, given.slack_signing_secret, listeners, COMMANDS)
     socket = slack.socket(given.slack_app_token) if given.slack_mode == "socket" else None
     connected = None if socket is None else lambda: socket.connected
@@ -296,7 +318,7 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     stopping = threading.Event()
     _until_signalled(stopping.set)
     _log.info("the bot is starting")
-    with Watching(_watch(given, house)):
+    with watching:
         serving.run(stopping)
     return 0
 

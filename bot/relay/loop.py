@@ -25,6 +25,7 @@ from bot.relay.budget import Budget
 from bot.relay.lease import LEASE_SECONDS, Lease
 from bot.relay.ports import Board, Chat, Snag
 from bot.relay.shown import Record
+from bot.relay.tally import Tally
 from handlers.core.cards import Card
 from handlers.core.errors import OutsideError, Problem, Refusal
 from handlers.core.ports import Clock, State
@@ -54,8 +55,8 @@ class Relay:
         self._failures: dict[str, int] = {}
         self._urgency: dict[str, int] = {}
         self._waiting: dict[str, datetime] = {}
-        self._budget = Budget(clock)
-        self.lost = 0
+        self._budget, self._term = Budget(clock, state), 0
+        self.tally = Tally()
         self._due = 0.0
         self._awake, self._stopped = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
@@ -94,6 +95,9 @@ class Relay:
         if not self._lease.held():
             self._waiting.clear()
             return
+        if self._term != self._lease.terms:
+            self._budget.taken_over()
+            self._term = self._lease.terms
         names = [key.removeprefix(DIRTY) for key in self._state.keys(DIRTY)]
         for kind, board in self._boards.items():
             board.begin([_id(name) for name in names if _kind(name) == kind])
@@ -108,6 +112,7 @@ class Relay:
             step()
         except Problem as problem:
             wait = getattr(problem, "retry_after_seconds", None)
+            self.tally.waits += wait is not None
             log.warning("%s: %s; again in %.0f s", key, problem, self._later(key, wait))
         except Exception:  # the loop's broad except: a fault in one card must not stop the others
             log.exception("%s: a fault; again in %.0f s", key, self._later(key, None))
@@ -158,7 +163,7 @@ class Relay:
         old = posting.ended is not None and self._clock.now() - posting.ended > GIVE_UP
         if old and DIRTY + name in self._failures:
             log.error("%s: ended a day ago and still cannot be shown; given up", name)
-            self.lost += 1
+            self.tally.lost += 1
         return old and DIRTY + name in self._failures
 
     def _settled(self, name: str, posting: Posting, record: Record) -> bool:
@@ -174,6 +179,8 @@ class Relay:
                 if (sent := self._sent(record, card, mark, None)) is not None:
                     ts, found = sent
                     late = self._late(posting)
+                    if posting.tells_late and not found and not shown.message:
+                        self.tally.arrived((self._clock.now() - posting.began).total_seconds())
                     digest = "" if found or late else digest
                     notes = len(posting.notes) if posting.tells_late and not found else shown.notes
                     adopted = found and record.fresh
@@ -213,6 +220,7 @@ class Relay:
         record.store(intent=self._clock.now().isoformat())
         self._still_ours()
         self._budget.posted(shown.channel)
+        self.tally.posts += 1
         try:
             return self._chat.post(shown.channel, said, mark, thread), False
         except Problem as problem:
@@ -249,6 +257,7 @@ class Relay:
         self._still_ours()
         self._edited[name] = now
         self._budget.edited()
+        self.tally.edits += 1
         try:
             self._chat.update(record.shown.channel, record.shown.ts, card)
         except OutsideError as error:

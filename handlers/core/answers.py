@@ -60,12 +60,13 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """A button on a card that is no job's: which one, and the value it carries."""
+    """A button on a card that is no job's, or an answered form: which one, the value it carries, and what was typed."""
 
     action: str
     value: str
     actor: Actor
     channel: str
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,9 @@ from handlers.core.answers import (
 from handlers.core.approval import Decision, Gate
 from handlers.core.audit import AuditEvent
 from handlers.core.cards import Card, Tone
+from handlers.core.digests import Json
 from handlers.core.errors import OutsideError, Problem, Refusal
+from handlers.core.forms import Form
 from handlers.core.jobs import Job, JobState, Outcome
 from handlers.core.policy import Permission, refused
 from handlers.core.ports import Audit, Clock, Entropy, People, Queue, State
@@ -78,8 +80,13 @@ class Pressable(Protocol):
     def presses(self) -> Mapping[str, Permission]:
         """Its buttons, and what each needs."""
 
-    def press(self, press: Press) -> Card | None:
-        """Does it: words for the presser alone, or None when the card says enough. Raises Refusal or OutsideError."""
+    @property
+    def asking(self) -> frozenset[str]:
+        """Which of them are answered with a form."""
+
+    def press(self, press: Press) -> Card | Form | None:
+        """Does it: words or a form for the presser alone, or None when the card says enough. Raises Refusal or
+        OutsideError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +147,7 @@ class Desk:
     ) -> None:
         self._handlers = handlers
         self._pressables = {action: each for each in pressables for action in each.presses}
+        self._asking = frozenset(action for each in pressables for action in each.asking)
         self._gate = gate
         self._state = outside.state
         self._queue = outside.queue
@@ -170,13 +178,19 @@ class Desk:
         except Refusal as refusal:
             return Said(Card(title=refusal.text, tone=Tone.WARNING))
 
-    def press(self, press: Press) -> Card | None:
-        """A button that is no job's. Raises Refusal or OutsideError; then nothing was done."""
+    def asks(self, action: str) -> bool:
+        """Whether the button is answered with a form, so that a place for it must be opened at once."""
+        return action in self._asking
+
+    def press(self, press: Press) -> Card | Form | None:
+        """A button that is no job's, or an answered form. Raises Refusal or OutsideError; then nothing was done."""
         behind = self._pressables.get(press.action)
         if behind is None:
             raise Refusal(Text("This button is from an older version of me and does nothing. Type the command again."))
         self._allow(press.actor, behind.presses.get(press.action), press.action)
-        facts = {"value": press.value[:200]}
+        facts: dict[str, Json] = {"value": press.value[:200]}
+        if press.fields:
+            facts["fields"] = {name: typed[:500] for name, typed in press.fields.items()}
         self._write(AuditEvent("pressed", "allow", press.actor, operation=press.action, facts=facts))
         return behind.press(press)
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from handlers.core.answers import Actor, JobId, Plan, TargetName
 from handlers.core.digests import Json, canonical
-from handlers.core.text import Bytes, Code, Lines, Person, Seconds, Text
+from handlers.core.text import Bytes, Code, Crew, Lines, Person, Seconds, Text
 
 NOTES_LIMIT = 40
 
@@ -216,6 +216,8 @@ def _value_json(value: object) -> Json:
             return ["milliseconds", round(count * 1000)]
         case Person(person):
             return ["person", person]
+        case Crew(crew):
+            return ["crew", crew]
         case Code(word):
             return ["code", word]
         case Lines(lines):
@@ -243,6 +245,8 @@ def _value(kind: str, stored: Any) -> Any:
             return Seconds(stored / 1000)
         case "person":
             return Person(stored)
+        case "crew":
+            return Crew(stored)
         case "code":
             return Code(stored)
         case "lines":
