@@ -302,6 +302,13 @@ SETTINGS = (
         "Alertmanager, for what is silenced and to keep it quiet about what is acknowledged; several peers with blanks",
         "http://alertmanager:9093",
     ),
+    Setting(
+        "PROMETHEUS_URL",
+        _url("https", "http"),
+        "Prometheus, for a plot in the card of an alert; with name:password@ when it wants them",
+        "http://prometheus:9090",
+        secret=True,
+    ),
     Setting("ALERTS_ROUTES", _text, "YAML file that says which alerts go to which channel"),
     Setting(
         "ALERTS_ESCALATION",
@@ -368,6 +375,7 @@ class Settings:
     ops_channel: str
     alerts_channel: str
     alertmanager_url: tuple[str, ...]
+    prometheus_url: str
     alerts_routes: str
     alerts_escalation: tuple[tuple[int, str], ...]
     alerts_storm: int

@@ -35,6 +35,7 @@ from bot.adapters.totp import Totp
 from bot.following import Following
 from bot.intake import ALERTMANAGER, CI, Intake
 from bot.measuring import Kept, Proved, relayed
+from bot.picturing import Picturing
 from bot.relay import JobBoard, Relay
 from bot.relay.ports import Board
 from bot.scheduler import Scheduler
@@ -60,6 +61,8 @@ from handlers.core.holdings import Checked, Holdings
 from handlers.core.keeping import Keeping
 from handlers.core.ledger import Ledger
 from handlers.core.objects import Packing
+from handlers.core.pictures import Pictures
+from handlers.core.plots import Gallery, Plotter
 from handlers.core.ports import ArtifactStore, People, Standing, Target
 from handlers.core.records import Jobs
 from handlers.core.restorations import Restorations
@@ -171,6 +174,19 @@ def _boards(given: Settings, house: House) -> Mapping[str, Board]:
 def _watch(given: Settings, house: House) -> Watch | None:
     alertmanager = _alertmanager(given)
     return None if alertmanager is None else Watch(Ledger(house.state), alertmanager, house.clock)
+
+
+def _plotter(given: Settings) -> Plotter | None:
+    if not given.prometheus_url:
+        return None
+    from bot.adapters.plots import Plots  # imported only where it is used
+
+    return Plots(given.prometheus_url)
+
+
+def _pictures(given: Settings, house: House, gallery: Gallery) -> Pictures | None:
+    plotter = _plotter(given)
+    return None if plotter is None else Pictures(Ledger(house.state), house.state, plotter, gallery, house.clock)
 
 
 def _routes(given: Settings) -> Routes:
@@ -318,7 +334,7 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     stopping = threading.Event()
     _until_signalled(stopping.set)
     _log.info("the bot is starting")
-    with watching:
+    with watching, Picturing(_pictures(given, house, chat)):
         serving.run(stopping)
     return 0
 
@@ -387,9 +403,16 @@ def _checks(given: Settings) -> checking.Checks:
         HttpAlertmanager(given.alertmanager_url).look()
         return ""
 
+    def prometheus() -> str:
+        plotter = _plotter(given)
+        if plotter is not None:
+            plotter.plot("vector(1)", "check", house.clock.now(), None)
+        return ""
+
     return {
         "alerts": routed,
         **({"Alertmanager": alertmanager} if given.alertmanager_url else {}),
+        **({"Prometheus": prometheus} if given.prometheus_url else {}),
         "schedule": told,
         "Redis": state,
         f"backups ({house.store.describe()})": store,

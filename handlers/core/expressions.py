@@ -64,10 +64,15 @@ def from_generator(url: str) -> str | None:
         found = parse_qs(urlsplit(url).query, max_num_fields=100).get("g0.expr", [])
     except ValueError:
         return None
-    expression = found[0].strip() if found else ""
-    if not expression or len(expression) > LONGEST or any(map(_is_hidden, expression)):
+    return usable(found[0]) if found else None
+
+
+def usable(expression: str) -> str | None:
+    """The expression without spaces around it; None for what is no expression or too long."""
+    bare = expression.strip()
+    if not bare or len(bare) > LONGEST or any(map(_is_hidden, bare)):
         return None
-    return expression
+    return bare
 
 
 def split_threshold(expression: str) -> tuple[str, float | None]:

@@ -1,9 +1,11 @@
-"""Plots: the picture inside an alert's card."""
+"""Plots: the picture inside an alert's card: who draws it, and who keeps it."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Protocol
+
+from handlers.core.text import Text
 
 
 class Plotter(Protocol):
@@ -17,3 +19,10 @@ class Plotter(Protocol):
         """A PNG of the hour before `until`, with a line at the threshold; None when there is nothing to draw.
         Takes up to 15 seconds, one picture at a time. Raises OutsideError (permanent when this expression cannot be
         drawn), ValueError for a time without a zone."""
+
+
+class Gallery(Protocol):
+    """Where the chat keeps pictures."""
+
+    def upload(self, name: str, data: bytes, alt: Text) -> str:
+        """Keeps a PNG, for a card to show; its id there. `alt`: what it shows. Raises Refusal and OutsideError."""

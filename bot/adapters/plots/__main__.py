@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
+from contextlib import suppress
 
+NICENESS = 10
+"""Whoever answers people goes first."""
 MEMORY_BYTES = 2 * 1024**3
 """All the address space it may have: an answer without an end kills it, and nobody else."""
 
 
 def main() -> int:
     """Draws it."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    os.nice(NICENESS)
+    with suppress(OSError, ValueError):  # macOS knows no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     # After the limit, and only in the child.
     from bot.adapters.plots import drawing, prometheus, series
     from bot.adapters.plots.order import Ending, Order

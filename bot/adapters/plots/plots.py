@@ -21,7 +21,9 @@ PICTURE_BYTES = 200_000
 _CHILD = (sys.executable, "-m", "bot.adapters.plots")
 # The child must be this very code, wherever the bot was started.
 _ROOT = Path(__file__).parents[3]
-_INHERITED = ("PATH", "HOME")
+_INHERITED = ("PATH", "HOME", "SSL_CERT_FILE")
+# One thread each: by default there is one for every core, and each takes of the address space that is allowed.
+_THREADS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 _PNG = b"\x89PNG\r\n\x1a\n"
 _WORDS = {
     Ending.AWAY: Text("Prometheus does not answer."),
@@ -72,7 +74,7 @@ class Plots:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd=_ROOT,
-                env={**inherited, "MPLCONFIGDIR": folder},
+                env={**inherited, **_THREADS, "MPLCONFIGDIR": folder},
                 start_new_session=True,
             )
         except OSError as error:
