@@ -202,7 +202,8 @@ class Relay:
             self._move(posting, record, refusal.text)
         except OutsideError as error:
             if self._pictures.refused(name, card, error):
-                return False  # once more, without it
+                self._edited.pop(name, None)
+                return False  # at once again, without it
             if not (isinstance(error, Snag) and error.gone):
                 raise
             return self._post_anew(posting, record)
