@@ -3,7 +3,7 @@
 - Text is text: nothing in it is read as mathematics, and hidden characters are replaced.
 - 1200 by 600 dots on white, large letters, times in UTC. Gaps stay gaps; a lone number between two gaps is a dot.
 - It grows with its legend, so that the curves keep their room.
-- 256 colours: half the bytes, and what noise weighs stays well under 200 kB.
+- 256 colours: half the bytes. Noise that weighs more than a picture may is drawn with fewer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from PIL import Image
 
-from bot.adapters.plots.order import Order
+from bot.adapters.plots.order import PICTURE_BYTES, Order
 from bot.adapters.plots.series import HOUR_SECONDS, Series, Shown, moments
 from bot.adapters.plots.units import Scale, scale_of
 from handlers.core.text import cleaned
@@ -36,6 +36,7 @@ LEGEND_ROW = 0.36
 TITLE_LENGTH = 80
 _COLUMNS = ((18, 3), (36, 2))
 """How long names may be to stand in so many columns."""
+_COLOUR_COUNTS = (256, 64, 32, 16)
 _PAD = 0.12
 _TEN_MINUTES = 600
 _INK, _FAINT, _ALARM = "#1d1c1d", "#d8d8da", "#c01c28"
@@ -84,9 +85,14 @@ def drawn(order: Order, shown: Shown) -> bytes:
 
 def _png(canvas: FigureCanvasAgg) -> bytes:
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    image = io.BytesIO()
-    picture.quantize(256, dither=Image.Dither.NONE).save(image, "PNG", optimize=True)
-    return image.getvalue()
+    data = b""
+    for colours in _COLOUR_COUNTS:
+        image = io.BytesIO()
+        picture.quantize(colours, dither=Image.Dither.NONE).save(image, "PNG", optimize=True)
+        data = image.getvalue()
+        if len(data) <= PICTURE_BYTES:
+            break
+    return data
 
 
 def _fit(title: Text, canvas: FigureCanvasAgg) -> None:

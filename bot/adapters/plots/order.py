@@ -12,6 +12,9 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Self
 
+PICTURE_BYTES = 200_000
+"""What a picture may weigh."""
+
 
 class Ending(IntEnum):
     """How the child ended, as its return code."""

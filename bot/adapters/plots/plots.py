@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from bot.adapters.plots.order import Ending, Order
+from bot.adapters.plots.order import PICTURE_BYTES, Ending, Order
 from handlers.core.errors import OutsideError
 from handlers.core.text import Seconds, Text
 
 LIMIT_SECONDS = 15.0
-PICTURE_BYTES = 200_000
-"""What a picture may weigh."""
 _CHILD = (sys.executable, "-m", "bot.adapters.plots")
 # The child must be this very code, wherever the bot was started.
 _ROOT = Path(__file__).parents[3]

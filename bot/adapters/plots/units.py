@@ -29,7 +29,8 @@ _SECONDS = re.compile(r"_seconds(?=_|$)")
 _RATIO = re.compile(r"(?:^|[_:])ratio(?=[_:]|\d|$)")
 _PERCENT = re.compile(r"(?:^|[_:])(?:percent|percentage)(?=[_:]|\d|$)")
 _SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
-_THOUSANDS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k"))
+_THOUSANDS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_PLAIN_BELOW = 1e4
 _ATTACHED = frozenset({"", "%", *(unit for _, unit in _THOUSANDS)})
 
 
@@ -66,7 +67,7 @@ def scale_of(expression: str, largest: float) -> Scale:
         case "bytes" | "bytes/s":
             size, unit = next((each for each in _SIZES if largest >= each[0]), (1.0, "B"))
             return Scale(1 / size, unit + kind.removeprefix("bytes"))
-    size, unit = next((each for each in _THOUSANDS if 1e15 > largest >= each[0]), (1.0, ""))
+    size, unit = next((each for each in _THOUSANDS if 1e15 > largest >= max(each[0], _PLAIN_BELOW)), (1.0, ""))
     return Scale(1 / size, unit)
 
 
