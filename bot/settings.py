@@ -337,7 +337,13 @@ SETTINGS = (
         "/usr/local/bin/rollback",
     ),
     Setting("BACKEND_HEALTH_URL", _url("https", "http"), "The service's health address", "http://backend:3000/health"),
-    Setting("PROMETHEUS_URL", _url("https", "http"), "Prometheus, for questions in PromQL", "http://prometheus:9090"),
+    Setting(
+        "PROMETHEUS_URL",
+        _url("https", "http"),
+        "Prometheus, for plots in cards and questions in PromQL; with name:password@ when it wants them",
+        "http://prometheus:9090",
+        secret=True,
+    ),
     Setting("ALERTS_STORM", _whole(1, 100), "New cards a minute in a channel before alerts share one", default="5"),
     Setting(
         "WEBHOOK_TOKEN",

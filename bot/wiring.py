@@ -38,6 +38,7 @@ from bot.adapters.totp import Totp
 from bot.following import Following
 from bot.intake import ALERTMANAGER, CI, Intake
 from bot.measuring import Kept, Proved, relayed
+from bot.picturing import Picturing
 from bot.relay import JobBoard, Relay
 from bot.relay.ports import Board
 from bot.runbooks import ChannelNotices, DeskBackups, Folder
@@ -65,6 +66,8 @@ from handlers.core.keeping import Keeping
 from handlers.core.ledger import Ledger
 from handlers.core.library import Library
 from handlers.core.objects import Packing
+from handlers.core.pictures import Pictures
+from handlers.core.plots import Gallery, Plotter
 from handlers.core.ports import ArtifactStore, People, Standing, Target
 from handlers.core.programs import Allowed
 from handlers.core.records import Jobs
@@ -260,6 +263,19 @@ def _watch(given: Settings, house: House) -> Watch | None:
     return None if alertmanager is None else Watch(Ledger(house.state), alertmanager, house.clock)
 
 
+def _plotter(given: Settings) -> Plotter | None:
+    if not given.prometheus_url:
+        return None
+    from bot.adapters.plots import Plots  # imported only where it is used
+
+    return Plots(given.prometheus_url)
+
+
+def _pictures(given: Settings, house: House, gallery: Gallery) -> Pictures | None:
+    plotter = _plotter(given)
+    return None if plotter is None else Pictures(Ledger(house.state), house.state, plotter, gallery, house.clock)
+
+
 def _routes(given: Settings) -> Routes:
     default = Route(given.alerts_channel)
     if not given.alerts_routes:
@@ -411,7 +427,7 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     stopping = threading.Event()
     _until_signalled(stopping.set)
     _log.info("the bot is starting")
-    with watching:
+    with watching, Picturing(_pictures(given, house, chat)):
         serving.run(stopping)
     return 0
 
@@ -491,11 +507,18 @@ def _checks(given: Settings) -> checking.Checks:
             return f"POLICY_FILE names targets that are not configured: {', '.join(sorted(unknown))}"
         return ""
 
+    def prometheus() -> str:
+        plotter = _plotter(given)
+        if plotter is not None:
+            plotter.plot("vector(1)", "check", house.clock.now(), None)
+        return ""
+
     return {
         "policy": ruled,
         "alerts": routed,
         "runbooks": runbooks,
         **({"Alertmanager": alertmanager} if given.alertmanager_url else {}),
+        **({"Prometheus": prometheus} if given.prometheus_url else {}),
         "schedule": told,
         "Redis": state,
         f"backups ({house.store.describe()})": store,

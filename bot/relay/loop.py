@@ -11,6 +11,7 @@
 - A message that is gone is posted anew; where the bot may not write, the card goes to the asker directly, or to the
   posting's refuge, and says why.
 - What fails is tried again, ever more slowly; what ended a day ago is given up.
+- A card whose picture the chat does not take is shown without it (`pictures`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from datetime import datetime, timedelta
 
 from bot.relay.budget import Budget
 from bot.relay.lease import LEASE_SECONDS, Lease
+from bot.relay.pictures import Pictures
 from bot.relay.ports import Board, Chat, Snag
 from bot.relay.shown import Record
 from bot.relay.tally import Tally
@@ -57,6 +59,7 @@ class Relay:
         self._waiting: dict[str, datetime] = {}
         self._budget, self._term = Budget(clock, state), 0
         self.tally = Tally()
+        self._pictures = Pictures(clock)
         self._due = 0.0
         self._awake, self._stopped = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
@@ -156,6 +159,7 @@ class Relay:
             self._urgency.pop(name, None)
             if posting is None or posting.ended is not None:
                 self._edited.pop(name, None)
+                self._pictures.forget(name)
         else:
             self._due = min(self._due, self._clock.monotonic() + STEP_SECONDS)
         self._failures.pop(DIRTY + name, None)
@@ -172,7 +176,7 @@ class Relay:
         record.aim(posting, self._clock.now())
         shown = record.shown
         self._urgency[name] = posting.urgency
-        card = _explained(posting.card, shown.because, shown.late)
+        card = self._pictures.allowed(name, _explained(posting.card, shown.because, shown.late))
         digest = self._chat.digest(card)
         try:
             if not shown.ts:
@@ -194,10 +198,13 @@ class Relay:
                 if self._sent(record, note, f"{name}/{shown.message}/{shown.notes}", shown.ts) is not None:
                     record.store(intent="", notes=shown.notes + 1)
             else:
-                return True
+                return not self._short(self._pictures.wait(name, posting.card))
         except Refusal as refusal:
             self._move(posting, record, refusal.text)
         except OutsideError as error:
+            if self._pictures.refused(name, card, error):
+                self._edited.pop(name, None)
+                return False  # at once again, without it
             if not (isinstance(error, Snag) and error.gone):
                 raise
             return self._post_anew(posting, record)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from handlers.core.books import Shared
-from handlers.core.cards import Button, Card, Fact, Link, Tone
+from handlers.core.cards import Button, Card, Fact, Link, Picture, Tone
 from handlers.core.groups import Alert, Change, Group, names
 from handlers.core.text import Code, Person, Text
 
@@ -41,7 +42,14 @@ def group_card(group: Group, group_id: str, *, silencing: bool = True, runbook: 
         footer=Text("{source} · last told {last}", source=group.receiver or group.source, last=group.last),
         links=tuple(_links(group)),
         buttons=tuple(_buttons(group, group_id, silencing=silencing, runbook=runbook)),
+        picture=Picture(group.picture, pictured(group, group.pictured or group.last)) if group.picture else None,
     )
+
+
+def pictured(group: Group, at: datetime) -> Text:
+    """What a picture that was made then shows."""
+    name = ", ".join(names((group.firing or group.resolved or group.alerts).values())[:3]) or "alerts"
+    return Text("A plot of what {name} measured in the hour before {at}", name=name, at=at)
 
 
 def _title(group: Group) -> Text:

@@ -105,8 +105,8 @@ class Quieted:
 class Group:
     """What is known about one group. `first`, `last`: when a message about this round came first and last. `said`:
     history for the thread. `trouble`: why Alertmanager could not be told what people want. `reminded`: escalation steps
-    taken. `serial`: how many rounds were before this one; each has its own card. `picture`: a file in the chat, and of
-    when."""
+    taken. `serial`: how many rounds were before this one; each has its own card. `picture`: a file in the chat, of
+    when (`pictured`), and what fired in the newest that was tried (`depicted`)."""
 
     source: str
     receiver: str
@@ -124,6 +124,7 @@ class Group:
     reminded: int = 0
     picture: str = ""
     pictured: datetime | None = None
+    depicted: str = ""
     serial: int = 0
 
     @property
@@ -280,9 +281,8 @@ def _turned(before: Group, after: Group, now: datetime) -> Group:
     """A new round when it fires again and was known to be over for ten minutes."""
     heard = [each.told_over for each in before.alerts.values() if each.told_over is not None]
     if before.over and heard and not after.over and now - max(heard) > AGAIN:
-        after = replace(
-            after, serial=after.serial + 1, first=now, said=(), picture="", pictured=None, acknowledged=None, reminded=0
-        )
+        blank = replace(after, said=(), picture="", pictured=None, depicted="", acknowledged=None, reminded=0)
+        after = replace(blank, serial=after.serial + 1, first=now)
     return _calmed(after)
 
 

@@ -170,6 +170,7 @@ def encoded(group: Group) -> bytes:
             "reminded": group.reminded,
             "picture": group.picture,
             "pictured": group.pictured,
+            "depicted": group.depicted,
             "serial": group.serial,
         },
         separators=(",", ":"),
@@ -223,6 +224,7 @@ def decoded(value: bytes) -> Group:
         reminded=data["reminded"],
         picture=data["picture"],
         pictured=_maybe(data["pictured"]),
+        depicted=data.get("depicted", ""),
         serial=data["serial"],
     )
 
