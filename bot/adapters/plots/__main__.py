@@ -25,7 +25,7 @@ def main() -> int:
     order = Order.unpacked(sys.stdin.buffer.read())
     try:
         answer = prometheus.asked(order)
-        shown = series.shown(answer, order.until)
+        shown = series.shown(answer, order.until, both_ends=order.threshold is not None)
     except prometheus.FailedError as failed:
         return failed.ending
     except (ValueError, TypeError, KeyError, AttributeError):
