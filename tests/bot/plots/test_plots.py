@@ -26,7 +26,7 @@ from sandbox.servers.prometheus import Prometheus
 from tests.conftest import needs
 
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
-HOSTILE = "<!channel> $\\frac{1}{0}$ {x} %s \u202eevil \x00 \ud800 \u0633\u0644\u0627\u0645 😀 " + "w" * 300
+HOSTILE = "<!channel> $\\nosuch{$ {x} %s \u202eevil \x00 \ud800 \u0633\u0644\u0627\u0645 😀 " + "w" * 300
 
 
 class Played(BaseHTTPRequestHandler):
