@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import signal
 import sys
@@ -18,16 +19,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 from bot import checking, terminal
 from bot.adapters import yaml_file
 from bot.adapters.audit_file import AuditFile, read_lines
 from bot.adapters.clock import SystemClock, SystemEntropy
-from bot.adapters.command import ShellCommand
+from bot.adapters.command import LocalProgram, ShellCommand, secrets_of
 from bot.adapters.factors import StoredFactors
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.scratch import ScratchMongod
 from bot.adapters.mongo.scratch_server import ScratchServer
+from bot.adapters.policy_file import PolicyFile
 from bot.adapters.queue_dramatiq import DramatiqQueue
 from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
@@ -38,6 +41,7 @@ from bot.measuring import Kept, Proved, relayed
 from bot.picturing import Picturing
 from bot.relay import JobBoard, Relay
 from bot.relay.ports import Board
+from bot.runbooks import ChannelNotices, DeskBackups, Folder
 from bot.scheduler import Scheduler
 from bot.settings import Settings
 from bot.supervisor import Supervisor
@@ -46,7 +50,7 @@ from bot.web import WebServer, application
 from bot.worker import Worker
 from handlers.alerts import AlertBoard, Alerts, StormBoard
 from handlers.backup import BackupHandler
-from handlers.core import audit, routes
+from handlers.core import audit, programs, routes
 from handlers.core.alarms import Alarms
 from handlers.core.alertmanagers import Alertmanager
 from handlers.core.answers import Actor, PersonId, TargetName
@@ -60,22 +64,32 @@ from handlers.core.evidence import Check, Verdict
 from handlers.core.holdings import Checked, Holdings
 from handlers.core.keeping import Keeping
 from handlers.core.ledger import Ledger
+from handlers.core.library import Library
 from handlers.core.objects import Packing
 from handlers.core.pictures import Pictures
 from handlers.core.plots import Gallery, Plotter
 from handlers.core.ports import ArtifactStore, People, Standing, Target
+from handlers.core.programs import Allowed
 from handlers.core.records import Jobs
 from handlers.core.restorations import Restorations
 from handlers.core.retention import Policy
+from handlers.core.rollbacks import CommandRollback
 from handlers.core.rota import Chore, Duty, Rota
 from handlers.core.routes import Route, Routes
+from handlers.core.rules import NoRules, RuleBook
+from handlers.core.run_records import RunRecords
 from handlers.core.schedules import Schedule
 from handlers.core.text import Text
 from handlers.core.timelines import Follower
 from handlers.core.watch import Watch
+from handlers.deeds import Hands
+from handlers.looks import Eyes
+from handlers.performing import Performer
 from handlers.restore import RestoreHandler
+from handlers.runbooks import NOTICE, Beginnings, RunBoard, RunbookHandler
+from handlers.steps import SHAPES
 
-COMMANDS = ("backup", "restore")
+COMMANDS = ("backup", "restore", "runbook")
 WORKER_NICENESS = 10
 TIDY_LINE = "20 * * * *"
 INTAKE_SECONDS = 0.3
@@ -106,6 +120,8 @@ class House:
     clock: SystemClock
     audit_path: Path
     alerts: Alerts
+    performer: Performer
+    library: Library
 
 
 def build(given: Settings, people: People) -> House:
@@ -135,17 +151,87 @@ def build(given: Settings, people: People) -> House:
         ),
     }
     factors = StoredFactors(store, given.master_key, Totp())
-    outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy)
-    alerts = _alerts(given, state)
-    desk = Desk(handlers, Gate(state, factors, clock, entropy), outside, (alerts,))
+    outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy, _rules(given))
+    alerts, backups = _alerts(given, state), DeskBackups()
+    library = Library(Folder(_runbooks_folder(given), clock), SHAPES)
+    performer = _performer(given, outside, state, backups)
+    runbook = RunbookHandler(Beginnings(library, Ledger(state), entropy, name), performer)
+    handlers["runbook"] = runbook
+    desk = Desk(handlers, Gate(state, factors, clock, entropy), outside, (alerts, runbook))
+    backups.desk = desk
     limit = timedelta(hours=given.backup_catch_up_hours)
     duty = Duty(schedule, WORKSPACE, given.ops_channel, limit, _chores(given))
     rota = Rota(desk, holdings, Alarms(state, outside.audit, clock, entropy), state, clock, duty)
-    return House(desk, rota, state, queue, store, factors, targets, catalogues, clock, audit_path, alerts)
+    return House(
+        desk, rota, state, queue, store, factors, targets, catalogues, clock, audit_path, alerts, performer, library
+    )
+
+
+def _performer(given: Settings, outside: Outside, state: RedisState, backups: DeskBackups) -> Performer:
+    from bot.adapters.alertmanager import HttpAlertmanager  # imported only where it is used
+    from bot.adapters.mongo.replica import ReplicaProbe
+    from bot.adapters.network_probe import NetworkProbe
+    from bot.adapters.promql import HttpMetrics
+    from bot.adapters.web_probe import WebProbe
+
+    clock, program = outside.clock, LocalProgram(secrets_of(given.mongodb_uri))
+    metrics = HttpMetrics(given.prometheus_url) if given.prometheus_url else None
+    eyes = Eyes(WebProbe(), NetworkProbe(), clock, metrics, ReplicaProbe(given.mongodb_uri), given.backend_health_url,
+                _places(given))  # fmt: skip
+    alarms = Alarms(state, outside.audit, clock, outside.entropy)
+    hands = Hands(
+        clock=clock,
+        program=program,
+        programs=_programs(given),
+        backups=backups,
+        alertmanager=HttpAlertmanager(given.alertmanager_url) if given.alertmanager_url else None,
+        notices=ChannelNotices(alarms, NOTICE),
+        rollback=CommandRollback(program, given.rollback_plan_command, given.rollback_command)
+        if given.rollback_command
+        else None,
+    )
+    return Performer(RunRecords(state), Jobs(state), eyes, hands, clock)
+
+
+def _runbooks_folder(given: Settings) -> Path:
+    return Path(given.runbooks_dir) if given.runbooks_dir else Path(__file__).parents[1] / "runbooks"
+
+
+def _programs(given: Settings) -> Mapping[str, Allowed]:
+    if not given.runbook_programs:
+        return {}
+    found, problems = programs.read(yaml_file.read(Path(given.runbook_programs)))
+    if problems:
+        raise Refusal(Text("RUNBOOK_PROGRAMS: {problems}.", problems="; ".join(problems[:10])))
+    return found
+
+
+def _places(given: Settings) -> Mapping[str, tuple[str, ...]]:
+    """What a step means by service, mongodb, prometheus, alertmanager."""
+    urls = {"service": given.backend_health_url, "prometheus": given.prometheus_url}
+    found = {name: (address,) for name, url in urls.items() if (address := _address(url))}
+    hosts = tuple(_host_port(host, 27017) for host in urlsplit(given.mongodb_uri).netloc.rpartition("@")[2].split(","))
+    peers = tuple(filter(None, map(_address, given.alertmanager_url)))
+    srv = given.mongodb_uri.startswith("mongodb+srv")
+    return {**found, **({} if srv else {"mongodb": hosts}), **({"alertmanager": peers} if peers else {})}
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return _host_port(host, 443 if parts.scheme == "https" else 80) if host else ""
+
+
+def _host_port(host: str, port: int) -> str:
+    return host if re.search(r":[0-9]+$", host) else f"{host}:{port}"
 
 
 def _alerts(given: Settings, state: RedisState) -> Alerts:
     return Alerts(Ledger(state), SystemClock(), SystemEntropy(), _alertmanager(given))
+
+
+def _rules(given: Settings) -> RuleBook:
+    return PolicyFile(Path(given.policy_file), yaml_file.read) if given.policy_file else NoRules()
 
 
 def _alertmanager(given: Settings) -> Alertmanager | None:
@@ -167,8 +253,9 @@ def _boards(given: Settings, house: House) -> Mapping[str, Board]:
         threshold=given.alerts_storm,
         steps=tuple(Step(minutes, mention) for minutes, mention in given.alerts_escalation),
         silencing=bool(given.alertmanager_url),
+        answered=lambda group: house.library.of(group) is not None,
     )
-    return {"alert": board, "book": StormBoard(ledger, refuge)}
+    return {"alert": board, "book": StormBoard(ledger, refuge), "run": RunBoard(house.performer, refuge)}
 
 
 def _watch(given: Settings, house: House) -> Watch | None:
@@ -274,6 +361,10 @@ def command(given: Settings, options: Namespace) -> int:
         case "restore":
             person = options.person or input("Your Slack id (like U0123456789): ").strip()
             return _terminal(given).run("restore", *options.words, person=person)
+        case "policy":
+            return terminal.who_can(_rules(given).current(), options.operation, options.target)
+        case "runbook":
+            return _terminal(given).run("runbook", *options.words)
         case "audit":
             path = Path(options.path) if options.path else build(given, Nobody()).audit_path
             return terminal.audit_verdict(audit.verify(read_lines(path)), str(path))
@@ -315,7 +406,9 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     chat, clock = Chat(client), SystemClock()
     house = build(given, SlackPeople(chat, clock))
     relay = Relay({"": JobBoard(house.desk), **_boards(given, house)}, house.state, chat, clock)
-    intake = Intake(_alerts(given, RedisState(given.redis_url, seconds=INTAKE_SECONDS)), given.webhook_token)
+    intake = Intake(
+        _alerts(given, RedisState(given.redis_url, seconds=INTAKE_SECONDS)), given.webhook_token, relay.wake
+    )
     webhooks = dict.fromkeys((ALERTMANAGER, CI), intake) if given.webhook_token else {}
     watching = Watching(_watch(given, house))
 
@@ -397,10 +490,21 @@ def _checks(given: Settings) -> checking.Checks:
         _routes(given)
         return "" if given.webhook_token else "WEBHOOK_TOKEN is not set: no alerts are taken in"
 
+    def runbooks() -> str:
+        wrong = house.library.problems()
+        return "; ".join(f"{name}: {problem}" for name, said in wrong.items() for problem in said)
+
     def alertmanager() -> str:
         from bot.adapters.alertmanager import HttpAlertmanager
 
         HttpAlertmanager(given.alertmanager_url).look()
+        return ""
+
+    def ruled() -> str:
+        known = _rules(given).current()
+        unknown = {each for rule in known.rules for each in rule.targets} - set(house.targets)
+        if unknown:
+            return f"POLICY_FILE names targets that are not configured: {', '.join(sorted(unknown))}"
         return ""
 
     def prometheus() -> str:
@@ -410,7 +514,9 @@ def _checks(given: Settings) -> checking.Checks:
         return ""
 
     return {
+        "policy": ruled,
         "alerts": routed,
+        "runbooks": runbooks,
         **({"Alertmanager": alertmanager} if given.alertmanager_url else {}),
         **({"Prometheus": prometheus} if given.prometheus_url else {}),
         "schedule": told,

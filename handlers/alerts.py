@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -195,7 +195,9 @@ class AlertBoard:
         threshold: int = THRESHOLD,
         steps: Sequence[Step] = (),
         silencing: bool = True,
+        answered: Callable[[Group], bool] = lambda group: False,
     ) -> None:
+        """`answered`: whether a runbook answers a group."""
         self._alerts = alerts
         self._ledger = ledger
         self._routes = routes
@@ -204,6 +206,7 @@ class AlertBoard:
         self._threshold = threshold
         self._steps = tuple(steps)
         self._silencing = silencing
+        self._answered = answered
         self._looked: float | None = None
 
     def begin(self, names: Sequence[str]) -> None:
@@ -271,7 +274,7 @@ class AlertBoard:
             self._ledger.change_book(route.channel, lambda each: books.marked(each, name))
         return Posting(
             channel=route.channel,
-            card=group_card(group, name, silencing=self._silencing),
+            card=group_card(group, name, silencing=self._silencing, runbook=self._answered(group)),
             began=group.first,
             notes=group.said,
             ended=group.ended,

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 DIRTY = "dirty:"
 EDIT_SECONDS, END_SECONDS, LOOK_SECONDS = 3.0, 1.0, 2.0
-STEP_SECONDS = 0.1
+STEP_SECONDS, GAP_SECONDS = 0.1, 0.05
 POLL_SECONDS, SOON_SECONDS, MOST_WAIT_SECONDS = 1.0, 0.02, 60.0
 GIVE_UP = timedelta(days=1)
 MESSAGES = 5
@@ -85,7 +85,8 @@ class Relay:
             self._due = self._clock.monotonic() + POLL_SECONDS
             if not self._blocked("state"):
                 self._guarded("state", self._pass)
-            self._awake.wait(max(SOON_SECONDS, self._due - self._clock.monotonic()))
+            self._stopped.wait(GAP_SECONDS)  # however often it is woken: a storm wakes it hundreds of times a second
+            self._awake.wait(max(0.0, self._due - self._clock.monotonic()))
             self._awake.clear()
 
     def tick(self) -> float:

@@ -39,7 +39,8 @@ from bot.slack.modals import (
 from bot.slack.payloads import action_id, action_value, actor_of, channel_of, view_of
 from handlers.core.answers import Actor, Invocation, JobId, Press
 from handlers.core.cards import Card, Tone
-from handlers.core.desk import Accepted, Began, Challenge, Rejected, Said
+from handlers.core.consent import Rejected
+from handlers.core.desk import Accepted, Began, Challenge, Said
 from handlers.core.errors import Problem, Refusal
 from handlers.core.forms import Form
 from handlers.core.ports import State
@@ -94,7 +95,7 @@ class Listeners:
         app.action("confirm")(self.confirm)
         app.action("job_cancel")(self.cancel)
         app.action("restore_pick")(self.pick)
-        app.action(re.compile(r"\Aalert_[a-z]+\Z"))(self.press)
+        app.action(re.compile(r"\A(alert|step|run)_[a-z_]+\Z"))(self.press)
         app.action(LINK)(acknowledge)
         app.action(ANYTHING)(self.outdated)
         app.view(QUESTION)(self.submit)

@@ -31,8 +31,9 @@ def veiled(words: str) -> str:
     return _SECRET.sub(lambda found: f"{found.group(1) or ''}•••", words)
 
 
-def group_card(group: Group, group_id: str, *, silencing: bool = True) -> Card:
-    """What the group's message says now. `silencing`: there is an Alertmanager that can be told."""
+def group_card(group: Group, group_id: str, *, silencing: bool = True, runbook: bool = False) -> Card:
+    """What the group's message says now. `silencing`: there is an Alertmanager that can be told. `runbook`: one answers
+    it."""
     return Card(
         title=_title(group),
         tone=_tone(group),
@@ -40,7 +41,7 @@ def group_card(group: Group, group_id: str, *, silencing: bool = True) -> Card:
         facts=tuple(_facts(group)),
         footer=Text("{source} · last told {last}", source=group.receiver or group.source, last=group.last),
         links=tuple(_links(group)),
-        buttons=tuple(_buttons(group, group_id, silencing=silencing)),
+        buttons=tuple(_buttons(group, group_id, silencing=silencing, runbook=runbook)),
         picture=Picture(group.picture, pictured(group, group.pictured or group.last)) if group.picture else None,
     )
 
@@ -198,7 +199,7 @@ def _host(url: str) -> str:
         return ""
 
 
-def _buttons(group: Group, group_id: str, *, silencing: bool) -> Iterable[Button]:
+def _buttons(group: Group, group_id: str, *, silencing: bool, runbook: bool) -> Iterable[Button]:
     known = silencing and group.source not in OWN_SOURCES
     if known and (_foreign(group) or any(not each.lifted_by for each in group.quieted)):
         yield Button(
@@ -216,6 +217,8 @@ def _buttons(group: Group, group_id: str, *, silencing: bool) -> Iterable[Button
         yield Button("alert_unack", Text("Take back"), group_id)
     if known:
         yield Button("alert_silence", Text("Silence…"), group_id)
+    if runbook:
+        yield Button("alert_runbook", Text("Runbook"), group_id)
 
 
 def _foreign(group: Group) -> bool:

@@ -129,7 +129,7 @@ def test_nothing_is_sent_when_the_card_says_the_same(stage: Stage) -> None:
     stage.desk.put(job(stage.clock))
     stage.settle(relay)
     before = len(stage.slack.log())
-    stage.desk.put(job(stage.clock, approved_by="U0SARA"))
+    stage.desk.put(job(stage.clock, confirmed_by=("U0SARA",)))
     stage.settle(relay)
     assert len(stage.slack.log()) == before
 

@@ -15,7 +15,8 @@ from bot.slack.chat import Chat, slack_client
 from bot.slack.listeners import Listeners
 from handlers.core.answers import Actor, Invocation, JobId, PersonId, Plan, Press, Surface, TargetName
 from handlers.core.cards import Button, Card, Tone
-from handlers.core.desk import Accepted, Began, Challenge, Rejected, Said
+from handlers.core.consent import Rejected
+from handlers.core.desk import Accepted, Began, Challenge, Said
 from handlers.core.forms import Form
 from handlers.core.jobs import Job, JobState
 from handlers.core.ports import Held
