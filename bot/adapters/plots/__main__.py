@@ -9,8 +9,8 @@ from contextlib import suppress
 
 NICENESS = 10
 """Whoever answers people goes first."""
-MEMORY_BYTES = 2 * 1024**3
-"""All the address space it may have: an answer without an end kills it, and nobody else."""
+MEMORY_BYTES = 1024**3
+"""All the address space it may have; it needs a fifth. An answer without an end kills it, and nobody else."""
 
 
 def main() -> int:

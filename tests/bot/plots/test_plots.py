@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -26,6 +26,7 @@ from sandbox.servers.prometheus import Prometheus
 from tests.conftest import needs
 
 NOW = datetime(2026, 11, 25, 12, 30, tzinfo=UTC)
+ENDLESS = b'{"status": '
 HOSTILE = "<!channel> $\\nosuch{$ {x} %s \u202eevil \x00 \ud800 \u0633\u0644\u0627\u0645 😀 " + "w" * 300
 
 
@@ -40,10 +41,14 @@ class Played(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.asked.append((self.path, self.headers.get("Authorization", "")))
         self.send_response(self.status)
-        for name, value in (*self.headers_more, ("Content-Length", str(len(self.body)))):
+        endless = self.body is ENDLESS
+        for name, value in (*self.headers_more, *(() if endless else (("Content-Length", str(len(self.body))),))):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(self.body)
+        with suppress(OSError):
+            while endless:
+                self.wfile.write(b" " * (1 << 20))
 
     def log_message(self, *_: Any) -> None:
         """Says nothing."""
@@ -72,6 +77,11 @@ def size(png: bytes) -> tuple[int, int]:
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     width, height = struct.unpack(">II", png[16:24])
     return width, height
+
+
+def needs_limit() -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux limits the addresses of a process")
 
 
 def is_alarm(colour: object) -> bool:
@@ -160,6 +170,13 @@ def test_what_goes_wrong_is_said_without_the_address(status: int, body: bytes, w
     assert words in str(error)
     assert error.permanent is permanent
     assert "s3cret" not in f"{error!r} {error} {error.__cause__!r}"
+
+
+def test_an_answer_without_an_end_ends_the_child_only() -> None:
+    needs_limit()
+    with played(200, ENDLESS) as (address, _):
+        error = fails(Plots(f"http://{address}"))
+    assert ("could not be drawn (" in str(error), error.permanent) == (True, False)
 
 
 def test_a_redirect_is_not_followed() -> None:
