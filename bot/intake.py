@@ -43,8 +43,10 @@ class Alerts(Protocol):
 class Intake:
     """A WSGI application for both paths."""
 
-    def __init__(self, alerts: Alerts, token: str) -> None:
+    def __init__(self, alerts: Alerts, token: str, stored: Callable[[], None] = lambda: None) -> None:
+        """`stored`: called after something was, so that it is shown soon."""
         self._alerts = alerts
+        self._stored = stored
         self._token = token.encode()
         self._closing = threading.Event()
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -87,6 +89,7 @@ class Intake:
         except Problem as problem:
             _log.warning("%s: not stored: %s", path, problem)
             return "unavailable", "503 Service Unavailable", b"not stored; try again\n"
+        self._stored()
         return "stored", "200 OK", b"stored\n"
 
     def _allowed(self, environ: dict[str, Any]) -> bool:

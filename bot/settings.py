@@ -90,6 +90,16 @@ def _peers(value: str) -> tuple[str, ...]:
     return tuple(one(each) for each in value.split())
 
 
+def _steps(value: str) -> tuple[tuple[int, str], ...]:
+    found: list[tuple[int, str]] = []
+    for each in filter(None, (part.strip() for part in value.split(","))):
+        match = re.fullmatch(r"([1-9]\d{0,3}) ([SUW][A-Z0-9]{2,})", each)
+        if match is None or (found and int(match[1]) <= found[-1][0]):
+            raise ValueError("steps like 10 S0123456789, 30 U0123456789, each later than the one before")
+        found.append((int(match[1]), match[2]))
+    return tuple(found)
+
+
 def _yes_or_no(value: str) -> bool:
     if value not in {"yes", "no"}:
         raise ValueError("yes or no")
@@ -300,7 +310,18 @@ SETTINGS = (
         "Alertmanager, for what is silenced and to keep it quiet about what is acknowledged; several peers with blanks",
         "http://alertmanager:9093",
     ),
+    Setting(
+        "POLICY_FILE",
+        _text,
+        "YAML file: who may do what, and who must agree; without it every full member may",
+    ),
     Setting("ALERTS_ROUTES", _text, "YAML file that says which alerts go to which channel"),
+    Setting(
+        "ALERTS_ESCALATION",
+        _steps,
+        "Whom to call when nobody acknowledges what is critical: minutes and the id of a user group or person",
+        "10 S0123456789, 30 U0123456789",
+    ),
     Setting("RUNBOOKS_DIR", _text, "Folder of the team's runbooks; without it, those that come with the bot"),
     Setting("RUNBOOK_PROGRAMS", _text, "YAML file that says which programs steps of runbooks may run"),
     Setting(
@@ -316,7 +337,13 @@ SETTINGS = (
         "/usr/local/bin/rollback",
     ),
     Setting("BACKEND_HEALTH_URL", _url("https", "http"), "The service's health address", "http://backend:3000/health"),
-    Setting("PROMETHEUS_URL", _url("https", "http"), "Prometheus, for questions in PromQL", "http://prometheus:9090"),
+    Setting(
+        "PROMETHEUS_URL",
+        _url("https", "http"),
+        "Prometheus, for plots in cards and questions in PromQL; with name:password@ when it wants them",
+        "http://prometheus:9090",
+        secret=True,
+    ),
     Setting("ALERTS_STORM", _whole(1, 100), "New cards a minute in a channel before alerts share one", default="5"),
     Setting(
         "WEBHOOK_TOKEN",
@@ -376,7 +403,9 @@ class Settings:
     ops_channel: str
     alerts_channel: str
     alertmanager_url: tuple[str, ...]
+    policy_file: str
     alerts_routes: str
+    alerts_escalation: tuple[tuple[int, str], ...]
     runbooks_dir: str
     runbook_programs: str
     rollback_plan_command: tuple[str, ...]

@@ -30,6 +30,7 @@ from bot.adapters.factors import StoredFactors
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.scratch import ScratchMongod
 from bot.adapters.mongo.scratch_server import ScratchServer
+from bot.adapters.policy_file import PolicyFile
 from bot.adapters.queue_dramatiq import DramatiqQueue
 from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
@@ -37,6 +38,7 @@ from bot.adapters.totp import Totp
 from bot.following import Following
 from bot.intake import ALERTMANAGER, CI, Intake
 from bot.measuring import Kept, Proved, relayed
+from bot.picturing import Picturing
 from bot.relay import JobBoard, Relay
 from bot.relay.ports import Board
 from bot.runbooks import ChannelNotices, DeskBackups, Folder
@@ -50,18 +52,22 @@ from handlers.alerts import AlertBoard, Alerts, StormBoard
 from handlers.backup import BackupHandler
 from handlers.core import audit, programs, routes
 from handlers.core.alarms import Alarms
+from handlers.core.alertmanagers import Alertmanager
 from handlers.core.answers import Actor, PersonId, TargetName
 from handlers.core.approval import WORKSPACE, Gate
 from handlers.core.catalogue import Catalogue, Catalogues
 from handlers.core.desk import Desk, Handler, Outside
 from handlers.core.drills import Laboratory
 from handlers.core.errors import Refusal
+from handlers.core.escalations import Step
 from handlers.core.evidence import Check, Verdict
 from handlers.core.holdings import Checked, Holdings
 from handlers.core.keeping import Keeping
 from handlers.core.ledger import Ledger
 from handlers.core.library import Library
 from handlers.core.objects import Packing
+from handlers.core.pictures import Pictures
+from handlers.core.plots import Gallery, Plotter
 from handlers.core.ports import ArtifactStore, People, Standing, Target
 from handlers.core.programs import Allowed
 from handlers.core.records import Jobs
@@ -70,6 +76,7 @@ from handlers.core.retention import Policy
 from handlers.core.rollbacks import CommandRollback
 from handlers.core.rota import Chore, Duty, Rota
 from handlers.core.routes import Route, Routes
+from handlers.core.rules import NoRules, RuleBook
 from handlers.core.run_records import RunRecords
 from handlers.core.schedules import Schedule
 from handlers.core.text import Text
@@ -144,7 +151,7 @@ def build(given: Settings, people: People) -> House:
         ),
     }
     factors = StoredFactors(store, given.master_key, Totp())
-    outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy)
+    outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy, _rules(given))
     alerts, backups = _alerts(given, state), DeskBackups()
     library = Library(Folder(_runbooks_folder(given), clock), SHAPES)
     performer = _performer(given, outside, state, backups)
@@ -220,7 +227,19 @@ def _host_port(host: str, port: int) -> str:
 
 
 def _alerts(given: Settings, state: RedisState) -> Alerts:
-    return Alerts(Ledger(state), SystemClock(), SystemEntropy())
+    return Alerts(Ledger(state), SystemClock(), SystemEntropy(), _alertmanager(given))
+
+
+def _rules(given: Settings) -> RuleBook:
+    return PolicyFile(Path(given.policy_file), yaml_file.read) if given.policy_file else NoRules()
+
+
+def _alertmanager(given: Settings) -> Alertmanager | None:
+    if not given.alertmanager_url:
+        return None
+    from bot.adapters.alertmanager import HttpAlertmanager  # imported only where it is used
+
+    return HttpAlertmanager(given.alertmanager_url)
 
 
 def _boards(given: Settings, house: House) -> Mapping[str, Board]:
@@ -232,17 +251,29 @@ def _boards(given: Settings, house: House) -> Mapping[str, Board]:
         refuge,
         house.clock,
         threshold=given.alerts_storm,
+        steps=tuple(Step(minutes, mention) for minutes, mention in given.alerts_escalation),
+        silencing=bool(given.alertmanager_url),
         answered=lambda group: house.library.of(group) is not None,
     )
     return {"alert": board, "book": StormBoard(ledger, refuge), "run": RunBoard(house.performer, refuge)}
 
 
 def _watch(given: Settings, house: House) -> Watch | None:
-    if not given.alertmanager_url:
-        return None
-    from bot.adapters.alertmanager import HttpAlertmanager  # imported only where it is used
+    alertmanager = _alertmanager(given)
+    return None if alertmanager is None else Watch(Ledger(house.state), alertmanager, house.clock)
 
-    return Watch(Ledger(house.state), HttpAlertmanager(given.alertmanager_url), house.clock)
+
+def _plotter(given: Settings) -> Plotter | None:
+    if not given.prometheus_url:
+        return None
+    from bot.adapters.plots import Plots  # imported only where it is used
+
+    return Plots(given.prometheus_url)
+
+
+def _pictures(given: Settings, house: House, gallery: Gallery) -> Pictures | None:
+    plotter = _plotter(given)
+    return None if plotter is None else Pictures(Ledger(house.state), house.state, plotter, gallery, house.clock)
 
 
 def _routes(given: Settings) -> Routes:
@@ -330,6 +361,8 @@ def command(given: Settings, options: Namespace) -> int:
         case "restore":
             person = options.person or input("Your Slack id (like U0123456789): ").strip()
             return _terminal(given).run("restore", *options.words, person=person)
+        case "policy":
+            return terminal.who_can(_rules(given).current(), options.operation, options.target)
         case "runbook":
             return _terminal(given).run("runbook", *options.words)
         case "audit":
@@ -373,9 +406,17 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     chat, clock = Chat(client), SystemClock()
     house = build(given, SlackPeople(chat, clock))
     relay = Relay({"": JobBoard(house.desk), **_boards(given, house)}, house.state, chat, clock)
-    intake = Intake(_alerts(given, RedisState(given.redis_url, seconds=INTAKE_SECONDS)), given.webhook_token)
+    intake = Intake(
+        _alerts(given, RedisState(given.redis_url, seconds=INTAKE_SECONDS)), given.webhook_token, relay.wake
+    )
     webhooks = dict.fromkeys((ALERTMANAGER, CI), intake) if given.webhook_token else {}
-    listeners = Listeners(house.desk, chat, house.state, relay.wake)
+    watching = Watching(_watch(given, house))
+
+    def wake() -> None:
+        relay.wake()
+        watching.wake()
+
+    listeners = Listeners(house.desk, chat, house.state, wake)
     slack = SlackApp(client, given.slack_signing_secret, listeners, COMMANDS)
     socket = slack.socket(given.slack_app_token) if given.slack_mode == "socket" else None
     connected = None if socket is None else lambda: socket.connected
@@ -386,7 +427,7 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     stopping = threading.Event()
     _until_signalled(stopping.set)
     _log.info("the bot is starting")
-    with Watching(_watch(given, house)):
+    with watching, Picturing(_pictures(given, house, chat)):
         serving.run(stopping)
     return 0
 
@@ -459,10 +500,25 @@ def _checks(given: Settings) -> checking.Checks:
         HttpAlertmanager(given.alertmanager_url).look()
         return ""
 
+    def ruled() -> str:
+        known = _rules(given).current()
+        unknown = {each for rule in known.rules for each in rule.targets} - set(house.targets)
+        if unknown:
+            return f"POLICY_FILE names targets that are not configured: {', '.join(sorted(unknown))}"
+        return ""
+
+    def prometheus() -> str:
+        plotter = _plotter(given)
+        if plotter is not None:
+            plotter.plot("vector(1)", "check", house.clock.now(), None)
+        return ""
+
     return {
+        "policy": ruled,
         "alerts": routed,
         "runbooks": runbooks,
         **({"Alertmanager": alertmanager} if given.alertmanager_url else {}),
+        **({"Prometheus": prometheus} if given.prometheus_url else {}),
         "schedule": told,
         "Redis": state,
         f"backups ({house.store.describe()})": store,

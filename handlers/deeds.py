@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from handlers import looks
+from handlers.core import matchers
 from handlers.core.alertmanagers import Alertmanager
 from handlers.core.answers import Actor
 from handlers.core.errors import OutsideError, Refusal
@@ -105,7 +106,7 @@ def silence(eyes: Eyes, hands: Hands, call: Call) -> Result:
         raise Refusal(Text("This run did not start from an alert, so there is nothing to silence."))
     until = hands.clock.now() + timedelta(minutes=int(call.given["minutes"]))
     comment = f"{COMMENT} ({call.run.runbook.name}, run {call.run.id})"
-    made = hands.alertmanager.silence(call.run.labels, until, call.actor.person, comment)
+    made = hands.alertmanager.silence(matchers.of(call.run.labels), until, call.actor.person, comment)
     return passed(Text("Silenced until {until}.", until=until), ("Silence", made))
 
 

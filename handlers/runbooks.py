@@ -52,6 +52,7 @@ class RunbookHandler:
         "read": Permission.READ,
         **{operation: permission for permission, operation in OPERATIONS.items()},
     }
+    asking: frozenset[str] = frozenset()
     presses: Mapping[str, Permission] = {
         "alert_runbook": Permission.OPERATE,
         "step_run": Permission.READ,

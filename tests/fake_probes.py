@@ -10,6 +10,7 @@ from typing import TypeVar
 from handlers.core.alertmanagers import Listing
 from handlers.core.answers import Actor, JobId, TargetName
 from handlers.core.errors import OutsideError
+from handlers.core.matchers import Matcher
 from handlers.core.probes import Certificate, Connected, Finished, Page, ReplicaState, Sample
 from handlers.core.rollbacks import Change
 from handlers.core.text import Text
@@ -113,14 +114,17 @@ class FakeBackups:
 class FakeAlertmanager:
     """Alertmanager: remembers silences."""
 
-    silenced: list[tuple[Mapping[str, str], datetime, str]] = field(default_factory=list)
+    silenced: list[tuple[tuple[Matcher, ...], datetime, str]] = field(default_factory=list)
     away: OutsideError | None = None
 
     def look(self) -> Listing:
         raise AWAY
 
-    def silence(self, labels: Mapping[str, str], until: datetime, by: str, comment: str, known: str = "") -> str:
-        self.silenced.append((labels, until, by))
+    def matching(self, matchers: Sequence[Matcher]) -> tuple[Mapping[str, str], ...]:
+        raise AWAY
+
+    def silence(self, matchers: Sequence[Matcher], until: datetime, by: str, comment: str, known: str = "") -> str:
+        self.silenced.append((tuple(matchers), until, by))
         return given(self.away or "silence-1")
 
     def lift(self, silence: str) -> None:

@@ -68,7 +68,11 @@ PLANTS = [
     Plant("door-metrics", "bot/worker.py", "import prometheus_client"),
     Plant("door-cron", "bot/wiring.py", "import cronsim"),
     Plant("door-cron", "handlers/backup.py", "from cronsim import CronSim"),
+    Plant("door-prometheus", "bot/wiring.py", "import prometheus_api_client"),
+    Plant("door-prometheus", "bot/relay/loop.py", "from prometheus_api_client import PrometheusConnect"),
+    Plant("door-drawing", "bot/web.py", "import matplotlib"),
     Plant("doors-not-built", "bot/wiring.py", "import hvac"),
+    Plant("doors-not-built", "bot/adapters/plots/plots.py", "import requests"),
     Plant("no-circles", "sandbox/servers/ports.py", "import sandbox.servers.process"),
 ]
 

@@ -95,6 +95,7 @@ def encoded(run: Run) -> bytes:
             "said": [[each.at.isoformat(), text_json(each.text), each.result] for each in run.said],
             "closed": _spelled(run.closed),
             "closed_by": run.closed_by,
+            "fenced": list(run.fenced),
         }
     ).encode()
 
@@ -118,6 +119,7 @@ def decoded(value: bytes) -> Run:
         said=tuple(Said(datetime.fromisoformat(at), text_from_json(text), result) for at, text, result in data["said"]),
         closed=_moment(data["closed"]),
         closed_by=data["closed_by"],
+        fenced=tuple(data["fenced"]),
     )
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from handlers.core.answers import Actor, Invocation, JobId, PersonId, Surface
 from handlers.core.cards import Button, Card
-from handlers.core.desk import Accepted, Began, Challenge, Rejected, Said
+from handlers.core.consent import Rejected
+from handlers.core.desk import Accepted, Began, Challenge, Said
 from handlers.core.errors import OutsideError, Refusal
 from handlers.core.text import Code, Text
 from tests.bot.slack.stage import JSON, Rig
