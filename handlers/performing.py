@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from handlers import steps
 from handlers.core.answers import Confirm, Draft, Press, Start
+from handlers.core.attempts import Result, StepState
 from handlers.core.cards import Button, Card, Fact
 from handlers.core.digests import Json, spoken
 from handlers.core.errors import Cancelled, Refusal
@@ -22,7 +23,7 @@ from handlers.core.policy import Permission
 from handlers.core.ports import Clock
 from handlers.core.records import Jobs
 from handlers.core.run_records import RunRecords
-from handlers.core.runs import Result, Run, StepState, begun, fenced, finished, permitted
+from handlers.core.runs import Run, begun, fenced, finished, permitted
 from handlers.core.text import Code, Person, Text
 from handlers.core.work import Work
 from handlers.deeds import Call, Hands, planned

@@ -13,11 +13,12 @@ from datetime import datetime
 from typing import Any
 
 from handlers.core.answers import PersonId, TargetName
+from handlers.core.attempts import Attempt, StepState
 from handlers.core.errors import OutsideError
 from handlers.core.jobs import text_from_json, text_json
 from handlers.core.ports import State
 from handlers.core.runbooks import Runbook
-from handlers.core.runs import Attempt, Run, Said, StepState
+from handlers.core.runs import Run, Said
 from handlers.core.text import Text
 
 KEEP_SECONDS = 30 * 86_400

@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import Enum
 
 from handlers.core.answers import PersonId, TargetName
+from handlers.core.attempts import SETTLED, Attempt, Result, StepState
 from handlers.core.errors import Refusal
 from handlers.core.runbooks import Runbook, Step
 from handlers.core.text import Code, Lines, Person, Text
@@ -27,44 +27,6 @@ MOST_ATTEMPTS = 30
 MOST_SAID = 150
 MOST_FENCED = 300
 MOST_OUTPUT = 2400
-
-
-class StepState(Enum):
-    """How an attempt stands."""
-
-    RUNNING = "running"
-    PASSED = "pass"
-    FAILED = "fail"
-    UNKNOWN = "unknown"
-    INTERRUPTED = "interrupted"
-    DONE = "done"
-    SKIPPED = "skipped"
-
-
-SETTLED = frozenset({StepState.PASSED, StepState.DONE, StepState.SKIPPED})
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a step found. `facts`: labels and values, in order; `output`: for the thread."""
-
-    state: StepState
-    text: Text
-    facts: tuple[tuple[str, str], ...] = ()
-    output: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try at a step. `job`: which job of the desk holds it, empty for what is done by hand."""
-
-    state: StepState
-    who: PersonId
-    began: datetime
-    job: str = ""
-    ended: datetime | None = None
-    text: Text = field(default_factory=lambda: Text(""))
-    facts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

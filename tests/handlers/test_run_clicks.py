@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from handlers.core.answers import Actor, JobId, Press, TargetName
 from handlers.core.approval import Gate
+from handlers.core.attempts import Attempt, StepState
 from handlers.core.cards import Card
 from handlers.core.desk import Accepted, Desk, Outside
 from handlers.core.errors import Problem
@@ -27,7 +28,7 @@ from handlers.core.records import Jobs
 from handlers.core.run_cards import run_card
 from handlers.core.run_records import RunRecords
 from handlers.core.runbooks import read
-from handlers.core.runs import Attempt, Run, StepState
+from handlers.core.runs import Run
 from handlers.deeds import Hands
 from handlers.looks import Eyes
 from handlers.performing import Performer, lane

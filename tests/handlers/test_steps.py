@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from handlers import steps
 from handlers.core import arguments, matchers, programs
 from handlers.core.answers import PersonId, TargetName
+from handlers.core.attempts import Result, StepState
 from handlers.core.errors import OutsideError, Refusal
 from handlers.core.probes import Certificate, Connected, Finished, MemberState, Page, ReplicaState, Sample
 from handlers.core.rollbacks import Change, CommandRollback, parsed
 from handlers.core.runbooks import read
-from handlers.core.runs import Result, Run, StepState
+from handlers.core.runs import Run
 from handlers.core.text import Text
 from handlers.deeds import Call, Hands, planned
 from handlers.looks import Eyes
