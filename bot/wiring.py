@@ -60,7 +60,7 @@ from handlers.checks.record import RecordCheck
 from handlers.core import audit, programs, routes
 from handlers.core.alarms import Alarms
 from handlers.core.alertmanagers import Alertmanager
-from handlers.core.answers import Actor, PersonId, TargetName
+from handlers.core.answers import Actor, PersonId, Surface, TargetName
 from handlers.core.approval import WORKSPACE, Gate
 from handlers.core.catalogue import Catalogue, Catalogues
 from handlers.core.desk import Desk, Handler, Outside
@@ -72,6 +72,7 @@ from handlers.core.holdings import Checked, Holdings
 from handlers.core.keeping import Keeping
 from handlers.core.ledger import Ledger
 from handlers.core.library import Library
+from handlers.core.misprints import Misprints
 from handlers.core.objects import Packing
 from handlers.core.pictures import Pictures
 from handlers.core.plots import Gallery, Plotter
@@ -81,7 +82,7 @@ from handlers.core.records import Jobs
 from handlers.core.restorations import Restorations
 from handlers.core.retention import Policy
 from handlers.core.rollbacks import CommandRollback
-from handlers.core.rota import Chore, Duty, Rota
+from handlers.core.rota import SCHEDULE, Chore, Duty, Rota
 from handlers.core.routes import Route, Routes
 from handlers.core.rules import NoRules, RuleBook
 from handlers.core.run_records import RunRecords
@@ -239,6 +240,12 @@ def _questions(given: Settings) -> Sequence[Question]:
     return found
 
 
+def _misprints(given: Settings, house: House) -> Misprints:
+    alarms = Alarms(house.state, AuditFile(house.audit_path), house.clock, SystemEntropy())
+    actor = Actor(SCHEDULE, WORKSPACE, Surface.SCHEDULE)
+    return Misprints(house.library, alarms, house.clock, actor, given.ops_channel)
+
+
 def _runbooks_folder(given: Settings) -> Path:
     return Path(given.runbooks_dir) if given.runbooks_dir else Path(__file__).parents[1] / "runbooks"
 
@@ -301,7 +308,11 @@ def _boards(given: Settings, house: House) -> Mapping[str, Board]:
         silencing=bool(given.alertmanager_url),
         answered=lambda group: house.library.of(group) is not None,
     )
-    return {"alert": board, "book": StormBoard(ledger, refuge), "run": RunBoard(house.performer, refuge)}
+    return {
+        "alert": board,
+        "book": StormBoard(ledger, refuge),
+        "run": RunBoard(house.performer, _misprints(given, house), refuge),
+    }
 
 
 def _watch(given: Settings, house: House) -> Watch | None:

@@ -16,13 +16,14 @@ from handlers import looks
 from handlers.core import matchers
 from handlers.core.alertmanagers import Alertmanager
 from handlers.core.answers import Actor
+from handlers.core.attempts import Result, StepState
 from handlers.core.errors import OutsideError, Refusal
 from handlers.core.ports import Clock
 from handlers.core.probes import Backups, Finished, Notices, Program
 from handlers.core.programs import Allowed
 from handlers.core.rollbacks import Change, Rollback
 from handlers.core.runbooks import Step
-from handlers.core.runs import Result, Run, StepState
+from handlers.core.runs import Run
 from handlers.core.text import Code, Seconds, Text
 from handlers.looks import Arguments, Eyes, failed, passed, unknown
 

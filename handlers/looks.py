@@ -11,10 +11,10 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from handlers.core.attempts import Result, StepState
 from handlers.core.errors import OutsideError
 from handlers.core.ports import Clock
 from handlers.core.probes import Metrics, MongoState, Network, ReplicaState, Web
-from handlers.core.runs import Result, StepState
 from handlers.core.text import Seconds, Text, spelled_seconds
 
 Arguments = Mapping[str, str]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from handlers import steps
 from handlers.core.answers import Confirm, Draft, Press, Start
+from handlers.core.attempts import Result, StepState
 from handlers.core.cards import Button, Card, Fact
 from handlers.core.digests import Json, spoken
 from handlers.core.errors import Cancelled, Refusal
@@ -22,7 +23,7 @@ from handlers.core.policy import Permission
 from handlers.core.ports import Clock
 from handlers.core.records import Jobs
 from handlers.core.run_records import RunRecords
-from handlers.core.runs import Result, Run, StepState, begun, finished, noted, permitted
+from handlers.core.runs import Run, begun, fenced, finished, permitted
 from handlers.core.text import Code, Person, Text
 from handlers.core.work import Work
 from handlers.deeds import Call, Hands, planned
@@ -154,11 +155,7 @@ class Performer:
     def _refused(self, run_id: str, name: str, job: Job, why: Text) -> None:
         told = Text("{person} pressed for {step}, and nothing was done: {why}", person=Person(job.plan.actor.person),
                     step=Code(name), why=why)  # fmt: skip
-
-        def once(run: Run) -> Run:
-            return run if any(each.text == told for each in run.said) else noted(run, told, self.clock.now())
-
-        self.records.change(run_id, once)
+        self.records.change(run_id, lambda run: fenced(run, job.id, told, self.clock.now()))
 
 
 def parsed(value: str) -> tuple[str, str, int]:

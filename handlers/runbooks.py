@@ -19,6 +19,7 @@ from handlers.core.groups import Group
 from handlers.core.jobs import Job, Outcome
 from handlers.core.ledger import Ledger
 from handlers.core.library import Library
+from handlers.core.misprints import OPERATION, Misprints, misprint_card
 from handlers.core.policy import Permission
 from handlers.core.ports import Entropy
 from handlers.core.postings import Posting
@@ -193,6 +194,8 @@ class RunbookHandler:
 
     def describe(self, job: Job) -> Card:
         """See Handler."""
+        if job.plan.operation == OPERATION:
+            return misprint_card(job)
         if job.plan.operation == NOTICE:
             text = Text("A message from a runbook") if job.outcome is None else job.outcome.text
             return Card(text, Tone.WARNING, footer=Text("{person}", person=Person(job.plan.actor.person)))
@@ -214,12 +217,14 @@ class RunbookHandler:
 class RunBoard:
     """What the card of each run should say; see the relay's Board. `refuge`: where it goes when its channel is shut."""
 
-    def __init__(self, performer: Performer, refuge: str) -> None:
+    def __init__(self, performer: Performer, misprints: Misprints, refuge: str) -> None:
         self._performer = performer
+        self._misprints = misprints
         self._refuge = refuge
 
     def begin(self, names: Sequence[str]) -> None:
-        """Every run has its own card."""
+        """Every run has its own card; whether the files are right is looked at now and then."""
+        self._misprints.look()
 
     def posting(self, name: str, *, shown: bool) -> Posting | None:
         """None for a run that is gone."""

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from handlers import deeds, looks
 from handlers.core import arguments
+from handlers.core.attempts import Result, StepState
 from handlers.core.errors import OutsideError
 from handlers.core.policy import Permission
 from handlers.core.runbooks import Argument, Shape, Step
-from handlers.core.runs import Result, StepState
 from handlers.deeds import Call, Hands
 from handlers.looks import Eyes
 

@@ -40,10 +40,12 @@ class WebProbe:
         except (NameResolutionError, SSLError) as error:
             kind = "its name is not found" if isinstance(error, NameResolutionError) else "its certificate is refused"
             raise OutsideError(Text("{host} could not be asked: {kind}.", host=Code(host), kind=kind)) from error
+        except NewConnectionError as error:  # to urllib3 it is a kind of TimeoutError
+            if not isinstance(error.__cause__, ConnectionRefusedError):
+                raise OutsideError(Text("{host} cannot be reached from here.", host=Code(host))) from error
+            return Page(0, seconds=time.monotonic() - began, why="the connection is refused")
         except exceptions.TimeoutError:
             return Page(0, seconds=time.monotonic() - began, why=f"nothing in {seconds:g} s")
-        except NewConnectionError:
-            return Page(0, seconds=time.monotonic() - began, why="the connection is refused")
         except ProtocolError:
             return Page(0, seconds=time.monotonic() - began, why="the connection broke")
         except (HTTPError, ValueError) as error:

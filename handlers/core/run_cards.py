@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from handlers.core.attempts import Attempt, StepState
 from handlers.core.cards import Button, Card, Fact, Tone
 from handlers.core.jobs import Job
 from handlers.core.runbooks import Runbook, Step
-from handlers.core.runs import Attempt, Run, StepState
+from handlers.core.runs import Run
 from handlers.core.text import Code, Person, Seconds, Text
 
 MARKS = {

@@ -13,11 +13,12 @@ from datetime import datetime
 from typing import Any
 
 from handlers.core.answers import PersonId, TargetName
+from handlers.core.attempts import Attempt, StepState
 from handlers.core.errors import OutsideError
 from handlers.core.jobs import text_from_json, text_json
 from handlers.core.ports import State
 from handlers.core.runbooks import Runbook
-from handlers.core.runs import Attempt, Run, Said, StepState
+from handlers.core.runs import Run, Said
 from handlers.core.text import Text
 
 KEEP_SECONDS = 30 * 86_400
@@ -95,6 +96,7 @@ def encoded(run: Run) -> bytes:
             "said": [[each.at.isoformat(), text_json(each.text), each.result] for each in run.said],
             "closed": _spelled(run.closed),
             "closed_by": run.closed_by,
+            "fenced": list(run.fenced),
         }
     ).encode()
 
@@ -118,6 +120,7 @@ def decoded(value: bytes) -> Run:
         said=tuple(Said(datetime.fromisoformat(at), text_from_json(text), result) for at, text, result in data["said"]),
         closed=_moment(data["closed"]),
         closed_by=data["closed_by"],
+        fenced=tuple(data["fenced"]),
     )
 
 

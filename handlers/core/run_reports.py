@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from handlers.core.attempts import Attempt, StepState
 from handlers.core.groups import Group
-from handlers.core.runs import Attempt, Run, StepState
+from handlers.core.runs import Run
 from handlers.core.text import cleaned, spelled_seconds, spelled_time
 
 ACTS = frozenset({"rollback", "command"})

@@ -112,8 +112,8 @@ class Runbook:
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Runbook:
         """What `to_json` made."""
-        steps = tuple(map(Step.from_json, data["steps"]))
-        return Runbook(data["name"], data["title"], data["text"], tuple(data["answers"]), steps)
+        whole = (data["name"], data["title"], data["text"], tuple(data["answers"]))
+        return Runbook(*whole, tuple(map(Step.from_json, data["steps"])))
 
     @property
     def version(self) -> str:
@@ -161,9 +161,8 @@ class _Lint:
         return Runbook(name, title, text, answers, steps)
 
     def _keys(self, where: str, data: Mapping[Any, Any], known: frozenset[str]) -> None:
-        for key in data:
-            if key not in known:
-                self.say(f"{where}`{str(key)[:40]}` is not known here; known are {', '.join(sorted(known))}")
+        for key in (str(each)[:40] for each in data if each not in known):
+            self.say(f"{where}`{key}` is not known here; known are {', '.join(sorted(known))}")
 
     def _words(self, data: Mapping[Any, Any], key: str, where: str, most: int, *, needed: bool = False) -> str:
         value = data.get(key, "")
@@ -290,13 +289,10 @@ def _spelled(value: object) -> str | None:
 
 
 def _is_pattern(value: str) -> bool:
-    if not value or len(value) > 200:
-        return False
     try:
-        _pattern(value)
+        return 0 < len(value) <= 200 and bool(_pattern(value).pattern)
     except re.error:
         return False
-    return True
 
 
 def _pattern(value: str) -> re.Pattern[str]:

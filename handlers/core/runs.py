@@ -16,54 +16,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import Enum
 
 from handlers.core.answers import PersonId, TargetName
+from handlers.core.attempts import SETTLED, Attempt, Result, StepState
 from handlers.core.errors import Refusal
 from handlers.core.runbooks import Runbook, Step
 from handlers.core.text import Code, Lines, Person, Text
 
 MOST_ATTEMPTS = 30
 MOST_SAID = 150
+MOST_FENCED = 300
 MOST_OUTPUT = 2400
-
-
-class StepState(Enum):
-    """How an attempt stands."""
-
-    RUNNING = "running"
-    PASSED = "pass"
-    FAILED = "fail"
-    UNKNOWN = "unknown"
-    INTERRUPTED = "interrupted"
-    DONE = "done"
-    SKIPPED = "skipped"
-
-
-SETTLED = frozenset({StepState.PASSED, StepState.DONE, StepState.SKIPPED})
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What a step found. `facts`: labels and values, in order; `output`: for the thread."""
-
-    state: StepState
-    text: Text
-    facts: tuple[tuple[str, str], ...] = ()
-    output: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try at a step. `job`: which job of the desk holds it, empty for what is done by hand."""
-
-    state: StepState
-    who: PersonId
-    began: datetime
-    job: str = ""
-    ended: datetime | None = None
-    text: Text = field(default_factory=lambda: Text(""))
-    facts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +40,8 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """See the module. `lead`: who looks after it; `alert`, `group`, `fired`: what it came from, empty for nothing."""
+    """See the module. `lead`: who looks after it; `alert`, `group`, `fired`: what it came from, empty for nothing.
+    `fenced`: jobs that were given up before they took an attempt; they may take none any more."""
 
     id: str
     runbook: Runbook
@@ -94,6 +58,7 @@ class Run:
     said: tuple[Said, ...] = ()
     closed: datetime | None = None
     closed_by: PersonId | None = None
+    fenced: tuple[str, ...] = ()
 
     def step(self, name: str) -> Step:
         """Raises Refusal when there is none."""
@@ -176,8 +141,7 @@ class Run:
 def permitted(run: Run, name: str, attempt: int) -> Step:
     """The step, when that attempt of it may begin now. Raises Refusal, saying why not."""
     step = run.step(name)
-    if run.closed is not None:
-        raise Refusal(Text("{person} ended this run {at}.", person=Person(run.closed_by or ""), at=run.closed))
+    _still_open(run)
     tries = run.tries(name)
     if attempt <= len(tries):
         raise Refusal(_taken(tries[max(attempt, 1) - 1]))
@@ -206,6 +170,11 @@ def permitted(run: Run, name: str, attempt: int) -> Step:
     return step
 
 
+def _still_open(run: Run) -> None:
+    if run.closed is not None:
+        raise Refusal(Text("{person} ended this run {at}.", person=Person(run.closed_by or ""), at=run.closed))
+
+
 def _taken(attempt: Attempt) -> Text:
     who = Person(attempt.who)
     if attempt.state is StepState.RUNNING:
@@ -221,6 +190,8 @@ def _taken(attempt: Attempt) -> Text:
 
 def begun(run: Run, name: str, attempt: int, job: str, who: PersonId, now: datetime) -> Run:
     """The attempt is this job's from here on. Raises Refusal."""
+    if job in run.fenced:
+        raise Refusal(Text("This was given up before it began."))
     permitted(run, name, attempt)
     return _with(run, name, Attempt(StepState.RUNNING, who, now, job))
 
@@ -245,6 +216,13 @@ def finished(run: Run, name: str, job: str, result: Result, now: datetime) -> Ru
     return noted(run, told, now, result=True)
 
 
+def fenced(run: Run, job: str, told: Text, now: datetime) -> Run:
+    """The job took no attempt and will not: its worker may be slow and not dead."""
+    if job in run.fenced:
+        return run
+    return noted(replace(run, fenced=(*run.fenced, job)[-MOST_FENCED:]), told, now)
+
+
 def by_hand(run: Run, name: str, attempt: int, who: PersonId, now: datetime, *, skip: bool) -> Run:
     """Done, or skipped, by a person. Raises Refusal."""
     step = permitted(run, name, attempt)
@@ -267,16 +245,14 @@ def by_hand(run: Run, name: str, attempt: int, who: PersonId, now: datetime, *, 
 
 def closed(run: Run, who: PersonId, now: datetime) -> Run:
     """Ended by a person; a step that runs comes to its end. Raises Refusal."""
-    if run.closed is not None:
-        raise Refusal(Text("{person} ended this run {at}.", person=Person(run.closed_by or ""), at=run.closed))
+    _still_open(run)
     told = Text("{person} ended the run.", person=Person(who))
     return noted(replace(run, closed=now, closed_by=who), told, now)
 
 
 def taken_over(run: Run, who: PersonId, now: datetime) -> Run:
     """Another person looks after it. Raises Refusal."""
-    if run.closed is not None:
-        raise Refusal(Text("{person} ended this run {at}.", person=Person(run.closed_by or ""), at=run.closed))
+    _still_open(run)
     if run.lead == who:
         raise Refusal(Text("You look after this run already."))
     told = Text("{person} took over from {before}.", person=Person(who), before=Person(run.lead))
