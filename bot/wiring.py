@@ -24,11 +24,13 @@ from bot.adapters import yaml_file
 from bot.adapters.audit_file import AuditFile, read_lines
 from bot.adapters.clock import SystemClock, SystemEntropy
 from bot.adapters.command import ShellCommand
+from bot.adapters.consumer import HttpConsumer
 from bot.adapters.factors import StoredFactors
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.scratch import ScratchMongod
 from bot.adapters.mongo.scratch_server import ScratchServer
 from bot.adapters.queue_dramatiq import DramatiqQueue
+from bot.adapters.secrets_files import FileSecrets
 from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
 from bot.adapters.totp import Totp
@@ -45,7 +47,7 @@ from bot.web import WebServer, application
 from bot.worker import Worker
 from handlers.alerts import AlertBoard, Alerts, StormBoard
 from handlers.backup import BackupHandler
-from handlers.core import audit, routes
+from handlers.core import audit, routes, secrets
 from handlers.core.alarms import Alarms
 from handlers.core.answers import Actor, PersonId, TargetName
 from handlers.core.approval import WORKSPACE, Gate
@@ -63,14 +65,18 @@ from handlers.core.records import Jobs
 from handlers.core.restorations import Restorations
 from handlers.core.retention import Policy
 from handlers.core.rota import Chore, Duty, Rota
+from handlers.core.rotations import Rotations
 from handlers.core.routes import Route, Routes
 from handlers.core.schedules import Schedule
+from handlers.core.secret_stores import SecretStore
 from handlers.core.text import Text
 from handlers.core.timelines import Follower
+from handlers.core.turns import Estate
 from handlers.core.watch import Watch
 from handlers.restore import RestoreHandler
+from handlers.rotate import RotateHandler
 
-COMMANDS = ("backup", "restore")
+COMMANDS = ("backup", "restore", "rotate")
 WORKER_NICENESS = 10
 TIDY_LINE = "20 * * * *"
 INTAKE_SECONDS = 0.3
@@ -128,6 +134,7 @@ def build(given: Settings, people: People) -> House:
             keep_hours=given.restore_undo_hours,
             blocks_writes=given.restore_block_writes,
         ),
+        "rotate": RotateHandler(Rotations(_estate(given, store))),
     }
     factors = StoredFactors(store, given.master_key, Totp())
     outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy)
@@ -165,6 +172,27 @@ def _routes(given: Settings) -> Routes:
     if problems:
         raise Refusal(Text("ALERTS_ROUTES: {problems}.", problems="; ".join(problems[:10])))
     return found
+
+
+def _estate(given: Settings, artifacts: ArtifactStore) -> Estate:
+    managed = secrets.Managed()
+    if given.secrets_config:
+        managed, problems = secrets.read(yaml_file.read(Path(given.secrets_config)))
+        if problems:
+            raise Refusal(Text("SECRETS_CONFIG: {problems}.", problems="; ".join(problems[:10])))
+    consumers = {
+        each.name: {
+            use.name: HttpConsumer(use, ShellCommand(use.roll_out, ""), ShellCommand(use.verify, ""))
+            for use in each.uses
+        }
+        for each in managed.secrets.values()
+    }
+    stores = {name: _secret_store(spec) for name, spec in managed.stores.items()}
+    return Estate(managed, stores, consumers, artifacts, SystemClock(), SystemEntropy())
+
+
+def _secret_store(spec: secrets.StoreSpec) -> SecretStore:
+    return FileSecrets(Path(spec.where))
 
 
 def _laboratory(given: Settings, live: MongoDatabase) -> Laboratory:
@@ -350,6 +378,13 @@ def _checks(given: Settings) -> checking.Checks:
         Chat(slack_client(given.slack_bot_token, given.slack_api_url)).team()
         return ""
 
+    def managed() -> str:
+        estate = _estate(given, house.store)
+        for each in estate.managed.secrets.values():
+            if estate.store(each).look(each.place).current is None:
+                return f"{each.name} has no value yet"
+        return ""
+
     def told() -> str:
         if given.ops_channel or not given.backup_schedule:
             return ""
@@ -368,6 +403,7 @@ def _checks(given: Settings) -> checking.Checks:
     return {
         "alerts": routed,
         **({"Alertmanager": alertmanager} if given.alertmanager_url else {}),
+        **({"secrets": managed} if given.secrets_config else {}),
         "schedule": told,
         "Redis": state,
         f"backups ({house.store.describe()})": store,

@@ -75,6 +75,7 @@ PARTS = {
                 "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
             ),
         ),
+        Part("node", ("node", "nodejs"), "rotations against the example backend", debian=("nodejs",)),
         Part("zstd", ("zstd",), "the proof that stock tools read a backup", debian=("zstd",)),
         Part("age", ("age",), "the proof that stock tools read an encrypted backup", debian=("age",)),
         Part("prometheus", ("prometheus",), "metrics in the demo", debian=("prometheus",)),

@@ -1,7 +1,8 @@
 """A program that the team configured, run without a shell.
 
 - The line is split as a shell would (quotes), and nothing in it is expanded.
-- It sees PATH, HOME, LANG and MONGODB_URI, and nothing else of the bot's environment; nothing on its standard input.
+- It sees PATH, HOME, LANG and MONGODB_URI, and nothing else of the bot's environment; on its standard input nothing,
+  or what it is given (a secret goes this way, never as an argument or in the environment).
 - It has a process group of its own. After its time (15 minutes) the group is asked to end, then killed; whatever it
   left running is ended with it.
 - Of its output the last 20 lines are kept, whatever its length, without colours, control characters or the
@@ -67,10 +68,10 @@ class ShellCommand:
         """As configured, for people; empty when there is none."""
         return self._line
 
-    def run(self, beat: Iterable[None] = ()) -> CommandResult:
+    def run(self, beat: Iterable[None] = (), *, given: bytes = b"") -> CommandResult:
         """Runs it to its end, taking one from `beat` about each second; what that raises goes through, after the
-        program was ended. Raises OutsideError when it cannot be started."""
-        process = self._started()
+        program was ended. `given`: what it reads, at most 64 KiB. Raises OutsideError when it cannot be started."""
+        process = self._started(given)
         last = LastLines()
         try:
             in_time = self._watch(process, last, iter(beat))
@@ -78,14 +79,15 @@ class ShellCommand:
             _end(process, self._grace_seconds)
         return CommandResult(process.returncode if in_time else None, "\n".join(self._shown(last.lines())))
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self, given: bytes) -> subprocess.Popen[bytes]:
         if not self._words:
             raise OutsideError(Text("No command is configured."), permanent=True)
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        source = subprocess.DEVNULL if not given else _pipe_of(given)
         try:
             return subprocess.Popen(
                 self._words,
-                stdin=subprocess.DEVNULL,
+                stdin=source,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env={**environment, "MONGODB_URI": self._uri},
@@ -97,6 +99,9 @@ class ShellCommand:
                 Text("{program} cannot be started ({reason}).", program=Code(self._words[0]), reason=reason),
                 permanent=True,
             ) from error
+        finally:
+            if source >= 0:
+                os.close(source)
 
     def _watch(self, process: subprocess.Popen[bytes], last: LastLines, beats: Iterator[None]) -> bool:
         """Reads until the program has ended; False when its time was over first."""
@@ -168,6 +173,14 @@ def _options(options: str) -> Iterator[tuple[str, str]]:
     for option in options.split("&"):
         name, _, value = option.partition("=")
         yield name, value
+
+
+def _pipe_of(given: bytes) -> int:
+    """The reading end of a pipe that holds these bytes; Linux keeps 64 KiB in one."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(given)
+    return reading
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
