@@ -128,7 +128,7 @@ class RotateHandler:
         current = self._current(secret)
         if soaking is None or soaking.now != current:
             raise Refusal(Text("{secret} has no rotation that can be rolled back.", secret=Code(secret.name)))
-        plan = RotationPlan(secret.name, entry(secret), current, of=soaking.of, to=soaking.back)
+        plan = RotationPlan(secret.name, entry(secret), current, removes=soaking.kept, of=soaking.of, to=soaking.back)
         return Draft(ROLLBACK, TargetName(secret.name), plan.arguments(), LANE)
 
     def _current(self, secret: Secret) -> str:

@@ -14,7 +14,9 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from bot.adapters.secrets_files import FileSecrets
 from handlers.core.errors import OutsideError
 from handlers.core.key_rings import KeyRing, signer
 from handlers.core.secret_stores import Report, Sealed, Shelf, Version, absent, crowded, in_use, taken
@@ -186,3 +188,47 @@ def _json(value: bytes) -> dict[str, object]:
     except ValueError:
         return {}
     return data if isinstance(data, dict) else {}
+
+
+class FaultyFiles(FileSecrets):
+    """The real store of files, with faults (calls `secrets.…`)."""
+
+    def __init__(self, folder: Path, faults: Faults) -> None:
+        super().__init__(folder)
+        self._where = folder
+        self._faults = faults
+
+    def put(self, place: str, value: bytes) -> str:
+        """A value that somebody writes into the file by hand."""
+        (self._where / place).write_bytes(value)
+        return super().look(place).current_id
+
+    def seen(self, place: str) -> bytes:
+        """What a program reads there."""
+        return (self._where / place).read_bytes()
+
+    def versions(self, place: str) -> set[str]:
+        """All that are kept."""
+        folder = self._where / ".versions" / place
+        kept = {each.name.partition(".")[2] for each in folder.iterdir()} if folder.is_dir() else set()
+        return kept | {super().look(place).current_id}
+
+    def look(self, place: str) -> Shelf:
+        with self._faults.at("secrets.look"):
+            return super().look(place)
+
+    def value(self, place: str, version: str) -> Sealed:
+        with self._faults.at("secrets.value"):
+            return super().value(place, version)
+
+    def stage(self, place: str, version: str, value: Sealed, over: str) -> None:
+        with self._faults.at("secrets.stage"):
+            super().stage(place, version, value, over)
+
+    def promote(self, place: str, version: str, over: str) -> None:
+        with self._faults.at("secrets.promote"):
+            super().promote(place, version, over)
+
+    def remove(self, place: str, version: str) -> None:
+        with self._faults.at("secrets.remove"):
+            super().remove(place, version)

@@ -237,8 +237,10 @@ class Turn:
                 second=error.text,
             )
             return self._end(JobState.FAILED, "needs", text)
-        if phase != BACK:
-            self.store.remove(self.secret.place, new)
+        ours = (new, *self.plan.removes) if phase == BACK else (new, self.plan.current)
+        for version in ours if self.job.plan.operation != RETIRE else (new,):
+            if version != old:
+                self.store.remove(self.secret.place, version)
         text = Text("{why} The former value is in use again, and every consumer works with it.", why=why)
         # A retirement that was undone leaves the rotation as it was before.
         how = "aborted" if self.job.plan.operation == RETIRE else "rolled_back"

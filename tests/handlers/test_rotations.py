@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,11 +15,11 @@ from handlers.core.desk import Began, Desk, Outside, Said
 from handlers.core.jobs import Job, JobState
 from handlers.core.key_rings import KeyRing
 from handlers.core.rotations import Rotations
-from handlers.core.secret_stores import Sealed, SecretStore
+from handlers.core.secret_stores import Sealed
 from handlers.core.secrets import Kind, Managed, Secret, StoreSpec, Use
 from handlers.core.turns import Estate
 from handlers.rotate import RotateHandler
-from tests.fake_secrets import FakeApp, MemorySecrets, first_ring
+from tests.fake_secrets import FakeApp, FaultyFiles, MemorySecrets, first_ring
 from tests.fakes import (
     FakeClock,
     FakeEntropy,
@@ -43,13 +44,15 @@ FIRST = {"jwt": first_ring(), "api-key": b"the-first-value-CANARY", "session": b
 class House:
     """A desk with /rotate, and what stands around it."""
 
-    def __init__(self, faults: Faults | None = None, *secrets: Secret) -> None:
+    def __init__(self, faults: Faults | None = None, *secrets: Secret, folder: Path | None = None) -> None:
         self.clock, self.entropy, self.faults = FakeClock(), FakeEntropy(), faults or Faults()
         self.state, self.audit = MemoryState(self.clock, self.faults), MemoryAudit(faults=self.faults)
         self.artifacts = MemoryStore(self.clock, faults=self.faults)
         self.queue, self.factors = MemoryQueue(), FakeFactors()
         self.factors.add("U0SARA")
-        self.secrets = MemorySecrets(self.clock, self.faults)
+        self.secrets: MemorySecrets | FaultyFiles = MemorySecrets(self.clock, self.faults)
+        if folder is not None:
+            self.secrets = FaultyFiles(folder, self.faults)
         managed = {each.name: each for each in secrets or (JWT, PLAIN, SINGLE)}
         self.apps: dict[str, FakeApp] = {}
         for name in managed:
@@ -60,12 +63,10 @@ class House:
         self.managed = Managed({"app": StoreSpec("app", "memory")}, managed)
         self.desk = self.new_desk()
 
-    def new_desk(self, store: SecretStore | None = None) -> Desk:
+    def new_desk(self) -> Desk:
         """Another process."""
         consumers = {name: {"api": app} for name, app in self.apps.items()}
-        estate = Estate(
-            self.managed, {"app": store or self.secrets}, consumers, self.artifacts, self.clock, self.entropy
-        )
+        estate = Estate(self.managed, {"app": self.secrets}, consumers, self.artifacts, self.clock, self.entropy)
         self.handler = RotateHandler(Rotations(estate))
         gate = Gate(self.state, self.factors, self.clock, self.entropy)
         outside = Outside(self.state, self.queue, self.audit, FakePeople(), self.clock, self.entropy)
