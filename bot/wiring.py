@@ -187,12 +187,20 @@ def _estate(given: Settings, artifacts: ArtifactStore) -> Estate:
         }
         for each in managed.secrets.values()
     }
-    stores = {name: _secret_store(spec) for name, spec in managed.stores.items()}
+    stores = {name: _secret_store(given, spec) for name, spec in managed.stores.items()}
     return Estate(managed, stores, consumers, artifacts, SystemClock(), SystemEntropy())
 
 
-def _secret_store(spec: secrets.StoreSpec) -> SecretStore:
-    return FileSecrets(Path(spec.where))
+def _secret_store(given: Settings, spec: secrets.StoreSpec) -> SecretStore:
+    if spec.kind == "files":
+        return FileSecrets(Path(spec.where))
+    if not given.vault_addr:
+        raise Refusal(Text("SECRETS_CONFIG names a Vault, so VAULT_ADDR is needed."))
+    from bot.adapters.vault import Login, VaultSecrets  # imported only where it is used
+
+    return VaultSecrets(
+        given.vault_addr, Login(given.vault_token, given.vault_role_id, given.vault_secret_id), spec.where
+    )
 
 
 def _laboratory(given: Settings, live: MongoDatabase) -> Laboratory:

@@ -17,10 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bot.adapters.secrets_files import FileSecrets
+from bot.adapters.vault import Login, VaultSecrets
 from handlers.core.errors import OutsideError
 from handlers.core.key_rings import KeyRing, signer
-from handlers.core.secret_stores import Report, Sealed, Shelf, Version, absent, crowded, in_use, taken
+from handlers.core.secret_stores import Report, Sealed, SecretStore, Shelf, Version, absent, crowded, in_use, taken
 from handlers.core.text import Text
+from sandbox.servers.openbao import OpenBao
 from tests.fakes import FakeClock, Faults
 
 PLACE = re.compile(r"[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*")
@@ -190,45 +192,82 @@ def _json(value: bytes) -> dict[str, object]:
     return data if isinstance(data, dict) else {}
 
 
-class FaultyFiles(FileSecrets):
-    """The real store of files, with faults (calls `secrets.…`)."""
+class FaultySecrets:
+    """A real store, with faults (calls `secrets.…`)."""
 
-    def __init__(self, folder: Path, faults: Faults) -> None:
-        super().__init__(folder)
-        self._where = folder
+    def __init__(self, store: SecretStore, faults: Faults) -> None:
+        self._store = store
         self._faults = faults
 
-    def put(self, place: str, value: bytes) -> str:
-        """A value that somebody writes into the file by hand."""
-        (self._where / place).write_bytes(value)
-        return super().look(place).current_id
-
-    def seen(self, place: str) -> bytes:
-        """What a program reads there."""
-        return (self._where / place).read_bytes()
-
-    def versions(self, place: str) -> set[str]:
-        """All that are kept."""
-        folder = self._where / ".versions" / place
-        kept = {each.name.partition(".")[2] for each in folder.iterdir()} if folder.is_dir() else set()
-        return kept | {super().look(place).current_id}
+    def describe(self) -> str:
+        return self._store.describe()
 
     def look(self, place: str) -> Shelf:
         with self._faults.at("secrets.look"):
-            return super().look(place)
+            return self._store.look(place)
 
     def value(self, place: str, version: str) -> Sealed:
         with self._faults.at("secrets.value"):
-            return super().value(place, version)
+            return self._store.value(place, version)
 
     def stage(self, place: str, version: str, value: Sealed, over: str) -> None:
         with self._faults.at("secrets.stage"):
-            super().stage(place, version, value, over)
+            self._store.stage(place, version, value, over)
 
     def promote(self, place: str, version: str, over: str) -> None:
         with self._faults.at("secrets.promote"):
-            super().promote(place, version, over)
+            self._store.promote(place, version, over)
 
     def remove(self, place: str, version: str) -> None:
         with self._faults.at("secrets.remove"):
-            super().remove(place, version)
+            self._store.remove(place, version)
+
+    def put(self, place: str, value: bytes) -> str:
+        """A value that somebody puts there by hand."""
+        raise NotImplementedError
+
+    def seen(self, place: str) -> bytes:
+        """What a program reads there."""
+        return self._store.value(place, self._store.look(place).current_id).reveal()
+
+    def versions(self, place: str) -> set[str]:
+        """All that are kept."""
+        raise NotImplementedError
+
+
+class FaultyFiles(FaultySecrets):
+    """Files."""
+
+    def __init__(self, folder: Path, faults: Faults) -> None:
+        super().__init__(FileSecrets(folder), faults)
+        self._folder = folder
+
+    def put(self, place: str, value: bytes) -> str:
+        (self._folder / place).write_bytes(value)
+        return self._store.look(place).current_id
+
+    def versions(self, place: str) -> set[str]:
+        folder = self._folder / ".versions" / place
+        kept = {each.name.partition(".")[2] for each in folder.iterdir()} if folder.is_dir() else set()
+        return kept | {self._store.look(place).current_id}
+
+
+class FaultyVault(FaultySecrets):
+    """Vault."""
+
+    def __init__(self, bao: OpenBao, faults: Faults) -> None:
+        self._vault = VaultSecrets(bao.url, Login(bao.token))
+        super().__init__(self._vault, faults)
+        self._bao = bao
+
+    def put(self, place: str, value: bytes) -> str:
+        self._bao.ask("DELETE", f"secret/metadata/{place}")
+        self._bao.ask("DELETE", f"secret/metadata/pending/{place}")
+        self._bao.ask("POST", f"secret/data/{place}", {"data": {"value": value.decode()}})
+        return self._store.look(place).current_id
+
+    def versions(self, place: str) -> set[str]:
+        live = self._bao.ask("GET", f"secret/metadata/{place}")["data"]["versions"].items()
+        numbers = [number for number, each in live if not each["destroyed"]]
+        data = [self._bao.ask("GET", f"secret/data/{place}?version={number}")["data"]["data"] for number in numbers]
+        return {each.get("version", number) for each, number in zip(data, numbers, strict=True)}

@@ -68,7 +68,8 @@ PLANTS = [
     Plant("door-metrics", "bot/worker.py", "import prometheus_client"),
     Plant("door-cron", "bot/wiring.py", "import cronsim"),
     Plant("door-cron", "handlers/backup.py", "from cronsim import CronSim"),
-    Plant("doors-not-built", "bot/wiring.py", "import hvac"),
+    Plant("door-vault", "bot/wiring.py", "import hvac"),
+    Plant("doors-not-built", "bot/wiring.py", "import requests"),
     Plant("no-circles", "sandbox/servers/ports.py", "import sandbox.servers.process"),
 ]
 

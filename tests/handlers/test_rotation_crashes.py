@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,8 +19,11 @@ import pytest
 from handlers.core.answers import JobId
 from handlers.core.jobs import Job, JobState
 from handlers.core.rotation_journals import unclosed
+from sandbox.servers.openbao import OpenBao
+from tests.conftest import needs
+from tests.fake_secrets import FaultyFiles, FaultyVault
 from tests.fakes import Faults, Killed
-from tests.handlers.test_rotations import House, state_of, text_of
+from tests.handlers.test_rotations import House, Real, state_of, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,9 @@ WAYS = ("killed-before", "killed-after", "failed-before", "failed-after")
 FAR_TOO_LONG = 40 * 86_400
 
 
-def begun(case: Case, folder: Path | None) -> tuple[House, JobId]:
+def begun(case: Case, real: Real | None) -> tuple[House, JobId]:
     """A house in which the job waits for its worker."""
-    house = House(Faults(), folder=folder)
+    house = House(Faults(), real=real)
     if case.before:
         house.done(*case.before)
     if "retire" in case.words:
@@ -68,7 +71,7 @@ def calls(name: str) -> tuple[str, ...]:
     return tuple(house.faults.calls[so_far:])
 
 
-def points(outside: str) -> list[object]:
+def points(*outside: str) -> list[object]:
     """Every call of every case, by its place among the calls of its name, in every way."""
     found: list[object] = []
     for name in CASES:
@@ -82,9 +85,9 @@ def points(outside: str) -> list[object]:
     return found
 
 
-def struck(case: Case, call: str, nth: int, way: str, folder: Path | None) -> tuple[House, Job]:
+def struck(case: Case, call: str, nth: int, way: str, real: Real | None) -> tuple[House, Job]:
     """The job after its fault, ended by whoever had to."""
-    house, job = begun(case, folder)
+    house, job = begun(case, real)
     session = house.apps["jwt"].session() if case.secret == "jwt" else None
     plan: Callable[..., None] = house.faults.kill if way.startswith("killed") else house.faults.fail
     plan(call, nth, after=way.endswith("after"))
@@ -115,7 +118,7 @@ def whole(house: House, case: Case, job: Job) -> None:
     assert len(house.secrets.versions(case.secret)) == 1
 
 
-@pytest.mark.parametrize(("name", "call", "nth", "way"), points(""))
+@pytest.mark.parametrize(("name", "call", "nth", "way"), points())
 def test_one_fault_anywhere_leaves_nobody_locked_out(name: str, call: str, nth: int, way: str) -> None:
     case = CASES[name]
     house, job = struck(case, call, nth, way, None)
@@ -127,5 +130,24 @@ def test_one_fault_of_a_store_of_files_leaves_nobody_locked_out(
     tmp_path: Path, name: str, call: str, nth: int, way: str
 ) -> None:
     case = CASES[name]
-    house, job = struck(case, call, nth, way, tmp_path)
+    house, job = struck(case, call, nth, way, lambda faults: FaultyFiles(tmp_path, faults))
+    whole(house, case, job)
+
+
+@pytest.fixture(scope="module")
+def openbao() -> Iterator[OpenBao]:
+    needs("bao")
+    with OpenBao() as running:
+        yield running
+
+
+WRITES = ("secrets.stage", "secrets.promote", "secrets.remove")
+
+
+@pytest.mark.parametrize(("name", "call", "nth", "way"), points(*WRITES))
+def test_one_fault_at_a_write_to_vault_leaves_nobody_locked_out(
+    openbao: OpenBao, name: str, call: str, nth: int, way: str
+) -> None:
+    case = CASES[name]
+    house, job = struck(case, call, nth, way, lambda faults: FaultyVault(openbao, faults))
     whole(house, case, job)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +19,7 @@ from handlers.core.secret_stores import Sealed
 from handlers.core.secrets import Kind, Managed, Secret, StoreSpec, Use
 from handlers.core.turns import Estate
 from handlers.rotate import RotateHandler
-from tests.fake_secrets import FakeApp, FaultyFiles, MemorySecrets, first_ring
+from tests.fake_secrets import FakeApp, FaultySecrets, MemorySecrets, first_ring
 from tests.fakes import (
     FakeClock,
     FakeEntropy,
@@ -41,18 +41,21 @@ SINGLE = Secret("session", Kind.JWT, "app", "session", single_value=True, uses=(
 FIRST = {"jwt": first_ring(), "api-key": b"the-first-value-CANARY", "session": b"the-first-session-CANARY"}
 
 
+Real = Callable[[Faults], FaultySecrets]
+
+
 class House:
     """A desk with /rotate, and what stands around it."""
 
-    def __init__(self, faults: Faults | None = None, *secrets: Secret, folder: Path | None = None) -> None:
+    def __init__(self, faults: Faults | None = None, *secrets: Secret, real: Real | None = None) -> None:
         self.clock, self.entropy, self.faults = FakeClock(), FakeEntropy(), faults or Faults()
         self.state, self.audit = MemoryState(self.clock, self.faults), MemoryAudit(faults=self.faults)
         self.artifacts = MemoryStore(self.clock, faults=self.faults)
         self.queue, self.factors = MemoryQueue(), FakeFactors()
         self.factors.add("U0SARA")
-        self.secrets: MemorySecrets | FaultyFiles = MemorySecrets(self.clock, self.faults)
-        if folder is not None:
-            self.secrets = FaultyFiles(folder, self.faults)
+        self.secrets: MemorySecrets | FaultySecrets = MemorySecrets(self.clock, self.faults)
+        if real is not None:
+            self.secrets = real(self.faults)
         managed = {each.name: each for each in secrets or (JWT, PLAIN, SINGLE)}
         self.apps: dict[str, FakeApp] = {}
         for name in managed:
