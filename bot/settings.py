@@ -365,6 +365,11 @@ SETTINGS = (
         "Bearer token that Alertmanager and CI jobs must send; without it, no webhooks",
         secret=True,
     ),
+    Setting("SECRETS_CONFIG", _text, "YAML file that says which secrets /rotate looks after, and where they are kept"),
+    Setting("VAULT_ADDR", _url("http", "https"), "Vault or OpenBao, for secrets that are kept there"),
+    Setting("VAULT_TOKEN", _text, "Its token; or give the two below", secret=True),
+    Setting("VAULT_ROLE_ID", _text, "AppRole: the role's id"),
+    Setting("VAULT_SECRET_ID", _text, "AppRole: the secret id", secret=True),
     Setting("HTTP_HOST", _text, "Where /livez, /readyz, /metrics and Slack's calls are answered", default="127.0.0.1"),
     Setting("HTTP_PORT", _whole(0, 65535), "Its port", default="8080"),
     Setting(
@@ -431,6 +436,11 @@ class Settings:
     prometheus_url: str
     alerts_storm: int
     webhook_token: str
+    secrets_config: str
+    vault_addr: str
+    vault_token: str
+    vault_role_id: str
+    vault_secret_id: str
     http_host: str
     http_port: int
     master_key: bytes

@@ -26,12 +26,14 @@ from bot.adapters import yaml_file
 from bot.adapters.audit_file import AuditFile, read_lines
 from bot.adapters.clock import SystemClock, SystemEntropy
 from bot.adapters.command import LocalProgram, ShellCommand, secrets_of
+from bot.adapters.consumer import HttpConsumer
 from bot.adapters.factors import StoredFactors
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.scratch import ScratchMongod
 from bot.adapters.mongo.scratch_server import ScratchServer
 from bot.adapters.policy_file import PolicyFile
 from bot.adapters.queue_dramatiq import DramatiqQueue
+from bot.adapters.secrets_files import FileSecrets
 from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
 from bot.adapters.totp import Totp
@@ -57,7 +59,7 @@ from handlers.checks.edge import EdgeCheck
 from handlers.checks.metrics import DEFAULT, MetricsCheck, Question
 from handlers.checks.mongo import MongoCheck
 from handlers.checks.record import RecordCheck
-from handlers.core import audit, programs, routes
+from handlers.core import audit, programs, routes, secrets
 from handlers.core.alarms import Alarms
 from handlers.core.alertmanagers import Alertmanager
 from handlers.core.answers import Actor, PersonId, Surface, TargetName
@@ -83,12 +85,15 @@ from handlers.core.restorations import Restorations
 from handlers.core.retention import Policy
 from handlers.core.rollbacks import CommandRollback
 from handlers.core.rota import SCHEDULE, Chore, Duty, Rota
+from handlers.core.rotations import Rotations
 from handlers.core.routes import Route, Routes
 from handlers.core.rules import NoRules, RuleBook
 from handlers.core.run_records import RunRecords
 from handlers.core.schedules import Schedule
+from handlers.core.secret_stores import SecretStore
 from handlers.core.text import Text
 from handlers.core.timelines import Follower
+from handlers.core.turns import Estate
 from handlers.core.vitals import Check as HealthCheck
 from handlers.core.watch import Watch
 from handlers.deeds import Hands
@@ -96,10 +101,11 @@ from handlers.health import HealthHandler
 from handlers.looks import Eyes
 from handlers.performing import Performer
 from handlers.restore import RestoreHandler
+from handlers.rotate import RotateHandler
 from handlers.runbooks import NOTICE, Beginnings, RunBoard, RunbookHandler
 from handlers.steps import SHAPES
 
-COMMANDS = ("backup", "restore", "health", "runbook")
+COMMANDS = ("backup", "restore", "health", "rotate", "runbook")
 WORKER_NICENESS = 10
 TIDY_LINE = "20 * * * *"
 INTAKE_SECONDS = 0.3
@@ -159,6 +165,7 @@ def build(given: Settings, people: People) -> House:
             keep_hours=given.restore_undo_hours,
             blocks_writes=given.restore_block_writes,
         ),
+        "rotate": RotateHandler(Rotations(_estate(given, store))),
     }
     factors = StoredFactors(store, given.master_key, Totp())
     outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy, _rules(given))
@@ -341,6 +348,35 @@ def _routes(given: Settings) -> Routes:
     if problems:
         raise Refusal(Text("ALERTS_ROUTES: {problems}.", problems="; ".join(problems[:10])))
     return found
+
+
+def _estate(given: Settings, artifacts: ArtifactStore) -> Estate:
+    managed = secrets.Managed()
+    if given.secrets_config:
+        managed, problems = secrets.read(yaml_file.read(Path(given.secrets_config)))
+        if problems:
+            raise Refusal(Text("SECRETS_CONFIG: {problems}.", problems="; ".join(problems[:10])))
+    consumers = {
+        each.name: {
+            use.name: HttpConsumer(use, ShellCommand(use.roll_out, ""), ShellCommand(use.verify, ""))
+            for use in each.uses
+        }
+        for each in managed.secrets.values()
+    }
+    stores = {name: _secret_store(given, spec) for name, spec in managed.stores.items()}
+    return Estate(managed, stores, consumers, artifacts, SystemClock(), SystemEntropy())
+
+
+def _secret_store(given: Settings, spec: secrets.StoreSpec) -> SecretStore:
+    if spec.kind == "files":
+        return FileSecrets(Path(spec.where))
+    if not given.vault_addr:
+        raise Refusal(Text("SECRETS_CONFIG names a Vault, so VAULT_ADDR is needed."))
+    from bot.adapters.vault import Login, VaultSecrets  # imported only where it is used
+
+    return VaultSecrets(
+        given.vault_addr, Login(given.vault_token, given.vault_role_id, given.vault_secret_id), spec.where
+    )
 
 
 def _laboratory(given: Settings, live: MongoDatabase) -> Laboratory:
@@ -540,6 +576,13 @@ def _checks(given: Settings) -> checking.Checks:
         Chat(slack_client(given.slack_bot_token, given.slack_api_url)).team()
         return ""
 
+    def managed() -> str:
+        estate = _estate(given, house.store)
+        for each in estate.managed.secrets.values():
+            if estate.store(each).look(each.place).current is None:
+                return f"{each.name} has no value yet"
+        return ""
+
     def told() -> str:
         if given.ops_channel or not given.backup_schedule:
             return ""
@@ -578,6 +621,7 @@ def _checks(given: Settings) -> checking.Checks:
         "runbooks": runbooks,
         **({"Alertmanager": alertmanager} if given.alertmanager_url else {}),
         **({"Prometheus": prometheus} if given.prometheus_url else {}),
+        **({"secrets": managed} if given.secrets_config else {}),
         "schedule": told,
         "Redis": state,
         f"backups ({house.store.describe()})": store,

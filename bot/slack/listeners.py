@@ -95,7 +95,8 @@ class Listeners:
             app.command(f"/{command}")(self._command(command))
         app.action("confirm")(self.confirm)
         app.action("job_cancel")(self.cancel)
-        app.action("restore_pick")(self.pick)
+        for command in ("restore", "rotate"):
+            app.action(f"{command}_pick")(self._pick(command))
         app.action(HEALTH)(self.look)
         app.action(re.compile(r"\A(alert|step|run)_[a-z_]+\Z"))(self.press)
         app.action(LINK)(acknowledge)
@@ -125,11 +126,15 @@ class Listeners:
             case _:
                 assert_never(answer)
 
-    def pick(self, ack: Ack, body: JSON) -> None:
-        """A button that stands for typing `/restore <backup> <target>` here."""
-        ack()
-        if self._first(body):
-            self._ask("restore", words_of(action_value(body)), body)
+    def _pick(self, command: str) -> Callable[[Ack, JSON], None]:
+        """A button that stands for typing `/<command> <its value>` here."""
+
+        def picked(ack: Ack, body: JSON) -> None:
+            ack()
+            if self._first(body):
+                self._ask(command, words_of(action_value(body)), body)
+
+        return picked
 
     def look(self, ack: Ack, body: JSON) -> None:
         """A button that stands for typing `/health <section> <target>` here."""
