@@ -90,6 +90,15 @@ def _peers(value: str) -> tuple[str, ...]:
     return tuple(one(each) for each in value.split())
 
 
+def _origins(value: str) -> tuple[str, ...]:
+    found = tuple(value.replace(",", " ").split())
+    for each in found:
+        parts = urlsplit(each)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query or "@" in each:
+            raise ValueError("origins like https://shop.example, without a path")
+    return found
+
+
 def _steps(value: str) -> tuple[tuple[int, str], ...]:
     found: list[tuple[int, str]] = []
     for each in filter(None, (part.strip() for part in value.split(","))):
@@ -322,6 +331,11 @@ SETTINGS = (
         "Whom to call when nobody acknowledges what is critical: minutes and the id of a user group or person",
         "10 S0123456789, 30 U0123456789",
     ),
+    Setting(
+        "PUBLIC_URL", _url("https", "http"), "The service's public address, for /health edge", "https://shop.example/"
+    ),
+    Setting("ALLOWED_ORIGINS", _origins, "Origins whose pages may read the service's answers, with blanks or commas"),
+    Setting("HEALTH_QUERIES", _text, "YAML file with the questions of /health metrics; without it, the default ones"),
     Setting("RUNBOOKS_DIR", _text, "Folder of the team's runbooks; without it, those that come with the bot"),
     Setting("RUNBOOK_PROGRAMS", _text, "YAML file that says which programs steps of runbooks may run"),
     Setting(
@@ -406,6 +420,9 @@ class Settings:
     policy_file: str
     alerts_routes: str
     alerts_escalation: tuple[tuple[int, str], ...]
+    public_url: str
+    allowed_origins: tuple[str, ...]
+    health_queries: str
     runbooks_dir: str
     runbook_programs: str
     rollback_plan_command: tuple[str, ...]

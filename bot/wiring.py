@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +35,7 @@ from bot.adapters.queue_dramatiq import DramatiqQueue
 from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
 from bot.adapters.totp import Totp
+from bot.examining import Threads
 from bot.following import Following
 from bot.intake import ALERTMANAGER, CI, Intake
 from bot.measuring import Kept, Proved, relayed
@@ -50,6 +51,12 @@ from bot.web import WebServer, application
 from bot.worker import Worker
 from handlers.alerts import AlertBoard, Alerts, StormBoard
 from handlers.backup import BackupHandler
+from handlers.checks import metrics
+from handlers.checks.backups import BackupsCheck
+from handlers.checks.edge import EdgeCheck
+from handlers.checks.metrics import DEFAULT, MetricsCheck, Question
+from handlers.checks.mongo import MongoCheck
+from handlers.checks.record import RecordCheck
 from handlers.core import audit, programs, routes
 from handlers.core.alarms import Alarms
 from handlers.core.alertmanagers import Alertmanager
@@ -81,15 +88,17 @@ from handlers.core.run_records import RunRecords
 from handlers.core.schedules import Schedule
 from handlers.core.text import Text
 from handlers.core.timelines import Follower
+from handlers.core.vitals import Check as HealthCheck
 from handlers.core.watch import Watch
 from handlers.deeds import Hands
+from handlers.health import HealthHandler
 from handlers.looks import Eyes
 from handlers.performing import Performer
 from handlers.restore import RestoreHandler
 from handlers.runbooks import NOTICE, Beginnings, RunBoard, RunbookHandler
 from handlers.steps import SHAPES
 
-COMMANDS = ("backup", "restore", "runbook")
+COMMANDS = ("backup", "restore", "health", "runbook")
 WORKER_NICENESS = 10
 TIDY_LINE = "20 * * * *"
 INTAKE_SECONDS = 0.3
@@ -157,6 +166,8 @@ def build(given: Settings, people: People) -> House:
     performer = _performer(given, outside, state, backups)
     runbook = RunbookHandler(Beginnings(library, Ledger(state), entropy, name), performer)
     handlers["runbook"] = runbook
+    checks = _health_checks(given, targets, catalogues, holdings, audit_path)
+    handlers["health"] = HealthHandler(targets, checks, Threads(), state, clock)
     desk = Desk(handlers, Gate(state, factors, clock, entropy), outside, (alerts, runbook))
     backups.desk = desk
     limit = timedelta(hours=given.backup_catch_up_hours)
@@ -191,6 +202,41 @@ def _performer(given: Settings, outside: Outside, state: RedisState, backups: De
         else None,
     )
     return Performer(RunRecords(state), Jobs(state), eyes, hands, clock)
+
+
+def _health_checks(
+    given: Settings,
+    targets: Mapping[TargetName, Target],
+    catalogues: Catalogues,
+    holdings: Holdings,
+    audit_path: Path,
+) -> Mapping[str, HealthCheck]:
+    """The sections of /health that are configured, in their order."""
+    from bot.adapters.edge import HttpEdge  # imported only where it is used
+    from bot.adapters.mongo.replica import ReplicaProbe
+    from bot.adapters.mongo.status import ServerProbe
+    from bot.adapters.promql import HttpMetrics
+
+    clock = SystemClock()
+    found: dict[str, HealthCheck] = {
+        "mongo": MongoCheck(ReplicaProbe(given.mongodb_uri), ServerProbe(given.mongodb_uri))
+    }
+    if given.prometheus_url:
+        found["metrics"] = MetricsCheck(HttpMetrics(given.prometheus_url), _questions(given))
+    if given.public_url:
+        found["edge"] = EdgeCheck(HttpEdge(), clock, given.public_url, given.allowed_origins)
+    found["backups"] = BackupsCheck(targets, catalogues, holdings, clock)
+    found["audit"] = RecordCheck(lambda: read_lines(audit_path))
+    return found
+
+
+def _questions(given: Settings) -> Sequence[Question]:
+    if not given.health_queries:
+        return DEFAULT
+    found, problems = metrics.read(yaml_file.read(Path(given.health_queries)))
+    if problems:
+        raise Refusal(Text("HEALTH_QUERIES: {problems}.", problems="; ".join(problems[:10])))
+    return found
 
 
 def _runbooks_folder(given: Settings) -> Path:
@@ -363,6 +409,8 @@ def command(given: Settings, options: Namespace) -> int:
             return _terminal(given).run("restore", *options.words, person=person)
         case "policy":
             return terminal.who_can(_rules(given).current(), options.operation, options.target)
+        case "health":
+            return _terminal(given).run("health", *options.words)
         case "runbook":
             return _terminal(given).run("runbook", *options.words)
         case "audit":

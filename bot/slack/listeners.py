@@ -46,6 +46,7 @@ from handlers.core.forms import Form
 from handlers.core.ports import State
 from handlers.core.text import Text
 
+HEALTH = re.compile(r"\Ahealth_[a-z]+\Z")
 MOST_CHARACTERS = 40_000
 MOST_WORDS = 50
 SEEN_SECONDS = 600
@@ -95,6 +96,7 @@ class Listeners:
         app.action("confirm")(self.confirm)
         app.action("job_cancel")(self.cancel)
         app.action("restore_pick")(self.pick)
+        app.action(HEALTH)(self.look)
         app.action(re.compile(r"\A(alert|step|run)_[a-z_]+\Z"))(self.press)
         app.action(LINK)(acknowledge)
         app.action(ANYTHING)(self.outdated)
@@ -128,6 +130,12 @@ class Listeners:
         ack()
         if self._first(body):
             self._ask("restore", words_of(action_value(body)), body)
+
+    def look(self, ack: Ack, body: JSON) -> None:
+        """A button that stands for typing `/health <section> <target>` here."""
+        ack()
+        if self._first(body):
+            self._ask("health", (action_id(body).removeprefix("health_"), *words_of(action_value(body))), body)
 
     def confirm(self, ack: Ack, body: JSON) -> None:
         """Opens the question for a code."""
