@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.adapters import yaml_file
 from handlers.core.errors import OutsideError, Refusal
@@ -28,9 +32,11 @@ def test_an_alias_bomb_is_refused_with_its_line(tmp_path: Path) -> None:
         yaml_file.read(written(tmp_path, bomb))
 
 
-@pytest.mark.parametrize("tag", ["!!python/object/apply:os.getcwd []", "!!python/name:os.system", "!other x"])
+@pytest.mark.parametrize(
+    "tag", ["!!python/object/apply:os.getcwd []", "!!python/name:os.system", "!other x", "!!str x", "! x", "!!map {}"]
+)
 def test_a_tag_that_makes_an_object_is_refused_with_its_line(tmp_path: Path, tag: str) -> None:
-    with pytest.raises(Refusal, match="line 2: could not determine a constructor"):
+    with pytest.raises(Refusal, match="line 2: tags are not read"):
         yaml_file.read(written(tmp_path, f"a: 1\nb: {tag}\n".encode()))
 
 
@@ -42,14 +48,21 @@ def test_what_is_no_yaml_is_refused_with_a_line(tmp_path: Path, content: bytes) 
 
 @pytest.mark.parametrize(
     "content",
-    [b"a: \xff\n", b"a: \x00\n", b"[" * 100_000, b"a: 2026-13-45\n", b"a: !!int x\n", b"a: !!float x\n",
-     b"? [a]\n: b\n", b"a: !!binary '*'\n", b"a: !!timestamp x\n", b"a: !!bool x\n", b"9" * 5000],
-    ids=["latin", "nul", "deep", "no-date", "no-number", "no-float", "list-as-key", "no-base64", "no-time", "no-bool",
-         "many-digits"],
+    [b"\xff\n", b"\x00\n", b"[" * 100_000, b"\n".join(b" " * n + b"-" for n in range(60)), b"2026-13-45\n",
+     b"!!int x\n", b"!!float x\n", b"\n  ? [a]\n  : b\n", b"!!binary '*'\n", b"!!timestamp x\n", b"!!bool x\n",
+     b"9" * 5000, b"1" + b":1" * 5000, b"9" * 5000 + b".0"],
+    ids=["latin", "nul", "deep", "deep-block", "no-date", "no-number", "no-float", "list-as-key", "no-base64",
+         "no-time", "no-bool", "many-digits", "many-sixties", "long-float"],
 )  # fmt: skip
-def test_other_damage_is_refused_too(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(Refusal):
-        yaml_file.read(written(tmp_path, content))
+def test_other_damage_is_refused_with_its_line_too(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(Refusal, match=r"routes\.yaml`?, line [1-9]"):
+        yaml_file.read(written(tmp_path, b"x: 1\na: " + content))
+
+
+@given(st.binary(max_size=60) | st.text("[]{}&*!<>:-?|'\"#%@`, \n\tab019.~_", max_size=60).map(str.encode))
+def test_any_bytes_are_data_or_a_refusal(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder, suppress(Refusal):
+        yaml_file.read(written(Path(folder), content))
 
 
 def test_a_file_too_large_is_refused(tmp_path: Path) -> None:
