@@ -55,8 +55,14 @@ def test_what_is_no_yaml_is_refused_with_a_line(tmp_path: Path, content: bytes) 
          "no-time", "no-bool", "many-digits", "many-sixties", "long-float"],
 )  # fmt: skip
 def test_other_damage_is_refused_with_its_line_too(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(Refusal, match=r"routes\.yaml`?, line [1-9]"):
+    with pytest.raises(Refusal, match=r"routes\.yaml`?, line [2-9]: "):
         yaml_file.read(written(tmp_path, b"x: 1\na: " + content))
+
+
+def test_fifty_levels_are_read_and_one_more_is_refused(tmp_path: Path) -> None:
+    yaml_file.read(written(tmp_path, b"[" * 50 + b"]" * 50))
+    with pytest.raises(Refusal, match="50 levels deep"):
+        yaml_file.read(written(tmp_path, b"[" * 51 + b"]" * 51))
 
 
 @given(st.binary(max_size=60) | st.text("[]{}&*!<>:-?|'\"#%@`, \n\tab019.~_", max_size=60).map(str.encode))
