@@ -39,23 +39,6 @@ def pending(book: Book, now: datetime) -> int:
 
 
 @given(ARRIVALS)
-def test_every_changed_group_is_afterwards_in_exactly_one_place(
-    arrivals: list[tuple[int, Mapping[str, Group], bool]],
-) -> None:
-    book, now = Book(), START
-    for seconds, changed, shown in arrivals:
-        now += seconds * SECOND
-        book, given = sorted_in(book, changed, now, THRESHOLD)
-        members = book.shared.members if book.shared is not None and book.shared.ended is None else {}
-        past = book.shared.members if book.shared is not None and book.shared.ended == now else {}
-        for name, each in changed.items():
-            own = book.holds(name, each.serial)
-            assert own != (name in members or (name in past and not past[name].firing))
-        for name in given:
-            book = marked(book, name) if shown else book
-
-
-@given(ARRIVALS)
 def test_never_more_new_cards_a_minute_than_the_threshold(
     arrivals: list[tuple[int, Mapping[str, Group], bool]],
 ) -> None:
@@ -106,14 +89,6 @@ def test_a_storm_goes_on_while_many_still_fire_or_something_is_added() -> None:
     assert (given, book.stormy) == ((), True)
     book, given = sorted_in(book, {}, START + 661 * SECOND, THRESHOLD)
     assert given == ("new",)
-
-
-def test_an_old_member_that_fires_again_counts_against_the_threshold() -> None:
-    book, _ = sorted_in(Book(), {"old": group(over=True)}, START, THRESHOLD)
-    now = START + 61 * SECOND
-    fresh = {f"g{number}": group() for number in range(THRESHOLD)}
-    book, given = sorted_in(book, {"old": group(), **fresh}, now, THRESHOLD)
-    assert len(given) <= THRESHOLD
 
 
 def test_a_group_over_before_its_card_was_posted_is_handed_to_the_shared_card() -> None:
