@@ -19,6 +19,7 @@ import pytest
 from sandbox.demo import tour
 from sandbox.demo.stage import Stage
 from tests.conftest import needs
+from tests.e2e.test_dead_worker import children
 
 OPS = "C0OPS"
 SHIPPED = Path(__file__).parents[2] / "runbooks"
@@ -167,6 +168,11 @@ def test_an_alerts_button_starts_its_runbook_and_a_step_of_a_killed_bot_is_inter
     card = shows("runs it since")
     stage.bot.restart()  # by SIGKILL, its worker with it
     card = shows("INTERRUPTED", "can be run again")
+    omid.click(ALERTS, card["ts"], "step_run", block_id=buttons(card, "step_run")[0]["block"])
+    shows("(try 2)", "runs it since")
+    (worker,) = children(stage.bot.pid, "worker")
+    worker.kill()
+    card = shows("(try 2)", "Its worker stopped", "can be run again")
     sara.click(ALERTS, card["ts"], "step_skip", block_id=buttons(card, "step_skip")[0]["block"])
     card = shows("step 2 of 2", "Left out")
     omid.click(ALERTS, card["ts"], "step_run", block_id=buttons(card, "step_run")[0]["block"])
