@@ -68,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     policy.add_argument("action", choices=["who-can"], help="who-can: everybody who may, and who must agree")
     policy.add_argument("operation", metavar="OPERATION", help="like restore, backup or rotate")
     policy.add_argument("target", nargs="?", default="", metavar="TARGET", help="a target's name (default: any)")
+    health = commands.add_parser("health", help="looks at everything: 0 all well, 1 something is wrong or not known")
+    health.add_argument("words", nargs="*", metavar="SECTION", help="mongo, metrics, edge, backups or audit")
     runbook = commands.add_parser("runbook", help="looks at runbooks and writes reports of runs")
     runbook.add_argument("words", nargs="*", metavar="WORD", help="show NAME, runs, or report RUN (default: lists)")
     audit = commands.add_parser("audit", help="looks at the audit record")

@@ -90,6 +90,15 @@ def _peers(value: str) -> tuple[str, ...]:
     return tuple(one(each) for each in value.split())
 
 
+def _origins(value: str) -> tuple[str, ...]:
+    found = tuple(value.replace(",", " ").split())
+    for each in found:
+        parts = urlsplit(each)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query or "@" in each:
+            raise ValueError("origins like https://shop.example, without a path")
+    return found
+
+
 def _steps(value: str) -> tuple[tuple[int, str], ...]:
     found: list[tuple[int, str]] = []
     for each in filter(None, (part.strip() for part in value.split(","))):
@@ -322,6 +331,11 @@ SETTINGS = (
         "Whom to call when nobody acknowledges what is critical: minutes and the id of a user group or person",
         "10 S0123456789, 30 U0123456789",
     ),
+    Setting(
+        "PUBLIC_URL", _url("https", "http"), "The service's public address, for /health edge", "https://shop.example/"
+    ),
+    Setting("ALLOWED_ORIGINS", _origins, "Origins whose pages may read the service's answers, with blanks or commas"),
+    Setting("HEALTH_QUERIES", _text, "YAML file with the questions of /health metrics; without it, the default ones"),
     Setting("RUNBOOKS_DIR", _text, "Folder of the team's runbooks; without it, those that come with the bot"),
     Setting("RUNBOOK_PROGRAMS", _text, "YAML file that says which programs steps of runbooks may run"),
     Setting(
@@ -351,6 +365,11 @@ SETTINGS = (
         "Bearer token that Alertmanager and CI jobs must send; without it, no webhooks",
         secret=True,
     ),
+    Setting("SECRETS_CONFIG", _text, "YAML file that says which secrets /rotate looks after, and where they are kept"),
+    Setting("VAULT_ADDR", _url("http", "https"), "Vault or OpenBao, for secrets that are kept there"),
+    Setting("VAULT_TOKEN", _text, "Its token; or give the two below", secret=True),
+    Setting("VAULT_ROLE_ID", _text, "AppRole: the role's id"),
+    Setting("VAULT_SECRET_ID", _text, "AppRole: the secret id", secret=True),
     Setting("HTTP_HOST", _text, "Where /livez, /readyz, /metrics and Slack's calls are answered", default="127.0.0.1"),
     Setting("HTTP_PORT", _whole(0, 65535), "Its port", default="8080"),
     Setting(
@@ -406,6 +425,9 @@ class Settings:
     policy_file: str
     alerts_routes: str
     alerts_escalation: tuple[tuple[int, str], ...]
+    public_url: str
+    allowed_origins: tuple[str, ...]
+    health_queries: str
     runbooks_dir: str
     runbook_programs: str
     rollback_plan_command: tuple[str, ...]
@@ -414,6 +436,11 @@ class Settings:
     prometheus_url: str
     alerts_storm: int
     webhook_token: str
+    secrets_config: str
+    vault_addr: str
+    vault_token: str
+    vault_role_id: str
+    vault_secret_id: str
     http_host: str
     http_port: int
     master_key: bytes

@@ -81,7 +81,8 @@ class Terminal:
         for note in ended.notes:
             print(f"  {note}", file=self._out)
         self._show(self._desk.card(ended))
-        return 0 if ended.state is JobState.DONE else 1
+        well = ended.outcome is not None and ended.outcome.facts.get("verdict", "pass") == "pass"
+        return 0 if ended.state is JobState.DONE and well else 1
 
     def _confirmed(self, job_id: JobId, actor: Actor) -> bool:
         try:

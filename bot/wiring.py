@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -26,15 +26,18 @@ from bot.adapters import yaml_file
 from bot.adapters.audit_file import AuditFile, read_lines
 from bot.adapters.clock import SystemClock, SystemEntropy
 from bot.adapters.command import LocalProgram, ShellCommand, secrets_of
+from bot.adapters.consumer import HttpConsumer
 from bot.adapters.factors import StoredFactors
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.scratch import ScratchMongod
 from bot.adapters.mongo.scratch_server import ScratchServer
 from bot.adapters.policy_file import PolicyFile
 from bot.adapters.queue_dramatiq import DramatiqQueue
+from bot.adapters.secrets_files import FileSecrets
 from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
 from bot.adapters.totp import Totp
+from bot.examining import Threads
 from bot.following import Following
 from bot.intake import ALERTMANAGER, CI, Intake
 from bot.measuring import Kept, Proved, relayed
@@ -50,7 +53,13 @@ from bot.web import WebServer, application
 from bot.worker import Worker
 from handlers.alerts import AlertBoard, Alerts, StormBoard
 from handlers.backup import BackupHandler
-from handlers.core import audit, programs, routes
+from handlers.checks import metrics
+from handlers.checks.backups import BackupsCheck
+from handlers.checks.edge import EdgeCheck
+from handlers.checks.metrics import DEFAULT, MetricsCheck, Question
+from handlers.checks.mongo import MongoCheck
+from handlers.checks.record import RecordCheck
+from handlers.core import audit, programs, routes, secrets
 from handlers.core.alarms import Alarms
 from handlers.core.alertmanagers import Alertmanager
 from handlers.core.answers import Actor, PersonId, Surface, TargetName
@@ -76,21 +85,27 @@ from handlers.core.restorations import Restorations
 from handlers.core.retention import Policy
 from handlers.core.rollbacks import CommandRollback
 from handlers.core.rota import SCHEDULE, Chore, Duty, Rota
+from handlers.core.rotations import Rotations
 from handlers.core.routes import Route, Routes
 from handlers.core.rules import NoRules, RuleBook
 from handlers.core.run_records import RunRecords
 from handlers.core.schedules import Schedule
+from handlers.core.secret_stores import SecretStore
 from handlers.core.text import Text
 from handlers.core.timelines import Follower
+from handlers.core.turns import Estate
+from handlers.core.vitals import Check as HealthCheck
 from handlers.core.watch import Watch
 from handlers.deeds import Hands
+from handlers.health import HealthHandler
 from handlers.looks import Eyes
 from handlers.performing import Performer
 from handlers.restore import RestoreHandler
+from handlers.rotate import RotateHandler
 from handlers.runbooks import NOTICE, Beginnings, RunBoard, RunbookHandler
 from handlers.steps import SHAPES
 
-COMMANDS = ("backup", "restore", "runbook")
+COMMANDS = ("backup", "restore", "health", "rotate", "runbook")
 WORKER_NICENESS = 10
 TIDY_LINE = "20 * * * *"
 INTAKE_SECONDS = 0.3
@@ -150,6 +165,7 @@ def build(given: Settings, people: People) -> House:
             keep_hours=given.restore_undo_hours,
             blocks_writes=given.restore_block_writes,
         ),
+        "rotate": RotateHandler(Rotations(_estate(given, store))),
     }
     factors = StoredFactors(store, given.master_key, Totp())
     outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy, _rules(given))
@@ -158,6 +174,8 @@ def build(given: Settings, people: People) -> House:
     performer = _performer(given, outside, state, backups)
     runbook = RunbookHandler(Beginnings(library, Ledger(state), entropy, name), performer)
     handlers["runbook"] = runbook
+    checks = _health_checks(given, targets, catalogues, holdings, audit_path)
+    handlers["health"] = HealthHandler(targets, checks, Threads(), state, clock)
     desk = Desk(handlers, Gate(state, factors, clock, entropy), outside, (alerts, runbook))
     backups.desk = desk
     limit = timedelta(hours=given.backup_catch_up_hours)
@@ -192,6 +210,41 @@ def _performer(given: Settings, outside: Outside, state: RedisState, backups: De
         else None,
     )
     return Performer(RunRecords(state), Jobs(state), eyes, hands, clock)
+
+
+def _health_checks(
+    given: Settings,
+    targets: Mapping[TargetName, Target],
+    catalogues: Catalogues,
+    holdings: Holdings,
+    audit_path: Path,
+) -> Mapping[str, HealthCheck]:
+    """The sections of /health that are configured, in their order."""
+    from bot.adapters.edge import HttpEdge  # imported only where it is used
+    from bot.adapters.mongo.replica import ReplicaProbe
+    from bot.adapters.mongo.status import ServerProbe
+    from bot.adapters.promql import HttpMetrics
+
+    clock = SystemClock()
+    found: dict[str, HealthCheck] = {
+        "mongo": MongoCheck(ReplicaProbe(given.mongodb_uri), ServerProbe(given.mongodb_uri))
+    }
+    if given.prometheus_url:
+        found["metrics"] = MetricsCheck(HttpMetrics(given.prometheus_url), _questions(given))
+    if given.public_url:
+        found["edge"] = EdgeCheck(HttpEdge(), clock, given.public_url, given.allowed_origins)
+    found["backups"] = BackupsCheck(targets, catalogues, holdings, clock)
+    found["audit"] = RecordCheck(lambda: read_lines(audit_path))
+    return found
+
+
+def _questions(given: Settings) -> Sequence[Question]:
+    if not given.health_queries:
+        return DEFAULT
+    found, problems = metrics.read(yaml_file.read(Path(given.health_queries)))
+    if problems:
+        raise Refusal(Text("HEALTH_QUERIES: {problems}.", problems="; ".join(problems[:10])))
+    return found
 
 
 def _misprints(given: Settings, house: House) -> Misprints:
@@ -297,6 +350,35 @@ def _routes(given: Settings) -> Routes:
     return found
 
 
+def _estate(given: Settings, artifacts: ArtifactStore) -> Estate:
+    managed = secrets.Managed()
+    if given.secrets_config:
+        managed, problems = secrets.read(yaml_file.read(Path(given.secrets_config)))
+        if problems:
+            raise Refusal(Text("SECRETS_CONFIG: {problems}.", problems="; ".join(problems[:10])))
+    consumers = {
+        each.name: {
+            use.name: HttpConsumer(use, ShellCommand(use.roll_out, ""), ShellCommand(use.verify, ""))
+            for use in each.uses
+        }
+        for each in managed.secrets.values()
+    }
+    stores = {name: _secret_store(given, spec) for name, spec in managed.stores.items()}
+    return Estate(managed, stores, consumers, artifacts, SystemClock(), SystemEntropy())
+
+
+def _secret_store(given: Settings, spec: secrets.StoreSpec) -> SecretStore:
+    if spec.kind == "files":
+        return FileSecrets(Path(spec.where))
+    if not given.vault_addr:
+        raise Refusal(Text("SECRETS_CONFIG names a Vault, so VAULT_ADDR is needed."))
+    from bot.adapters.vault import Login, VaultSecrets  # imported only where it is used
+
+    return VaultSecrets(
+        given.vault_addr, Login(given.vault_token, given.vault_role_id, given.vault_secret_id), spec.where
+    )
+
+
 def _laboratory(given: Settings, live: MongoDatabase) -> Laboratory:
     keys = given.backup_age_identity
     if given.drill_uri:
@@ -374,6 +456,8 @@ def command(given: Settings, options: Namespace) -> int:
             return _terminal(given).run("restore", *options.words, person=person)
         case "policy":
             return terminal.who_can(_rules(given).current(), options.operation, options.target)
+        case "health":
+            return _terminal(given).run("health", *options.words)
         case "runbook":
             return _terminal(given).run("runbook", *options.words)
         case "audit":
@@ -492,6 +576,13 @@ def _checks(given: Settings) -> checking.Checks:
         Chat(slack_client(given.slack_bot_token, given.slack_api_url)).team()
         return ""
 
+    def managed() -> str:
+        estate = _estate(given, house.store)
+        for each in estate.managed.secrets.values():
+            if estate.store(each).look(each.place).current is None:
+                return f"{each.name} has no value yet"
+        return ""
+
     def told() -> str:
         if given.ops_channel or not given.backup_schedule:
             return ""
@@ -530,6 +621,7 @@ def _checks(given: Settings) -> checking.Checks:
         "runbooks": runbooks,
         **({"Alertmanager": alertmanager} if given.alertmanager_url else {}),
         **({"Prometheus": prometheus} if given.prometheus_url else {}),
+        **({"secrets": managed} if given.secrets_config else {}),
         "schedule": told,
         "Redis": state,
         f"backups ({house.store.describe()})": store,

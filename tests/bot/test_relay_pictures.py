@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 import pytest
 
 from bot.relay import Relay
+from bot.relay.pictures import Pictures
 from bot.slack.chat import Chat
+from bot.slack.snags import Snag
 from handlers.core.cards import Card, Picture
+from handlers.core.errors import OutsideError
 from handlers.core.postings import Posting
 from handlers.core.text import Text
 from sandbox.slack.server import LocalSlack
@@ -144,6 +147,19 @@ def test_a_picture_that_makes_slack_fail_is_left_out_after_three_tries(stage: St
     assert stage.pictures() == []
     stage.passes(10)
     assert len(stage.pictures()) == 1
+
+
+def test_only_what_a_picture_may_cause_counts_against_it() -> None:
+    card = Card(Text("Slow"), picture=Picture("F1", ALT))
+    waits, gone = Snag(Text("Wait."), retry_after_seconds=2), Snag(Text("Gone."), gone=True)
+    pictures = Pictures(HandClock())
+    assert not any(pictures.refused(NAME, card, error) for error in (waits, gone) * 10)
+    assert not any(pictures.refused(NAME, replace(card, picture=None), Snag(Text("No."), refused=True)) for _ in "123")
+    assert pictures.allowed(NAME, card) == card
+    assert [pictures.refused(NAME, card, OutsideError(Text("?"))) for _ in "123"] == [False, False, True]
+    assert pictures.allowed(NAME, card).picture is None
+    assert pictures.allowed(NAME, replace(card, picture=Picture("F2", ALT))).picture is not None
+    assert pictures.allowed("alert.b", card).picture is not None
 
 
 def test_while_slack_only_asks_to_wait_the_picture_is_not_blamed(stage: Stage) -> None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
 from handlers.alerts import AlertBoard, Alerts
 from handlers.core import notices
+from handlers.core.books import Book, Member, Own, Shared
 from handlers.core.cards import Card
 from handlers.core.errors import OutsideError, Refusal
-from handlers.core.groups import AGAIN, Group
+from handlers.core.groups import AGAIN, Alert, Group
 from handlers.core.ledger import Ledger
 from handlers.core.notices import Labels, Notice, Seen, fingerprint_of
-from handlers.core.pictures import Pictures, Subject, subject
+from handlers.core.pictures import Pictures, Subject, due, firing_mark, subject
 from handlers.core.routes import Route, Routes
 from handlers.core.text import Text
 from tests.fakes import FakeClock, FakeEntropy, MemoryState
@@ -121,6 +123,35 @@ def test_half_an_expression_is_never_plotted(length: int) -> None:
     assert seen.words.get("picture_expression", whole) == whole
 
 
+NOW = FakeClock().now()
+CALM = Book({"g": Own(0, NOW, shown=True)})
+STORM = Shared(NOW, NOW, {"other": Member("x", "warning", 1, NOW)}, storm=True)
+
+
+@pytest.mark.parametrize(
+    ("book", "changes", "expected"),
+    [
+        (CALM, {}, True),
+        (Book(), {}, False),
+        (replace(CALM, own={"g": Own(0, NOW, shown=False)}), {}, False),
+        (CALM, {"serial": 1}, False),
+        (replace(CALM, shared=STORM), {}, False),
+        (replace(CALM, shared=replace(STORM, ended=NOW)), {}, True),
+        (CALM, {"depicted": firing_mark(group())}, False),
+        (CALM, {"depicted": "else", "pictured": NOW - timedelta(seconds=59)}, False),
+        (CALM, {"depicted": "else", "pictured": NOW - timedelta(seconds=60)}, True),
+        (CALM, {"alerts": {"a": Alert({}, {}, "", NOW, NOW)}}, False),
+    ],
+    ids=[
+        "posted", "no card", "not posted", "another round", "storm", "after it", "same", "59 s", "60 s", "over",
+    ],
+)  # fmt: skip
+def test_a_picture_is_due_when_a_posted_card_of_a_calm_channel_fires_otherwise(
+    book: Book, changes: dict[str, Any], expected: bool
+) -> None:
+    assert due(replace(group(), **changes), "g", book, NOW) is expected
+
+
 def test_a_posted_group_gets_one_picture_and_the_next_when_something_else_fires() -> None:
     house = House()
     name = house.tell("Slow", "a")
@@ -173,6 +204,7 @@ def test_a_card_that_is_over_keeps_its_picture_and_a_new_round_begins_without() 
     house.tell("Slow", "a")
     house.show(name)
     assert house.card(name).picture is None
+    assert house.group(name).depicted == ""
     assert house.pictures.round()
     assert house.group(name).picture == "F2"
 

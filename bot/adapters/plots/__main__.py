@@ -9,8 +9,8 @@ from contextlib import suppress
 
 NICENESS = 10
 """Whoever answers people goes first."""
-MEMORY_BYTES = 2 * 1024**3
-"""All the address space it may have: an answer without an end kills it, and nobody else."""
+MEMORY_BYTES = 1024**3
+"""All the address space it may have; it needs a fifth. An answer without an end kills it, and nobody else."""
 
 
 def main() -> int:
@@ -25,7 +25,7 @@ def main() -> int:
     order = Order.unpacked(sys.stdin.buffer.read())
     try:
         answer = prometheus.asked(order)
-        shown = series.shown(answer, order.until)
+        shown = series.shown(answer, order.until, both_ends=order.threshold is not None)
     except prometheus.FailedError as failed:
         return failed.ending
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -3,7 +3,8 @@
 - Text is text: nothing in it is read as mathematics, and hidden characters are replaced.
 - 1200 by 600 dots on white, large letters, times in UTC. Gaps stay gaps; a lone number between two gaps is a dot.
 - It grows with its legend, so that the curves keep their room.
-- 256 colours: half the bytes. Noise that weighs more than a picture may is drawn with fewer.
+- 256 colours: half the bytes. Noise that weighs more than a picture may is made smaller; with fewer colours, two lines
+  would look like one.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ LEGEND_ROW = 0.36
 TITLE_LENGTH = 80
 _COLUMNS = ((18, 3), (36, 2))
 """How long names may be to stand in so many columns."""
-_COLOUR_COUNTS = (256, 64, 32, 16)
+_SCALES = (1, 0.8, 0.6, 0.4)
 _PAD = 0.12
 _TEN_MINUTES = 600
 _INK, _FAINT, _ALARM = "#1d1c1d", "#d8d8da", "#c01c28"
@@ -86,9 +87,10 @@ def drawn(order: Order, shown: Shown) -> bytes:
 def _png(canvas: FigureCanvasAgg) -> bytes:
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     data = b""
-    for colours in _COLOUR_COUNTS:
+    for scale in _SCALES:
+        smaller = picture if scale == 1 else picture.resize((int(picture.width * scale), int(picture.height * scale)))
         image = io.BytesIO()
-        picture.quantize(colours, dither=Image.Dither.NONE).save(image, "PNG", optimize=True)
+        smaller.quantize(256, dither=Image.Dither.NONE).save(image, "PNG", optimize=True)
         data = image.getvalue()
         if len(data) <= PICTURE_BYTES:
             break
@@ -121,7 +123,10 @@ def _line(axes: Axes, grid: Sequence[float], series: Series, colour: str, scale:
     values = [value * scale.factor for value in series.values]
     (line,) = axes.plot(grid, values, color=colour, linewidth=2.6, solid_capstyle="round")
     alone = [place for place in range(len(values)) if _is_alone(values, place)]
-    axes.plot([grid[place] for place in alone], [values[place] for place in alone], "o", color=colour, markersize=6)
+    if alone:
+        at, heights = [grid[place] for place in alone], [values[place] for place in alone]
+        (dots,) = axes.plot(at, heights, "o", color=colour, markersize=8, clip_on=False)
+        dots.set_in_layout(False)  # a dot that is not cut at the edge would make room for itself
     return line
 
 

@@ -2,7 +2,8 @@
 
 - The hour is a grid of moments, one each 30 seconds; a moment without a number is a gap, and so are NaN, infinities
   and what is too large to draw.
-- At most 12 series, those with the largest last numbers; how many there are besides is told.
+- At most 12 series, those with the largest last numbers; with a threshold, which may be one from below, half of them
+  are those with the smallest. How many there are besides is told.
 - A name is the label that tells the series apart, or the labels in which they differ: at most 60 characters, without
   hidden ones.
 """
@@ -53,7 +54,7 @@ def moments(end: float) -> tuple[float, ...]:
     return tuple(float(begin + second) for second in range(0, HOUR_SECONDS + 1, STEP_SECONDS))
 
 
-def shown(answer: Sequence[Mapping[str, Any]], end: float) -> Shown:
+def shown(answer: Sequence[Mapping[str, Any]], end: float, *, both_ends: bool = False) -> Shown:
     """What to draw of a `matrix` (https://prometheus.io/docs/prometheus/latest/querying/api/#range-vectors). Raises
     ValueError, TypeError, KeyError or AttributeError for anything else."""
     grid = moments(end)
@@ -62,7 +63,9 @@ def shown(answer: Sequence[Mapping[str, Any]], end: float) -> Shown:
     named = _names([labels for labels, _ in drawable])
     series = [Series(name, values) for name, (_, values) in zip(named, drawable, strict=True)]
     series.sort(key=lambda each: (-each.last, each.name))
-    return Shown(tuple(series[:MOST_SERIES]), max(0, len(series) - MOST_SERIES))
+    left_out = max(0, len(series) - MOST_SERIES)
+    kept = MOST_SERIES // 2 if both_ends else MOST_SERIES
+    return Shown((*series[:kept], *series[kept + left_out :]), left_out)
 
 
 def _on_grid(points: Sequence[tuple[float, str]], grid: Sequence[float]) -> tuple[float, ...]:

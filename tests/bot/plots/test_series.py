@@ -51,6 +51,11 @@ def test_the_largest_are_shown_and_the_rest_counted() -> None:
     found = shown(answer(*lines), END)
     assert [each.last for each in found.series] == [float(number) for number in range(14, 2, -1)]
     assert found.left_out == 3
+    both = shown(answer(*lines), END, both_ends=True)
+    assert [each.last for each in both.series] == [14.0, 13.0, 12.0, 11.0, 10.0, 9.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
+    assert both.left_out == 3
+    for few in (1, 7, 12):
+        assert len(shown(answer(*lines[:few]), END, both_ends=True).series) == few
 
 
 def test_nothing_but_gaps_is_nothing() -> None:

@@ -1,0 +1,118 @@
+"""How each kind of secret gets its next value, and how it is proved from the user's side.
+
+- A new value is made once for each phase; what follows from a stored value (the key that signs) is never made anew.
+- A proof asks every consumer: is it healthy, does every replica use that version, does what must work work, and is
+  what must be refused refused. What a consumer cannot answer is not proved and not claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from handlers.core.errors import OutsideError
+from handlers.core.key_rings import KeyRing, signer
+from handlers.core.ports import Entropy
+from handlers.core.rotation_plans import ACCEPT, DROP, REPLACE, SIGN
+from handlers.core.secret_stores import Consumer, Sealed
+from handlers.core.secrets import Kind, Secret
+from handlers.core.text import Code, Text
+
+BACK = "back"
+KEY_CHARACTERS = 52
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One phase: what was before and what is now."""
+
+    secret: Secret
+    phase: str
+    version: str
+    before: Sealed
+    after: Sealed
+
+
+def key_name(job: str) -> str:
+    """The id of the key that a rotation adds."""
+    return f"k-{job[:12]}"
+
+
+def ringed(secret: Secret) -> bool:
+    """Whether the value is a key ring."""
+    return secret.kind is Kind.JWT and not secret.single_value
+
+
+def reported(secret: Secret, value: Sealed, version: str) -> str:
+    """What replicas report of a version: a key ring carries its own name, given when it was made."""
+    return KeyRing.read(value).version if ringed(secret) else version
+
+
+def made(secret: Secret, phase: str, version: str, before: Sealed, job: str, entropy: Entropy) -> Sealed:
+    """The value of a phase. Raises Damage when what is stored is not of this kind."""
+    if not ringed(secret):
+        return Sealed(entropy.token(secret.characters).encode())
+    ring = KeyRing.read(before)
+    match phase:
+        case "accept":
+            return ring.accepting(version, key_name(job), entropy.token(KEY_CHARACTERS)).sealed()
+        case "sign":
+            return ring.signing(version, key_name(job)).sealed()
+        case "drop":
+            return ring.alone(version).sealed()
+        case _:
+            return KeyRing(version, key_name(job), {key_name(job): entropy.token(KEY_CHARACTERS)}).sealed()
+
+
+def proved(change: Change, consumer: Consumer, name: str, now: datetime) -> tuple[Text, ...]:
+    """What was seen, as evidence. Raises OutsideError when it is not as it must be; it may become so."""
+    if not consumer.healthy():
+        raise OutsideError(Text("{name} is not healthy.", name=Code(name)))
+    evidence = list(_reported(change, consumer, name))
+    if ringed(change.secret):
+        evidence += _tokens(change, consumer, name, now)
+    elif not consumer.verified(change.after):
+        raise OutsideError(Text("{name} does not work with the new value.", name=Code(name)))
+    return (*evidence, Text("{name} is healthy.", name=Code(name)))
+
+
+def _reported(change: Change, consumer: Consumer, name: str) -> Sequence[Text]:
+    reports = consumer.reports(change.secret.name) if ringed(change.secret) else ()
+    behind = [each.replica for each in reports if each.version != change.version]
+    if behind:
+        raise OutsideError(
+            Text("{replica} of {name} does not use the new version yet.", replica=Code(behind[0]), name=Code(name))
+        )
+    if not reports:
+        return ()
+    return (Text("{count} replicas of {name} say that they use it.", count=len(reports), name=Code(name)),)
+
+
+def _tokens(change: Change, consumer: Consumer, name: str, now: datetime) -> Sequence[Text]:
+    before, after = KeyRing.read(change.before), KeyRing.read(change.after)
+    evidence: list[Text] = []
+    gone = sorted(before.keys.keys() - after.keys.keys())
+    for key in sorted(after.keys):
+        _must(consumer, after.token(key, now), name, wanted=True)
+    if change.phase in {ACCEPT, SIGN} and before.active in after.keys:
+        evidence.append(Text("{name} accepts tokens of the old key and of the new one.", name=Code(name)))
+    for key in gone:
+        _must(consumer, before.token(key, now), name, wanted=False)
+    if gone and change.phase in {DROP, REPLACE}:
+        evidence.append(Text("{name} refuses tokens of the retired key.", name=Code(name)))
+    fresh = consumer.log_in()
+    if fresh is not None:
+        if signer(fresh) != after.active:
+            raise OutsideError(Text("A fresh login at {name} is signed by another key.", name=Code(name)))
+        _must(consumer, fresh, name, wanted=True)
+        which = "old" if change.phase in {ACCEPT, BACK} else "new"
+        evidence.append(Text("A fresh login at {name} works, signed by the {which} key.", name=Code(name), which=which))
+    return evidence
+
+
+def _must(consumer: Consumer, token: Sealed, name: str, *, wanted: bool) -> None:
+    answer = consumer.accepts(token)
+    if answer is not None and answer is not wanted:
+        said = "refuses a token it must accept" if wanted else "still accepts a token of a key that is gone"
+        raise OutsideError(Text("{name} {said}.", name=Code(name), said=said))
