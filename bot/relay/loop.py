@@ -157,11 +157,15 @@ class Relay:
             self._state.delete_if(DIRTY + name, dirty.version)
             self._waiting.pop(name, None)
             self._urgency.pop(name, None)
+            self._worked(name)
             if posting is None or posting.ended is not None:
                 self._edited.pop(name, None)
                 self._pictures.forget(name)
         else:
             self._due = min(self._due, self._clock.monotonic() + STEP_SECONDS)
+
+    def _worked(self, name: str) -> None:
+        """A call was answered well: the next failure is the first again. Waiting for the budget is no answer."""
         self._failures.pop(DIRTY + name, None)
 
     def _hopeless(self, name: str, posting: Posting) -> bool:
@@ -191,12 +195,14 @@ class Relay:
                     adopted = found and record.fresh
                     record.store(ts=ts, intent="", digest=digest, adopted=adopted, late=late, notes=notes)
                     self._edited[name] = self._clock.monotonic()
+                    self._worked(name)
             elif shown.digest != digest:
                 self._edit(name, posting, record, card, digest)
             elif shown.notes < len(posting.notes):
                 note = posting.notes[shown.notes]
                 if self._sent(record, note, f"{name}/{shown.message}/{shown.notes}", shown.ts) is not None:
                     record.store(intent="", notes=shown.notes + 1)
+                    self._worked(name)
             else:
                 return not self._short(self._pictures.wait(name, posting.card))
         except Refusal as refusal:
@@ -273,6 +279,7 @@ class Relay:
                 self._hold_back("edit", error.retry_after_seconds)
             raise
         record.store(digest=digest)
+        self._worked(name)
 
     def _post_anew(self, posting: Posting, record: Record) -> bool:
         """The message is gone. True: it was posted often enough."""

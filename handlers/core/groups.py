@@ -305,7 +305,7 @@ class Sighting:
 @dataclass(frozen=True, slots=True)
 class Look:
     """Alertmanager's own list, asked for at `at`. `started`: when that Alertmanager did: what it has not listed since
-    then may still fire, so it is missing for five minutes before it counts as gone, instead of 20 s."""
+    then may still fire, so it is missing for five minutes before it counts as gone, instead of 8 s."""
 
     alerts: Mapping[str, Sighting]
     at: datetime
@@ -348,7 +348,7 @@ def _sighted(alert: Alert, sighted: Sighting, look: Look) -> Alert:
     return replace(alert, missing=None, hush=sighted.hush, listed=look.started)
 
 
-GONE_SOON, GONE_LATE = timedelta(seconds=20), timedelta(minutes=5)
+GONE_SOON, GONE_LATE = timedelta(seconds=8), timedelta(minutes=5)
 
 
 def _unsighted(alert: Alert, since: datetime, now: datetime) -> Alert:

@@ -72,7 +72,10 @@ def read(data: object, default: Route) -> tuple[Routes, tuple[str, ...]]:
     if not isinstance(data, Mapping) or set(data) - {"routes", "examples"}:
         return Routes(default), ("expected a mapping with `routes` and perhaps `examples`",)
     rules: list[Rule] = []
-    for number, given in enumerate(_list(data.get("routes"), "routes", problems)[:MOST_RULES], 1):
+    listed = _list(data.get("routes"), "routes", problems)
+    if len(listed) > MOST_RULES:
+        problems.append(f"routes: only the first {MOST_RULES} of {len(listed)} are read")
+    for number, given in enumerate(listed[:MOST_RULES], 1):
         rule = _rule(given, f"route {number}", problems)
         if rule is not None:
             rules.append(rule)
@@ -127,6 +130,6 @@ def _pattern(value: object) -> re.Pattern[str] | None:
     if len(value) > 1 and value.startswith("/") and value.endswith("/"):
         try:
             return re.compile(value[1:-1])
-        except re.error:
+        except (re.error, OverflowError, RecursionError):
             return None
     return re.compile(re.escape(value))

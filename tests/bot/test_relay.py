@@ -224,6 +224,19 @@ def test_a_failed_edit_is_made_up_for(stage: Stage, kind: str) -> None:
     assert "All is well." in stage.messages()[0]["text"]
 
 
+def test_an_edit_that_fails_is_tried_ever_more_slowly(stage: Stage) -> None:
+    relay = stage.relay()
+    stage.desk.put(job(stage.clock))
+    stage.settle(relay)
+    before = stage.calls("chat.update")
+    stage.slack.fault("chat.update", "500", times=None)
+    stage.desk.put(job(stage.clock, state=JobState.QUEUED))
+    began = stage.clock.passed
+    while stage.clock.passed - began < 120:
+        stage.clock.passed += relay.tick()
+    assert stage.calls("chat.update") - before <= 8
+
+
 def test_who_is_asked_to_slow_down_waits_as_long_and_others_go_on(stage: Stage) -> None:
     relay = stage.relay()
     stage.desk.put(job(stage.clock, "j1"))
