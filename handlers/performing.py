@@ -16,13 +16,14 @@ from handlers.core.answers import Confirm, Draft, Press, Start
 from handlers.core.attempts import Result, StepState
 from handlers.core.cards import Button, Card, Fact
 from handlers.core.digests import Json, spoken
-from handlers.core.errors import Cancelled, Refusal
+from handlers.core.errors import Cancelled, OutsideError, Problem, Refusal
 from handlers.core.job_cards import Wording, job_card
 from handlers.core.jobs import Job, JobState, Outcome
 from handlers.core.policy import Permission
 from handlers.core.ports import Clock
 from handlers.core.records import Jobs
 from handlers.core.run_records import RunRecords
+from handlers.core.runbooks import Step
 from handlers.core.runs import Run, begun, fenced, finished, permitted
 from handlers.core.text import Code, Person, Text
 from handlers.core.work import Work
@@ -123,14 +124,16 @@ class Performer:
         if job.plan.operation == OPERATIONS[Permission.DESTROY]:
             work.settle()
 
-        def check() -> None:
-            work.check()
-            if step.kind in STOPPABLE and self.known(run_id).closed is not None:
-                raise Cancelled(Text("The run was ended meanwhile."))
-
-        check()
-        call = Call(taken, step, given, actor, taken.channel, check, job.plan.arguments)
-        result = steps.perform(self.eyes, self.hands, call)
+        call = Call(taken, step, given, actor, taken.channel, _Check(self, work, taken, step), job.plan.arguments)
+        try:
+            call.check()
+            result = steps.perform(self.eyes, self.hands, call)
+        except Problem as problem:
+            cut = isinstance(problem, Cancelled | _Stopped)
+            state = StepState.INTERRUPTED if cut else StepState.UNKNOWN
+            text = Text("{why} It can be run again.", why=problem.text) if cut else problem.text
+            self._finish(run_id, name, job, Result(state, text))
+            raise
         self._finish(run_id, name, job, result)
         return _outcome(result)
 
@@ -156,6 +159,28 @@ class Performer:
         told = Text("{person} pressed for {step}, and nothing was done: {why}", person=Person(job.plan.actor.person),
                     step=Code(name), why=why)  # fmt: skip
         self.records.change(run_id, lambda run: fenced(run, job.id, told, self.clock.now()))
+
+
+class _Stopped(OutsideError):
+    """This worker may not go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Raises when the work must stop: the worker may not go on, or the run was ended while it only waits."""
+
+    performer: Performer
+    work: Work
+    run: Run
+    step: Step
+
+    def __call__(self) -> None:
+        try:
+            self.work.check()
+        except OutsideError as error:
+            raise _Stopped(error.text) from error
+        if self.step.kind in STOPPABLE and self.performer.known(self.run.id).closed is not None:
+            raise Cancelled(Text("The run was ended meanwhile."))
 
 
 def parsed(value: str) -> tuple[str, str, int]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,8 +19,16 @@ import pytest
 from sandbox.demo import tour
 from sandbox.demo.stage import Stage
 from tests.conftest import needs
+from tests.e2e.test_dead_worker import children
 
 OPS = "C0OPS"
+SHIPPED = Path(__file__).parents[2] / "runbooks"
+WAITING = """
+title: Waiting for something
+steps:
+  - {name: long, kind: wait, title: A long time, with: {seconds: 600}}
+  - {name: short, kind: wait, title: A short time, with: {seconds: 1}}
+"""
 PLAN = "import pathlib, sys; print('shop', pathlib.Path(sys.argv[1]).read_text(), 'v1')"
 ROLL = "import pathlib, sys; name, _, to = sys.argv[2].partition('='); pathlib.Path(sys.argv[1]).write_text(to)"
 
@@ -62,7 +74,11 @@ def stage(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for name, script in (("PLAN", PLAN), ("ROLL", ROLL)):
         (scripts / name).write_text(script)
         lines[name] = f"{sys.executable} {scripts / name} {service.version}"
+    runbooks = tmp_path_factory.mktemp("given") / "runbooks"
+    shutil.copytree(SHIPPED, runbooks)
+    (runbooks / "waiting.yaml").write_text(WAITING)
     more = {
+        "RUNBOOKS_DIR": str(runbooks),
         "BACKEND_HEALTH_URL": service.url,
         "ROLLBACK_PLAN_COMMAND": lines["PLAN"],
         "ROLLBACK_COMMAND": lines["ROLL"],
@@ -115,3 +131,50 @@ def test_quick_triage_finds_what_is_broken_takes_it_back_by_a_code_and_is_green(
     assert any("I am v2" in each for each in notes)
     press(sara, card, "run_report")
     sara.wait_for(lambda: any("Timeline" in each["text"] for each in sara.thread(OPS, card["ts"])), 30, "a report")
+
+
+ALERTS = "C0ALERTS"
+
+
+def tell(stage: Stage, labels: dict[str, str], **words: str) -> None:
+    """What Alertmanager would send."""
+    alert = {"status": "firing", "labels": labels, "annotations": words, "startsAt": datetime.now(UTC).isoformat()}
+    body = json.dumps({"receiver": "bot", "groupLabels": {"alertname": labels["alertname"]}, "alerts": [alert]})
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{stage.bot.port}/webhooks/alertmanager",
+        body.encode(),
+        {"Authorization": f"Bearer {stage.given['WEBHOOK_TOKEN']}"},
+        method="POST",
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+
+
+def test_an_alerts_button_starts_its_runbook_and_a_step_of_a_killed_bot_is_interrupted_and_runs_again(
+    stage: Stage, service: Service
+) -> None:
+    sara, omid = stage.slack.person("U0SARA"), stage.slack.person("U0OMID")
+    tell(stage, {"alertname": "Drawn", "severity": "critical"}, summary="it is slow", runbook="waiting")
+    alert = sara.wait_for_message(ALERTS, lambda message: tour.has_button(message, "alert_runbook"), 30)
+    sara.click(ALERTS, alert["ts"], "alert_runbook")
+    omid.click(ALERTS, alert["ts"], "alert_runbook")
+
+    def shows(*parts: str) -> dict[str, Any]:
+        wanted = ("Waiting for something", *parts)
+        return sara.wait_for_message(ALERTS, lambda message: all(each in tour.words(message) for each in wanted), 60)
+
+    card = shows("step 1 of 2", "Drawn")
+    sara.click(ALERTS, card["ts"], "step_run", block_id=buttons(card, "step_run")[0]["block"])
+    card = shows("runs it since")
+    stage.bot.restart()  # by SIGKILL, its worker with it
+    card = shows("INTERRUPTED", "can be run again")
+    omid.click(ALERTS, card["ts"], "step_run", block_id=buttons(card, "step_run")[0]["block"])
+    shows("(try 2)", "runs it since")
+    (worker,) = children(stage.bot.pid, "worker")
+    worker.kill()
+    card = shows("(try 2)", "Its worker stopped", "can be run again")
+    sara.click(ALERTS, card["ts"], "step_skip", block_id=buttons(card, "step_skip")[0]["block"])
+    card = shows("step 2 of 2", "Left out")
+    omid.click(ALERTS, card["ts"], "step_run", block_id=buttons(card, "step_run")[0]["block"])
+    shows("Waiting for something: done", "PASS")
+    assert sum("Waiting for something" in tour.words(each) for each in sara.messages(ALERTS)) == 1

@@ -258,7 +258,7 @@ def test_a_button_of_an_older_version_is_explained(bot: Rig) -> None:
 
 
 def test_a_command_nobody_registered_is_not_answered(bot: Rig, caplog: pytest.LogCaptureFixture) -> None:
-    answer = bot.slack.person("U0SARA").command("C0OPS", "/health")
+    answer = bot.slack.person("U0SARA").command("C0OPS", "/unheard-of")
     assert answer == {"ok": False, "error": "unknown_command"}
     assert bot.desk.asked == []
     assert "nobody listens" not in caplog.text
