@@ -27,6 +27,7 @@ from bot.adapters.command import ShellCommand
 from bot.adapters.consumer import HttpConsumer
 from bot.adapters.factors import StoredFactors
 from bot.adapters.mongo import MongoDatabase
+from bot.adapters.mongo.accounts import MongoAccounts
 from bot.adapters.mongo.scratch import ScratchMongod
 from bot.adapters.mongo.scratch_server import ScratchServer
 from bot.adapters.queue_dramatiq import DramatiqQueue
@@ -188,7 +189,12 @@ def _estate(given: Settings, artifacts: ArtifactStore) -> Estate:
         for each in managed.secrets.values()
     }
     stores = {name: _secret_store(given, spec) for name, spec in managed.stores.items()}
-    return Estate(managed, stores, consumers, artifacts, SystemClock(), SystemEntropy())
+    accounts = {
+        each.name: MongoAccounts(Path(each.admin_uri_file), canary=each.canary)
+        for each in managed.secrets.values()
+        if each.kind is secrets.Kind.MONGO_USER
+    }
+    return Estate(managed, stores, consumers, artifacts, SystemClock(), SystemEntropy(), accounts)
 
 
 def _secret_store(given: Settings, spec: secrets.StoreSpec) -> SecretStore:

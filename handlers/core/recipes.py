@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from handlers.core.accounts import Credentials
 from handlers.core.errors import OutsideError
 from handlers.core.key_rings import KeyRing, signer
 from handlers.core.ports import Entropy
@@ -44,13 +45,23 @@ def ringed(secret: Secret) -> bool:
     return secret.kind is Kind.JWT and not secret.single_value
 
 
+def named(secret: Secret) -> bool:
+    """Whether the value carries the name of its version, so that replicas can report it."""
+    return ringed(secret) or secret.kind is Kind.MONGO_USER
+
+
 def reported(secret: Secret, value: Sealed, version: str) -> str:
     """What replicas report of a version: a key ring carries its own name, given when it was made."""
+    if secret.kind is Kind.MONGO_USER:
+        return Credentials.read(value).version
     return KeyRing.read(value).version if ringed(secret) else version
 
 
 def made(secret: Secret, phase: str, version: str, before: Sealed, job: str, entropy: Entropy) -> Sealed:
     """The value of a phase. Raises Damage when what is stored is not of this kind."""
+    if secret.kind is Kind.MONGO_USER:
+        password = entropy.token(secret.characters)
+        return Credentials.read(before).next(secret.users, password, version).sealed()
     if not ringed(secret):
         return Sealed(entropy.token(secret.characters).encode())
     ring = KeyRing.read(before)
@@ -78,7 +89,7 @@ def proved(change: Change, consumer: Consumer, name: str, now: datetime) -> tupl
 
 
 def _reported(change: Change, consumer: Consumer, name: str) -> Sequence[Text]:
-    reports = consumer.reports(change.secret.name) if ringed(change.secret) else ()
+    reports = consumer.reports(change.secret.name) if named(change.secret) else ()
     behind = [each.replica for each in reports if each.version != change.version]
     if behind:
         raise OutsideError(

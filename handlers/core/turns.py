@@ -8,9 +8,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from handlers.core.accounts import Accounts, Credentials
 from handlers.core.answers import JobId
 from handlers.core.digests import Json
 from handlers.core.errors import Damage, OutsideError, Refusal
@@ -27,12 +28,14 @@ from handlers.core.work import Work, beats
 ROTATE, RETIRE, ROLLBACK = "rotate.rotate", "rotate.retire", "rotate.rollback"
 POLL_SECONDS = 1.0
 PROOF_SECONDS = 120
+UNKNOWN_CHARACTERS = 52
 MARGIN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What rotations touch, through ports. `consumers`: of each secret, by its name, in the file's order."""
+    """What rotations touch, through ports. `consumers`: of each secret, by its name, in the file's order;
+    `accounts`: the users whose password a secret is."""
 
     managed: Managed
     stores: Mapping[str, SecretStore]
@@ -40,6 +43,7 @@ class Estate:
     artifacts: ArtifactStore
     clock: Clock
     entropy: Entropy
+    accounts: Mapping[str, Accounts] = field(default_factory=dict)
 
     def secret(self, name: str) -> Secret:
         """Raises Refusal for one that is not in the file."""
@@ -70,6 +74,7 @@ class Turn:
         """All phases, then what is removed. Raises as `Rotations.run`."""
         for phase in self.plan.phases:
             self._stage(phase)
+            self._install(phase)
             self._promote(phase)
             self._roll_out(phase)
             self._prove(phase)
@@ -105,6 +110,18 @@ class Turn:
         if self.store.value(self.secret.place, version) != value:
             raise Damage(Text("The store does not give back what it was given. Nothing was changed for anybody."))
         self.write("done", step)
+
+    def _install(self, phase: str) -> None:
+        """What accepts the value is told of it, and tried, before anybody gets it."""
+        accounts, step = self._estate.accounts.get(self.secret.name), f"install.{phase}"
+        if accounts is None or self.journal.last("done", step) is not None:
+            return
+        self._begin(Text("Preparing the other user and trying it ({phase})", phase=phase))
+        new = Credentials.read(self._value(self.version(phase)))
+        self.write("intent", step)
+        accounts.prepare(new, Credentials.read(self._value(self._before(phase))).username)
+        accounts.works(new)
+        self.write("done", step, user=new.username)
 
     def _promote(self, phase: str) -> None:
         version, step = self.version(phase), f"promote.{phase}"
@@ -170,6 +187,7 @@ class Turn:
     def _retired(self) -> Outcome:
         """Destroys what is retired."""
         removes = self.plan.removes or (self._before(self.plan.phases[0]),)
+        self._lock()
         for version in removes:
             step = f"remove.{version}"
             if self.journal.last("done", step) is None:
@@ -180,6 +198,18 @@ class Turn:
         if self.plan.emergency:
             text = Text("{secret} has a new value; the old one is refused from now on.", secret=Code(self.secret.name))
         return self._end(JobState.DONE, "retired", text, of=self.plan.of)
+
+    def _lock(self) -> None:
+        """The user that is retired gets a password nobody knows."""
+        accounts = self._estate.accounts.get(self.secret.name)
+        if accounts is None or self.journal.last("done", "lock") is not None:
+            return
+        now = self.store.look(self.secret.place).current_id
+        user = Credentials.read(self._value(now)).username
+        for idle in (each for each in self.secret.users if each != user):
+            self.write("intent", "lock", user=idle)
+            accounts.lock(idle, Sealed(self._estate.entropy.token(UNKNOWN_CHARACTERS).encode()))
+            self.write("done", "lock", user=idle)
 
     # -- back --------------------------------------------------------------------------------------------------
 

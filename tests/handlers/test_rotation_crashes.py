@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from handlers.core.accounts import Credentials
 from handlers.core.answers import JobId
 from handlers.core.jobs import Job, JobState
 from handlers.core.rotation_journals import unclosed
+from handlers.core.secret_stores import Sealed
 from sandbox.servers.openbao import OpenBao
 from tests.conftest import needs
 from tests.fake_secrets import FaultyFiles, FaultyVault
@@ -38,6 +40,10 @@ class Case:
 
 CASES = {
     "key-ring": Case("jwt", ("jwt",)),
+    "user-pair": Case("mongo", ("mongo",)),
+    "retire-user": Case("mongo", ("mongo", "retire"), ("mongo",)),
+    "roll-back-user": Case("mongo", ("mongo", "rollback"), ("mongo",)),
+    "emergency-user": Case("mongo", ("mongo", "now!")),
     "generic": Case("api-key", ("api-key",)),
     "retire-key": Case("jwt", ("jwt", "retire"), ("jwt",), logs_out=True),
     "retire-generic": Case("api-key", ("api-key", "retire"), ("api-key",)),
@@ -78,7 +84,9 @@ def points(*outside: str) -> list[object]:
         counts: dict[str, int] = {}
         for call in calls(name):
             counts[call] = counts.get(call, 0) + 1
-            if not call.startswith(("secrets.", "app.", "store.")) or (outside and not call.startswith(outside)):
+            if not call.startswith(("secrets.", "app.", "store.", "accounts.")) or (
+                outside and not call.startswith(outside)
+            ):
                 continue
             nth = counts[call]
             found += [pytest.param(name, call, nth, way, id=f"{name}-{call}-{nth}-{way}") for way in WAYS]
@@ -111,6 +119,8 @@ def whole(house: House, case: Case, job: Job) -> None:
     assert house.secrets.look(case.secret).pending is None
     if case.secret == "jwt":
         assert app.lets_in(app.session())
+    if case.secret == "mongo":
+        assert house.accounts.lets_in(Credentials.read(Sealed(house.secrets.seen("mongo"))))
     assert unclosed(house.artifacts) == ()
     # A rotation that is not a gap in the list can be followed by the next one.
     next_one = house.done(case.secret, "now!")
