@@ -70,6 +70,7 @@ from handlers.core.rotations import Rotations
 from handlers.core.routes import Route, Routes
 from handlers.core.schedules import Schedule
 from handlers.core.secret_stores import SecretStore
+from handlers.core.standings import Reminders
 from handlers.core.text import Text
 from handlers.core.timelines import Follower
 from handlers.core.turns import Estate
@@ -108,6 +109,7 @@ class House:
     clock: SystemClock
     audit_path: Path
     alerts: Alerts
+    reminders: Reminders
 
 
 def build(given: Settings, people: People) -> House:
@@ -128,6 +130,7 @@ def build(given: Settings, people: People) -> House:
     jobs, schedule = Jobs(state), _schedule(given)
     holdings = Holdings(targets, catalogues, clock, lambda target: _checked(catalogues[target]))
     keeping = Keeping(holdings, state, clock, _policy(given), schedule)
+    estate = _estate(given, store)
     handlers: dict[str, Handler] = {
         "backup": BackupHandler(targets, catalogues, jobs, clock, keeping, _laboratory(given, database)),
         "restore": RestoreHandler(
@@ -135,7 +138,7 @@ def build(given: Settings, people: People) -> House:
             keep_hours=given.restore_undo_hours,
             blocks_writes=given.restore_block_writes,
         ),
-        "rotate": RotateHandler(Rotations(_estate(given, store))),
+        "rotate": RotateHandler(Rotations(estate)),
     }
     factors = StoredFactors(store, given.master_key, Totp())
     outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy)
@@ -143,8 +146,10 @@ def build(given: Settings, people: People) -> House:
     desk = Desk(handlers, Gate(state, factors, clock, entropy), outside, (alerts,))
     limit = timedelta(hours=given.backup_catch_up_hours)
     duty = Duty(schedule, WORKSPACE, given.ops_channel, limit, _chores(given))
-    rota = Rota(desk, holdings, Alarms(state, outside.audit, clock, entropy), state, clock, duty)
-    return House(desk, rota, state, queue, store, factors, targets, catalogues, clock, audit_path, alerts)
+    alarms = Alarms(state, outside.audit, clock, entropy)
+    rota = Rota(desk, holdings, alarms, state, clock, duty)
+    reminders = Reminders(estate, alarms, duty.actor, duty.channel)
+    return House(desk, rota, state, queue, store, factors, targets, catalogues, clock, audit_path, alerts, reminders)
 
 
 def _alerts(given: Settings, state: RedisState) -> Alerts:
@@ -347,7 +352,9 @@ def _work(given: Settings, *, child: bool) -> int:
     # Compression may use every core; whoever answers people goes first. Its children inherit this.
     os.nice(WORKER_NICENESS)
     house = build(given, Nobody())
-    worker = Worker(house.desk, house.queue.consume, Scheduler(house.rota, house.targets))
+    worker = Worker(
+        house.desk, house.queue.consume, Scheduler(house.rota, house.targets, reminders=house.reminders.round)
+    )
     _until_signalled(worker.stop)
     if child:
         threading.Thread(target=_stop_with_parent, args=(worker.stop,), name="parent", daemon=True).start()

@@ -9,17 +9,20 @@ from datetime import timedelta
 import pytest
 
 from handlers.core.accounts import Credentials
-from handlers.core.answers import Invocation, JobId
+from handlers.core.alarms import Alarms
+from handlers.core.answers import Actor, Invocation, JobId, Surface
 from handlers.core.approval import Gate
 from handlers.core.cards import Card
 from handlers.core.desk import Began, Desk, Outside, Said
 from handlers.core.errors import OutsideError, Refusal
 from handlers.core.jobs import Job, JobState
 from handlers.core.key_rings import KeyRing
+from handlers.core.rota import SCHEDULE
 from handlers.core.rotation_journals import RotationJournal, unclosed
 from handlers.core.rotations import Rotations
 from handlers.core.secret_stores import Sealed
 from handlers.core.secrets import Kind, Managed, Secret, StoreSpec, Use
+from handlers.core.standings import REMIND, Reminders
 from handlers.core.turns import Estate
 from handlers.rotate import RotateHandler
 from tests.fake_secrets import FakeAccounts, FakeApp, FaultySecrets, MemorySecrets, first_ring, first_user
@@ -81,7 +84,7 @@ class House:
     def new_desk(self) -> Desk:
         """Another process."""
         consumers = {name: {"api": app} for name, app in self.apps.items()}
-        estate = Estate(
+        self.estate = estate = Estate(
             self.managed,
             {"app": self.secrets},
             consumers,
@@ -364,3 +367,39 @@ def test_a_secret_is_due_seven_days_before_and_when_it_is_too_old() -> None:
     assert "due in" in house.said("due")
     house.clock.advance(7 * 86_400)
     assert "old, due" in house.said("due")
+
+
+def reminded(house: House) -> list[str]:
+    """The titles of all reminders, the oldest first."""
+    alarms = Alarms(house.state, house.audit, house.clock, house.entropy)
+    actor = Actor(SCHEDULE, "T1", Surface.SCHEDULE)
+    for _ in range(2):  # two workers
+        Reminders(house.estate, alarms, actor, "C0OPS").round()
+    jobs = [house.job(JobId(key.removeprefix("job:"))) for key in house.state.keys("job:")]
+    found = sorted((each for each in jobs if each.plan.operation == REMIND), key=lambda each: each.created)
+    return [str(house.desk.card(each).title) for each in found]
+
+
+def test_somebody_is_reminded_a_week_before_and_on_the_day_and_the_card_says_when_it_is_done() -> None:
+    house = House(None, JWT)
+    assert reminded(house) == []
+    house.clock.advance(84 * 86_400)
+    assert reminded(house) == ["jwt should be rotated within a week"]
+    house.clock.advance(7 * 86_400)
+    assert reminded(house) == ["jwt was looked after", "jwt must be rotated: it is too old"]
+    house.done("jwt")
+    assert reminded(house)[-1] == "jwt was looked after"
+    house.clock.advance(31 * 86_400)
+    for _ in range(2):
+        assert reminded(house).count("The old jwt waits to be retired") == 1
+
+
+def test_a_store_that_does_not_answer_neither_raises_nor_closes_a_reminder() -> None:
+    house = House(None, JWT)
+    house.clock.advance(91 * 86_400)
+    before = reminded(house)
+    for _ in range(2):
+        house.faults.fail("secrets.look")
+    assert reminded(house) == before
+    house.faults.fail("secrets.look")
+    assert "secrets need a look" in house.said("due")
