@@ -56,6 +56,7 @@ from handlers.core.catalogue import Catalogue, Catalogues
 from handlers.core.desk import Desk, Handler, Outside
 from handlers.core.drills import Laboratory
 from handlers.core.errors import Refusal
+from handlers.core.estates import Estate
 from handlers.core.evidence import Check, Verdict
 from handlers.core.holdings import Checked, Holdings
 from handlers.core.keeping import Keeping
@@ -73,7 +74,6 @@ from handlers.core.secret_stores import SecretStore
 from handlers.core.standings import Reminders
 from handlers.core.text import Text
 from handlers.core.timelines import Follower
-from handlers.core.turns import Estate
 from handlers.core.watch import Watch
 from handlers.restore import RestoreHandler
 from handlers.rotate import RotateHandler

@@ -7,20 +7,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from handlers.core.accounts import Credentials
 from handlers.core.errors import OutsideError
 from handlers.core.key_rings import KeyRing, signer
-from handlers.core.ports import Entropy
+from handlers.core.ports import Clock, Entropy
 from handlers.core.rotation_plans import ACCEPT, DROP, REPLACE, SIGN
 from handlers.core.secret_stores import Consumer, Sealed
 from handlers.core.secrets import Kind, Secret
 from handlers.core.text import Code, Text
 
 BACK = "back"
+POLL_SECONDS = 1.0
+PROOF_SECONDS = 120
 KEY_CHARACTERS = 52
 
 
@@ -86,6 +88,21 @@ def proved(change: Change, consumer: Consumer, name: str, now: datetime) -> tupl
     elif not consumer.verified(change.after):
         raise OutsideError(Text("{name} does not work with the new value.", name=Code(name)))
     return (*evidence, Text("{name} is healthy.", name=Code(name)))
+
+
+def in_time(change: Change, consumer: Consumer, name: str, clock: Clock, check: Callable[[], None]) -> tuple[Text, ...]:
+    """Waits for the proof as long as the file allows. Raises OutsideError, permanent when the time is over, and what
+    `check` raises."""
+    seconds = next((use.seconds for use in change.secret.uses if use.name == name), PROOF_SECONDS)
+    deadline = clock.monotonic() + seconds
+    while True:
+        try:
+            return proved(change, consumer, name, clock.now())
+        except OutsideError as error:
+            if clock.monotonic() >= deadline or error.permanent:
+                raise OutsideError(error.text, permanent=True) from error
+        check()
+        clock.sleep(POLL_SECONDS)
 
 
 def _reported(change: Change, consumer: Consumer, name: str) -> Sequence[Text]:

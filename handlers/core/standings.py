@@ -14,11 +14,11 @@ from handlers.core.alarms import Alarm, Alarms
 from handlers.core.answers import Actor, TargetName
 from handlers.core.cards import Button, Card, Tone
 from handlers.core.errors import Problem
+from handlers.core.estates import Estate
 from handlers.core.jobs import Job
 from handlers.core.rotation_plans import Past, past
 from handlers.core.secrets import Secret
 from handlers.core.text import Code, Seconds, Text
-from handlers.core.turns import Estate
 
 SOON = timedelta(days=7)
 REMIND = "rotate.remind"

@@ -7,54 +7,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import timedelta
 
-from handlers.core.accounts import Accounts, Credentials
+from handlers.core.accounts import Credentials
 from handlers.core.answers import JobId
 from handlers.core.digests import Json
-from handlers.core.errors import Damage, OutsideError, Refusal
+from handlers.core.errors import Damage, OutsideError
+from handlers.core.estates import Estate
 from handlers.core.jobs import Job, JobState, Outcome, Progress
-from handlers.core.ports import ArtifactStore, Clock, Entropy
-from handlers.core.recipes import BACK, Change, made, proved, reported
+from handlers.core.recipes import BACK, Change, in_time, made, reported
 from handlers.core.rotation_journals import RotationJournal
 from handlers.core.rotation_plans import RotationPlan, version_id
-from handlers.core.secret_stores import Consumer, Sealed, SecretStore, taken
-from handlers.core.secrets import Managed, Secret
+from handlers.core.secret_stores import Sealed, taken
+from handlers.core.secrets import Secret
 from handlers.core.text import Code, Text
 from handlers.core.work import Work, beats
 
 ROTATE, RETIRE, ROLLBACK = "rotate.rotate", "rotate.retire", "rotate.rollback"
-POLL_SECONDS = 1.0
-PROOF_SECONDS = 120
 UNKNOWN_CHARACTERS = 52
 MARGIN = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Estate:
-    """What rotations touch, through ports. `consumers`: of each secret, by its name, in the file's order;
-    `accounts`: the users whose password a secret is."""
-
-    managed: Managed
-    stores: Mapping[str, SecretStore]
-    consumers: Mapping[str, Mapping[str, Consumer]]
-    artifacts: ArtifactStore
-    clock: Clock
-    entropy: Entropy
-    accounts: Mapping[str, Accounts] = field(default_factory=dict)
-
-    def secret(self, name: str) -> Secret:
-        """Raises Refusal for one that is not in the file."""
-        found = self.managed.secrets.get(name)
-        if found is None:
-            raise Refusal(Text("There is no secret {name}. `/rotate status` lists them.", name=Code(name[:40])))
-        return found
-
-    def store(self, secret: Secret) -> SecretStore:
-        """Where it is kept."""
-        return self.stores[secret.store]
 
 
 class Turn:
@@ -160,24 +132,13 @@ class Turn:
     def _proofs(self, change: Change) -> tuple[Text, ...]:
         """Waits until every consumer proves it. Raises OutsideError, permanent when the time is over."""
         seen: list[Text] = []
-        limits = {use.name: use.seconds for use in self.secret.uses}
         for name, consumer in self._consumers.items():
-            found = self._proof(change, name, consumer, limits.get(name, PROOF_SECONDS))
+            found = in_time(change, consumer, name, self._clock, self._check)
             seen += found
-            for text in found:
-                self._note(text)
+            if self._work is not None:
+                for text in found:
+                    self._work.note(text)
         return tuple(seen)
-
-    def _proof(self, change: Change, name: str, consumer: Consumer, seconds: int) -> tuple[Text, ...]:
-        deadline = self._clock.monotonic() + seconds
-        while True:
-            try:
-                return proved(change, consumer, name, self._clock.now())
-            except OutsideError as error:
-                if self._clock.monotonic() >= deadline or error.permanent:
-                    raise OutsideError(error.text, permanent=True) from error
-            self._check()
-            self._clock.sleep(POLL_SECONDS)
 
     def evident(self) -> None:
         """Every consumer works with the current value alone. Raises OutsideError."""
@@ -294,15 +255,6 @@ class Turn:
         """Into the journal."""
         self.journal.write(what, step, now=self._clock.now(), **facts)
 
-    def ended(self, state: JobState, why: Text) -> Outcome:
-        """What the journal says of how it ended, when the worker could not say it any more."""
-        end = self.journal.end
-        self.journal.close()
-        facts = {} if end is None else dict(end.facts)
-        done = facts.get("state") in {"soaking", "retired"} or (facts.get("state") == "rolled_back" and self.plan.of)
-        text = Text("{why} Its work had ended before: {said}", why=why, said=str(facts.get("text", "")))
-        return Outcome(JobState.DONE if done else state, text, {**facts, "secret": self.secret.name})
-
     def _end(self, state: JobState, how: str, text: Text, **facts: Json) -> Outcome:
         told: dict[str, Json] = {"state": how, "text": str(text), **facts}
         self.journal.write("end", "", now=self._clock.now(), **told)
@@ -342,10 +294,6 @@ class Turn:
         self._check()
         if self._work is not None:
             self._work.progress(Progress(stage))
-
-    def _note(self, text: Text) -> None:
-        if self._work is not None:
-            self._work.note(text)
 
     def _check(self) -> None:
         if self._work is not None:

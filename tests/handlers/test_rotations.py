@@ -15,6 +15,7 @@ from handlers.core.approval import Gate
 from handlers.core.cards import Card
 from handlers.core.desk import Began, Desk, Outside, Said
 from handlers.core.errors import OutsideError, Refusal
+from handlers.core.estates import Estate
 from handlers.core.jobs import Job, JobState
 from handlers.core.key_rings import KeyRing
 from handlers.core.rota import SCHEDULE
@@ -23,7 +24,6 @@ from handlers.core.rotations import Rotations
 from handlers.core.secret_stores import Sealed
 from handlers.core.secrets import Kind, Managed, Secret, StoreSpec, Use
 from handlers.core.standings import REMIND, Reminders
-from handlers.core.turns import Estate
 from handlers.rotate import RotateHandler
 from tests.fake_secrets import FakeAccounts, FakeApp, FaultySecrets, MemorySecrets, first_ring, first_user
 from tests.fakes import (
