@@ -44,11 +44,13 @@ RUN apt-get update \
  && install --directory --owner=10001 --group=10001 --mode=0700 /backups
 COPY --from=tools /tools/usr/bin/mongodump /tools/usr/bin/mongorestore /usr/local/bin/
 COPY --from=build /opt/negahban /opt/negahban
+COPY runbooks /opt/negahban/runbooks
 ENV PATH=/opt/negahban/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     TMPDIR=/tmp \
     HTTP_HOST=0.0.0.0 \
+    RUNBOOKS_DIR=/opt/negahban/runbooks \
     HTTP_PORT=8080
 USER 10001:10001
 WORKDIR /tmp

@@ -1,7 +1,8 @@
 """The intake: webhooks of Alertmanager and of CI jobs, over WSGI.
 
 - 200 only when the state has it; 503 within a second when it has not, and while the bot goes down: Alertmanager tries
-  5xx again and nothing else. 401 without the token, compared in constant time; 400 for what is no webhook.
+  5xx again and nothing else. 401 without the token, compared in constant time; 400 for what is no webhook, 413 for what
+  is larger than 10 MiB: sending either again would change nothing.
 - `?source=NAME` tells several Alertmanagers apart; peers of one cluster share a name.
 - Nothing of a body is logged. Every answer is counted.
 """
@@ -20,9 +21,11 @@ from urllib.parse import parse_qs
 from handlers.core import notices
 from handlers.core.errors import Problem, Refusal
 from handlers.core.notices import Notice
+from handlers.core.text import Text
 
 ALERTMANAGER, CI = "/webhooks/alertmanager", "/webhooks/ci"
-MOST_BYTES = 10 * 1024 * 1024
+MOST_BYTES, MOST_FIELDS = 10 * 1024 * 1024, 10
+_LENGTH = re.compile(r"[0-9]{1,12}")
 _SOURCE = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _WORD = re.compile(r"[A-Za-z0-9._/@:+-]{1,200}")
 
@@ -43,8 +46,10 @@ class Alerts(Protocol):
 class Intake:
     """A WSGI application for both paths."""
 
-    def __init__(self, alerts: Alerts, token: str) -> None:
+    def __init__(self, alerts: Alerts, token: str, stored: Callable[[], None] = lambda: None) -> None:
+        """`stored`: called after something was, so that it is shown soon."""
         self._alerts = alerts
+        self._stored = stored
         self._token = token.encode()
         self._closing = threading.Event()
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -73,9 +78,14 @@ class Intake:
             return "unauthorized", "401 Unauthorized", b"the bearer token is missing or wrong\n"
         if self._closing.is_set():
             return "unavailable", "503 Service Unavailable", b"going down; try again\n"
-        body = environ["wsgi.input"].read(min(int(environ.get("CONTENT_LENGTH") or 0), MOST_BYTES))
-        asked = parse_qs(str(environ.get("QUERY_STRING", "")), max_num_fields=10)
+        length = str(environ.get("CONTENT_LENGTH") or 0)
+        if not _LENGTH.fullmatch(length):
+            return "malformed", "400 Bad Request", b"the length is no number\n"
+        if int(length) > MOST_BYTES:
+            return "too_large", "413 Content Too Large", b"larger than 10 MiB\n"
+        body = environ["wsgi.input"].read(int(length))
         try:
+            asked = _asked(str(environ.get("QUERY_STRING", "")))
             if path == ALERTMANAGER:
                 self._alerts.take_in(notices.read(body, _word(asked, "source", _SOURCE, "default")))
             else:
@@ -87,12 +97,20 @@ class Intake:
         except Problem as problem:
             _log.warning("%s: not stored: %s", path, problem)
             return "unavailable", "503 Service Unavailable", b"not stored; try again\n"
+        self._stored()
         return "stored", "200 OK", b"stored\n"
 
     def _allowed(self, environ: dict[str, Any]) -> bool:
         scheme, _, given = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
         right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
         return right and scheme.lower() == "bearer" and bool(self._token)
+
+
+def _asked(query: str) -> dict[str, list[str]]:
+    try:
+        return parse_qs(query, max_num_fields=MOST_FIELDS)
+    except ValueError as error:
+        raise Refusal(Text("The address has too many fields after the question mark.")) from error
 
 
 def _word(asked: dict[str, list[str]], name: str, shape: re.Pattern[str], default: str) -> str:

@@ -16,7 +16,8 @@ from datetime import datetime
 
 from bot.intake import Intake
 from bot.relay import Relay
-from bot.web import Measure
+from bot.relay.tally import BOUNDS
+from bot.web import Measure, Spread
 from handlers.core.answers import TargetName
 from handlers.core.catalogue import Catalogue, Catalogues
 from handlers.core.errors import Problem
@@ -32,13 +33,21 @@ _QUARANTINED = "negahban_quarantined_backups"
 _QUARANTINED_MEANS = "Backups that a failed check keeps from being latest"
 
 
-def relayed(relay: Relay, intake: Intake) -> Iterator[Measure]:
+def relayed(relay: Relay, intake: Intake) -> Iterator[Measure | Spread]:
     """What this process relays and takes in."""
     for (path, outcome), count in intake.counts().items():
         yield Measure("negahban_webhooks_total", "Webhooks answered", {"path": path, "outcome": outcome}, count)
     oldest = relay.oldest_unsent_seconds()
     yield Measure("negahban_relay_oldest_unsent_seconds", "How long the oldest unsent card waits", {}, oldest)
-    yield Measure("negahban_alerts_lost_total", "Cards that were given up", {}, relay.lost)
+    tally = relay.tally
+    yield Measure("negahban_alerts_lost_total", "Cards that were given up", {}, tally.lost)
+    yield Measure("negahban_relay_posts_total", "Messages sent to the chat", {}, tally.posts)
+    yield Measure(
+        "negahban_relay_edits_total", "Edits sent to the chat; webhooks less these were saved", {}, tally.edits
+    )
+    yield Measure("negahban_relay_rate_limited_total", "Times the chat asked to slow down", {}, tally.waits)
+    spread = tuple(tally.spread)
+    yield Spread("negahban_alert_to_chat_seconds", "From a webhook to its first message", BOUNDS, spread, tally.seconds)
 
 
 class Proved:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,10 +90,36 @@ def _peers(value: str) -> tuple[str, ...]:
     return tuple(one(each) for each in value.split())
 
 
+def _origins(value: str) -> tuple[str, ...]:
+    found = tuple(value.replace(",", " ").split())
+    for each in found:
+        parts = urlsplit(each)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query or "@" in each:
+            raise ValueError("origins like https://shop.example, without a path")
+    return found
+
+
+def _steps(value: str) -> tuple[tuple[int, str], ...]:
+    found: list[tuple[int, str]] = []
+    for each in filter(None, (part.strip() for part in value.split(","))):
+        match = re.fullmatch(r"([1-9]\d{0,3}) ([SUW][A-Z0-9]{2,})", each)
+        if match is None or (found and int(match[1]) <= found[-1][0]):
+            raise ValueError("steps like 10 S0123456789, 30 U0123456789, each later than the one before")
+        found.append((int(match[1]), match[2]))
+    return tuple(found)
+
+
 def _yes_or_no(value: str) -> bool:
     if value not in {"yes", "no"}:
         raise ValueError("yes or no")
     return value == "yes"
+
+
+def _line(value: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(value))
+    except ValueError:
+        raise ValueError("a program and its arguments, every quote closed") from None
 
 
 def _key(value: str) -> bytes:
@@ -292,7 +319,45 @@ SETTINGS = (
         "Alertmanager, for what is silenced and to keep it quiet about what is acknowledged; several peers with blanks",
         "http://alertmanager:9093",
     ),
+    Setting(
+        "POLICY_FILE",
+        _text,
+        "YAML file: who may do what, and who must agree; without it every full member may",
+    ),
     Setting("ALERTS_ROUTES", _text, "YAML file that says which alerts go to which channel"),
+    Setting(
+        "ALERTS_ESCALATION",
+        _steps,
+        "Whom to call when nobody acknowledges what is critical: minutes and the id of a user group or person",
+        "10 S0123456789, 30 U0123456789",
+    ),
+    Setting(
+        "PUBLIC_URL", _url("https", "http"), "The service's public address, for /health edge", "https://shop.example/"
+    ),
+    Setting("ALLOWED_ORIGINS", _origins, "Origins whose pages may read the service's answers, with blanks or commas"),
+    Setting("HEALTH_QUERIES", _text, "YAML file with the questions of /health metrics; without it, the default ones"),
+    Setting("RUNBOOKS_DIR", _text, "Folder of the team's runbooks; without it, those that come with the bot"),
+    Setting("RUNBOOK_PROGRAMS", _text, "YAML file that says which programs steps of runbooks may run"),
+    Setting(
+        "ROLLBACK_PLAN_COMMAND",
+        _line,
+        "Prints a line `service from to` for each service that would go back; needed for rollbacks",
+        "/usr/local/bin/rollback-plan",
+    ),
+    Setting(
+        "ROLLBACK_COMMAND",
+        _line,
+        "Takes services back; is given `service=to` for each, and runs without a shell",
+        "/usr/local/bin/rollback",
+    ),
+    Setting("BACKEND_HEALTH_URL", _url("https", "http"), "The service's health address", "http://backend:3000/health"),
+    Setting(
+        "PROMETHEUS_URL",
+        _url("https", "http"),
+        "Prometheus, for plots in cards and questions in PromQL; with name:password@ when it wants them",
+        "http://prometheus:9090",
+        secret=True,
+    ),
     Setting("ALERTS_STORM", _whole(1, 100), "New cards a minute in a channel before alerts share one", default="5"),
     Setting(
         "WEBHOOK_TOKEN",
@@ -357,7 +422,18 @@ class Settings:
     ops_channel: str
     alerts_channel: str
     alertmanager_url: tuple[str, ...]
+    policy_file: str
     alerts_routes: str
+    alerts_escalation: tuple[tuple[int, str], ...]
+    public_url: str
+    allowed_origins: tuple[str, ...]
+    health_queries: str
+    runbooks_dir: str
+    runbook_programs: str
+    rollback_plan_command: tuple[str, ...]
+    rollback_command: tuple[str, ...]
+    backend_health_url: str
+    prometheus_url: str
     alerts_storm: int
     webhook_token: str
     secrets_config: str
@@ -447,6 +523,8 @@ def _missing(environment: Mapping[str, str], values: Mapping[str, Any], *, slack
         problems.append("MONGODB_URI: expected the database's name in the path, like mongodb://host:27017/shop")
     if bool(values["backup_dir"]) == bool(values["backup_s3_url"]):
         problems.append("BACKUP_DIR, BACKUP_S3_URL: expected exactly one of the two")
+    if bool(values["rollback_plan_command"]) != bool(values["rollback_command"]):
+        problems.append("ROLLBACK_PLAN_COMMAND, ROLLBACK_COMMAND: expected both or neither")
     if values["webhook_token"] and not values["alerts_channel"]:
         problems.append("ALERTS_CHANNEL: expected a channel, because WEBHOOK_TOKEN is set")
     if values["backup_s3_url"] and not values["audit_file"]:

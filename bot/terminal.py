@@ -21,6 +21,8 @@ from handlers.core.cards import Card
 from handlers.core.desk import Accepted, Began, Desk, Said
 from handlers.core.errors import Refusal
 from handlers.core.jobs import Job, JobState
+from handlers.core.policy import Permission
+from handlers.core.rules import Rules, Wish
 from handlers.core.text import Text
 
 WATCH_SECONDS = 1.0
@@ -79,7 +81,8 @@ class Terminal:
         for note in ended.notes:
             print(f"  {note}", file=self._out)
         self._show(self._desk.card(ended))
-        return 0 if ended.state is JobState.DONE else 1
+        well = ended.outcome is not None and ended.outcome.facts.get("verdict", "pass") == "pass"
+        return 0 if ended.state is JobState.DONE and well else 1
 
     def _confirmed(self, job_id: JobId, actor: Actor) -> bool:
         try:
@@ -140,6 +143,20 @@ def enroll(
     enrolment.enroll(PersonId(person), team, seed, first.strip(), second.strip())
     print(f"{person} is enrolled. Every code can be used once; these two are spent.", file=out)
     return 0
+
+
+def who_can(rules: Rules, operation: str, target: str, *, out: TextIO = sys.stdout) -> int:
+    """Says who may do the most that an operation can do, and who must agree: 0, or 1 when nobody may."""
+    if not rules.version:
+        print("POLICY_FILE is not set: every full member may, with their own code.", file=out)
+        return 0
+    found = rules.who_can(Wish(Permission.DESTROY, operation, target))
+    for name, need in found:
+        others = f", and {need.approvals} of {', '.join(sorted(need.approvers))} must agree" if need.approvals else ""
+        print(f"{name}, with their own code{others}", file=out)
+    if not found:
+        print("nobody", file=out)
+    return 0 if found else 1
 
 
 def audit_verdict(verdict: Verdict, path: str, *, out: TextIO = sys.stdout) -> int:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import prometheus_client
+from prometheus_client.metrics_core import HistogramMetricFamily
 from waitress.server import BaseWSGIServer, create_server
 
 THREADS = 8
@@ -35,6 +36,23 @@ class Measure:
     value: float
 
 
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A histogram: `counts` below each of `bounds` and above all, and the sum of what was measured."""
+
+    name: str
+    meaning: str
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    total: float
+
+    def collect(self) -> Iterable[HistogramMetricFamily]:
+        """As prometheus_client asks its collectors."""
+        running = [sum(self.counts[: at + 1]) for at in range(len(self.counts))]
+        names = [*(str(bound) for bound in self.bounds), "+Inf"]
+        yield HistogramMetricFamily(self.name, self.meaning, list(zip(names, running, strict=True)), self.total)
+
+
 def no_measures() -> Iterable[Measure]:
     """Nothing to look up."""
     return ()
@@ -43,7 +61,7 @@ def no_measures() -> Iterable[Measure]:
 def application(
     checks: Checks,
     slack: Application | None,
-    measures: Callable[[], Iterable[Measure]] = no_measures,
+    measures: Callable[[], Iterable[Measure | Spread]] = no_measures,
     webhooks: Mapping[str, Application] = NO_WEBHOOKS,
 ) -> Application:
     """The WSGI application. `checks`: each says "" or what is wrong, and never raises; nor does `measures`.
@@ -71,9 +89,12 @@ def application(
     return answer
 
 
-def _spelled(measures: Iterable[Measure]) -> bytes:
+def _spelled(measures: Iterable[Measure | Spread]) -> bytes:
     registry, gauges = prometheus_client.CollectorRegistry(), dict[str, prometheus_client.Gauge]()
     for each in measures:
+        if isinstance(each, Spread):
+            registry.register(each)
+            continue
         if each.name not in gauges:
             gauges[each.name] = prometheus_client.Gauge(each.name, each.meaning, list(each.labels), registry=registry)
         gauge = gauges[each.name]

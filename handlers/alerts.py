@@ -4,23 +4,27 @@
 - The channel's book decides whether a group has its own card or shares one (`books`); a group that ended before it
   could be posted joins the shared one.
 - The Watchdog, which always fires, is never a card: it says that the monitoring works.
+- What is critical and acknowledged by nobody calls people, step by step (`escalations`).
 - An acknowledgement names exactly the alerts that fire now; the first presser wins and the second is told who did.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from handlers import ci_reports
 from handlers.ci_reports import CiReport
-from handlers.core import books
+from handlers.core import books, silences
 from handlers.core.alert_cards import group_card, history, shared_card, who_did
+from handlers.core.alertmanagers import Alertmanager
 from handlers.core.answers import Press
 from handlers.core.books import Book
 from handlers.core.cards import Card, Tone
 from handlers.core.errors import Refusal
+from handlers.core.escalations import Step, escalated
+from handlers.core.forms import Form
 from handlers.core.groups import Acknowledged, Group
 from handlers.core.ledger import Ledger, noted
 from handlers.core.notices import Notice, Seen, fingerprint_of, group_id
@@ -36,15 +40,19 @@ LOOK_SECONDS = 5.0
 
 WATCHDOG = "Watchdog"
 SILENT = timedelta(minutes=5)
+FORGOTTEN = Text("I no longer know these alerts: the last word about them is older than 30 days.")
 
 
 class Alerts:
     """Takes messages in, and answers buttons."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self, ledger: Ledger, clock: Clock, entropy: Entropy, alertmanager: Alertmanager | None = None
+    ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._entropy = entropy
+        self._alertmanager = alertmanager
 
     def take_in(self, notice: Notice) -> None:
         """Durable when it returns. Raises OutsideError; then the sender must try again."""
@@ -78,10 +86,72 @@ class Alerts:
     @property
     def presses(self) -> Mapping[str, Permission]:
         """See Pressable."""
-        return {"alert_ack": Permission.OPERATE, "alert_unack": Permission.OPERATE}
+        return dict.fromkeys(
+            (
+                "alert_ack",
+                "alert_unack",
+                "alert_unsilence",
+                "alert_silence",
+                "alert_silence_check",
+                "alert_silence_make",
+            ),
+            Permission.OPERATE,
+        )
 
-    def press(self, press: Press) -> Card | None:
+    @property
+    def asking(self) -> frozenset[str]:
         """See Pressable."""
+        return frozenset({"alert_silence"})
+
+    def press(self, press: Press) -> Card | Form | None:
+        """See Pressable."""
+        match press.action:
+            case "alert_silence":
+                return silences.question(self._known(press.value), press.value)
+            case "alert_silence_check" | "alert_silence_make":
+                return self._silence(press)
+            case "alert_unsilence":
+                self._lift(press)
+                return None
+            case _:
+                return self._hold(press)
+
+    def _known(self, group_id: str) -> Group:
+        group = self._ledger.load(group_id)
+        if group is None:
+            raise Refusal(FORGOTTEN)
+        return group
+
+    def _told(self) -> Alertmanager:
+        if self._alertmanager is None:
+            raise Refusal(Text("ALERTMANAGER_URL is not set, so nothing can be silenced from here."))
+        return self._alertmanager
+
+    def _silence(self, press: Press) -> Card | Form:
+        """An answered form: what it covers, or the wish when that was seen."""
+        now, group_id = self._clock.now(), press.value.partition(".")[0]
+        alertmanager, operation = self._told(), self._entropy.token(12)
+        try:
+            wish = silences.wished(press.fields, press.actor.person, operation, now)
+            if press.action == "alert_silence_check" or not silences.seen(press.value, press.fields):
+                return silences.checked(group_id, press.fields, alertmanager.matching(wish.matchers), now)
+        except Refusal as refusal:
+            return silences.again(group_id, press.fields, refusal.text)
+        self._known(group_id)
+        self._ledger.watch_over(group_id, wish.until, now)
+        self._ledger.change(group_id, lambda each: silences.asked_for(each, wish))
+        return Card(
+            Text("Alertmanager is being told. The card says when it is silent, until {until}.", until=wish.until)
+        )
+
+    def _lift(self, press: Press) -> None:
+        self._told()
+        now, operation = self._clock.now(), self._entropy.token(12)
+        group = self._known(press.value)
+        self._ledger.watch_over(press.value, max((each.until for each in group.quieted), default=now), now)
+        self._ledger.change(press.value, lambda each: silences.lifted(each, press.actor.person, operation, now))
+
+    def _hold(self, press: Press) -> Card | None:
         refusal: Text | None = None
 
         def changed(group: Group) -> Group:
@@ -91,7 +161,7 @@ class Alerts:
 
         operation = self._entropy.token(12)
         if self._ledger.change(press.value, changed) is None:
-            raise Refusal(Text("I no longer know these alerts: the last word about them is older than 30 days."))
+            raise Refusal(FORGOTTEN)
         return None if refusal is None else Card(refusal, Tone.WARNING)
 
 
@@ -115,14 +185,28 @@ class AlertBoard:
     """What the card of each group should say; see the relay's Board. Used by the one relay that acts."""
 
     def __init__(
-        self, alerts: Alerts, ledger: Ledger, routes: Routes, refuge: str, clock: Clock, *, threshold: int = THRESHOLD
+        self,
+        alerts: Alerts,
+        ledger: Ledger,
+        routes: Routes,
+        refuge: str,
+        clock: Clock,
+        *,
+        threshold: int = THRESHOLD,
+        steps: Sequence[Step] = (),
+        silencing: bool = True,
+        answered: Callable[[Group], bool] = lambda group: False,
     ) -> None:
+        """`answered`: whether a runbook answers a group."""
         self._alerts = alerts
         self._ledger = ledger
         self._routes = routes
         self._refuge = refuge
         self._clock = clock
         self._threshold = threshold
+        self._steps = tuple(steps)
+        self._silencing = silencing
+        self._answered = answered
         self._looked: float | None = None
 
     def begin(self, names: Sequence[str]) -> None:
@@ -138,8 +222,19 @@ class AlertBoard:
             self._alerts.look()
             for channel in self._ledger.channels():
                 by_channel.setdefault(channel, {})
+                self._escalate(channel)
         for channel, groups in by_channel.items():
             self._sort(channel, groups)
+
+    def _escalate(self, channel: str) -> None:
+        if self._steps or self._routes.mentioning:
+            for name, own in self._ledger.book(channel).own.items():
+                if own.shown:
+                    self._ledger.change(name, self._escalated)
+
+    def _escalated(self, group: Group) -> Group:
+        called = tuple(Step(0, who) for who in self._route(group).mention)
+        return escalated(group, (*called, *self._steps), self._clock.now())
 
     def _sort(self, channel: str, groups: Mapping[str, Group]) -> None:
         given: tuple[str, ...] = ()
@@ -179,7 +274,7 @@ class AlertBoard:
             self._ledger.change_book(route.channel, lambda each: books.marked(each, name))
         return Posting(
             channel=route.channel,
-            card=group_card(group, name),
+            card=group_card(group, name, silencing=self._silencing, runbook=self._answered(group)),
             began=group.first,
             notes=group.said,
             ended=group.ended,

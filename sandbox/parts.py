@@ -41,6 +41,8 @@ class Part:
     debian: tuple[str, ...] = ()
     """The Debian packages that bring it, or the libraries that its packaged binary needs."""
     other_places: tuple[str, ...] = ()
+    asked: str = "--version"
+    """The argument that it answers to show that it starts."""
 
 
 _LOCKS = "the tests of Object Lock on a real radosgw"
@@ -91,6 +93,14 @@ PARTS = {
             "alerts in the demo",
             debian=("prometheus-alertmanager",),
         ),
+        Part(
+            "nginx",
+            ("nginx",),
+            "the checks of a public address against a real proxy",
+            debian=("nginx-light",),
+            other_places=("/usr/sbin/nginx",),
+            asked="-v",
+        ),
         Part("ceph-mon", ("ceph-mon",), _LOCKS, debian=("ceph-mon",)),
         Part("ceph-osd", ("ceph-osd",), _LOCKS, debian=("ceph-osd",)),
         Part("radosgw", ("radosgw",), _LOCKS, debian=("radosgw",)),
@@ -106,7 +116,7 @@ def find(name: str) -> Path | None:
     """Where the part's program is, or None when it is missing or does not start. Brings nothing."""
     part = PARTS[name]
     for place in _places(part):
-        if _starts(place):
+        if _starts(place, part.asked):
             return place
     return None
 
@@ -147,11 +157,11 @@ def _places(part: Part) -> list[Path]:
 
 
 @cache
-def _starts(program: Path) -> bool:
-    """Whether the program answers `--version`: a binary with a missing library does not."""
+def _starts(program: Path, asked: str) -> bool:
+    """Whether the program says its version: a binary with a missing library does not."""
     try:
         answer = subprocess.run(
-            [program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+            [program, asked], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return False

@@ -182,6 +182,12 @@ class MemoryState:
         """As Redis with an append-only file: everything is there, but it may have been lost."""
         self._life += 1
 
+    def beside(self, faults: Faults) -> MemoryState:
+        """The same memory as another process reaches it."""
+        other = MemoryState(self._clock, faults)
+        other._values, other._versions, other._lock = self._values, self._versions, self._lock
+        return other
+
     def flush(self) -> None:
         """Forgets everything."""
         with self._lock:

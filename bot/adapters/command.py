@@ -1,8 +1,8 @@
-"""A program that the team configured, run without a shell.
+"""A program that the team configured, run without a shell: MIGRATE_COMMAND, and the programs of runbooks.
 
 - The line is split as a shell would (quotes), and nothing in it is expanded.
-- It sees PATH, HOME, LANG and MONGODB_URI, and nothing else of the bot's environment; on its standard input nothing,
-  or what it is given (a secret goes this way, never as an argument or in the environment).
+- It sees PATH, HOME, LANG and (MIGRATE_COMMAND and hooks only) MONGODB_URI, and nothing else of the bot's environment;
+  on its standard input nothing, or what it is given (a secret goes this way, never as an argument or by name).
 - It has a process group of its own. After its time (15 minutes) the group is asked to end, then killed; whatever it
   left running is ended with it.
 - Of its output the last 20 lines are kept, whatever its length, without colours, control characters or the
@@ -20,11 +20,12 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import unquote
 
 from handlers.core.errors import OutsideError, Refusal
 from handlers.core.ports import CommandResult
+from handlers.core.probes import Finished
 from handlers.core.text import Code, Text, cleaned
 
 KEPT_LINES = 20
@@ -71,64 +72,87 @@ class ShellCommand:
     def run(self, beat: Iterable[None] = (), *, given: bytes = b"") -> CommandResult:
         """Runs it to its end, taking one from `beat` about each second; what that raises goes through, after the
         program was ended. `given`: what it reads, at most 64 KiB. Raises OutsideError when it cannot be started."""
-        process = self._started(given)
-        last = LastLines()
-        try:
-            in_time = self._watch(process, last, iter(beat))
-        finally:
-            _end(process, self._grace_seconds)
-        return CommandResult(process.returncode if in_time else None, "\n".join(self._shown(last.lines())))
+        process = _started(self._words, {"MONGODB_URI": self._uri}, given)
+        code, lines = _run(process, beat, self._limit_seconds, self._grace_seconds)
+        return CommandResult(code, "\n".join(_shown(lines, secrets_of(self._uri))))
 
-    def _started(self, given: bytes) -> subprocess.Popen[bytes]:
-        if not self._words:
-            raise OutsideError(Text("No command is configured."), permanent=True)
-        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        source = subprocess.DEVNULL if not given else _pipe_of(given)
-        try:
-            return subprocess.Popen(
-                self._words,
-                stdin=source,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env={**environment, "MONGODB_URI": self._uri},
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:
-            reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "it has a character it may not"
-            raise OutsideError(
-                Text("{program} cannot be started ({reason}).", program=Code(self._words[0]), reason=reason),
-                permanent=True,
-            ) from error
-        finally:
-            if source >= 0:
-                os.close(source)
 
-    def _watch(self, process: subprocess.Popen[bytes], last: LastLines, beats: Iterator[None]) -> bool:
-        """Reads until the program has ended; False when its time was over first."""
-        deadline, next_beat = time.monotonic() + self._limit_seconds, 0.0
-        while process.poll() is None:
-            now = time.monotonic()
-            if now >= deadline:
-                return False
-            if now >= next_beat:
-                next(beats, None)
-                next_beat = now + BEAT_SECONDS
-            if not last.read_from(process, TURN_SECONDS):
-                _wait(process, TURN_SECONDS)  # it closed its output and goes on
-        drained = time.monotonic() + DRAIN_SECONDS
-        while (rest := drained - time.monotonic()) > 0 and last.read_from(process, rest):
-            pass
-        return True
+class LocalProgram:
+    """The Program port: programs of runbooks, on this machine."""
 
-    def _shown(self, lines: Iterable[str]) -> Iterator[str]:
-        secrets = secrets_of(self._uri)
-        for line in lines:
-            text = _COLOURS.sub("", line.rstrip("\r"))
-            if len(text) < _LINE_BYTES // 4:
-                text = text.rpartition("\r")[2]  # a progress line: what it said last
-            for secret in secrets:
-                text = text.replace(secret, _HIDDEN)
-            yield cleaned(_CREDENTIALS.sub(rf"\1{_HIDDEN}@", text))
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        """`secrets`: what is never shown of an output."""
+        self._secrets = tuple(secrets)
+
+    def run(self, words: Sequence[str], seconds: float, beat: Iterable[None] = ()) -> Finished:
+        """See the port."""
+        code, lines = _run(_started(words, {}), beat, seconds, GRACE_SECONDS)
+        return Finished(code, "\n".join(_shown(lines, self._secrets)))
+
+
+def _run(
+    process: subprocess.Popen[bytes], beat: Iterable[None], limit_seconds: float, grace_seconds: float
+) -> tuple[int | None, list[str]]:
+    """How it ended, None when its time was over, and its last lines."""
+    last = LastLines()
+    try:
+        in_time = _watch(process, last, iter(beat), limit_seconds)
+    finally:
+        _end(process, grace_seconds)
+    return process.returncode if in_time else None, last.lines()
+
+
+def _started(words: Sequence[str], more: Mapping[str, str], given: bytes = b"") -> subprocess.Popen[bytes]:
+    if not words:
+        raise OutsideError(Text("No command is configured."), permanent=True)
+    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    source = _pipe_of(given) if given else subprocess.DEVNULL
+    try:
+        return subprocess.Popen(
+            list(words),
+            stdin=source,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**environment, **more},
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "it has a character it may not"
+        raise OutsideError(
+            Text("{program} cannot be started ({reason}).", program=Code(words[0]), reason=reason),
+            permanent=True,
+        ) from error
+    finally:
+        if source >= 0:
+            os.close(source)
+
+
+def _watch(process: subprocess.Popen[bytes], last: LastLines, beats: Iterator[None], limit_seconds: float) -> bool:
+    """Reads until the program has ended; False when its time was over first."""
+    deadline, next_beat = time.monotonic() + limit_seconds, 0.0
+    while process.poll() is None:
+        now = time.monotonic()
+        if now >= deadline:
+            return False
+        if now >= next_beat:
+            next(beats, None)
+            next_beat = now + BEAT_SECONDS
+        if not last.read_from(process, TURN_SECONDS):
+            _wait(process, TURN_SECONDS)  # it closed its output and goes on
+    drained = time.monotonic() + DRAIN_SECONDS
+    while (rest := drained - time.monotonic()) > 0 and last.read_from(process, rest):
+        pass
+    return True
+
+
+def _shown(lines: Iterable[str], secrets: Sequence[str]) -> Iterator[str]:
+    for line in lines:
+        text = _COLOURS.sub("", line.rstrip("\r"))
+        if len(text) < _LINE_BYTES // 4:
+            text = text.rpartition("\r")[2]  # a progress line: what it said last
+        for secret in secrets:
+            text = text.replace(secret, _HIDDEN)
+        yield cleaned(_CREDENTIALS.sub(rf"\1{_HIDDEN}@", text))
 
 
 class LastLines:

@@ -22,6 +22,8 @@ class Lease:
         self._name = uuid.uuid4().hex.encode()
         self._version: str | None = None
         self._renewed = 0.0
+        self.terms = 0
+        """How often this relay began to act."""
 
     def held(self) -> bool:
         """Whether this relay may act for the next ten seconds. Raises OutsideError."""
@@ -35,6 +37,8 @@ class Lease:
                 version = self._take(None)  # it had run out
             elif there.value == self._name:
                 version = self._take(there.version)  # it was stored, and the answer was lost
+        if version is not None and self._version is None:
+            self.terms += 1
         self._version, self._renewed = version, now
         return version is not None
 

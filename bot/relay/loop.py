@@ -11,6 +11,7 @@
 - A message that is gone is posted anew; where the bot may not write, the card goes to the asker directly, or to the
   posting's refuge, and says why.
 - What fails is tried again, ever more slowly; what ended a day ago is given up.
+- A card whose picture the chat does not take is shown without it (`pictures`).
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from datetime import datetime, timedelta
 
 from bot.relay.budget import Budget
 from bot.relay.lease import LEASE_SECONDS, Lease
+from bot.relay.pictures import Pictures
 from bot.relay.ports import Board, Chat, Snag
 from bot.relay.shown import Record
+from bot.relay.tally import Tally
 from handlers.core.cards import Card
 from handlers.core.errors import OutsideError, Problem, Refusal
 from handlers.core.ports import Clock, State
@@ -35,7 +38,7 @@ log = logging.getLogger(__name__)
 
 DIRTY = "dirty:"
 EDIT_SECONDS, END_SECONDS, LOOK_SECONDS = 3.0, 1.0, 2.0
-STEP_SECONDS = 0.1
+STEP_SECONDS, GAP_SECONDS = 0.1, 0.05
 POLL_SECONDS, SOON_SECONDS, MOST_WAIT_SECONDS = 1.0, 0.02, 60.0
 GIVE_UP = timedelta(days=1)
 MESSAGES = 5
@@ -54,8 +57,9 @@ class Relay:
         self._failures: dict[str, int] = {}
         self._urgency: dict[str, int] = {}
         self._waiting: dict[str, datetime] = {}
-        self._budget = Budget(clock)
-        self.lost = 0
+        self._budget, self._term = Budget(clock, state), 0
+        self.tally = Tally()
+        self._pictures = Pictures(clock)
         self._due = 0.0
         self._awake, self._stopped = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
@@ -81,7 +85,8 @@ class Relay:
             self._due = self._clock.monotonic() + POLL_SECONDS
             if not self._blocked("state"):
                 self._guarded("state", self._pass)
-            self._awake.wait(max(SOON_SECONDS, self._due - self._clock.monotonic()))
+            self._stopped.wait(GAP_SECONDS)  # however often it is woken: a storm wakes it hundreds of times a second
+            self._awake.wait(max(0.0, self._due - self._clock.monotonic()))
             self._awake.clear()
 
     def tick(self) -> float:
@@ -94,6 +99,9 @@ class Relay:
         if not self._lease.held():
             self._waiting.clear()
             return
+        if self._term != self._lease.terms:
+            self._budget.taken_over()
+            self._term = self._lease.terms
         names = [key.removeprefix(DIRTY) for key in self._state.keys(DIRTY)]
         for kind, board in self._boards.items():
             board.begin([_id(name) for name in names if _kind(name) == kind])
@@ -108,6 +116,7 @@ class Relay:
             step()
         except Problem as problem:
             wait = getattr(problem, "retry_after_seconds", None)
+            self.tally.waits += wait is not None
             log.warning("%s: %s; again in %.0f s", key, problem, self._later(key, wait))
         except Exception:  # the loop's broad except: a fault in one card must not stop the others
             log.exception("%s: a fault; again in %.0f s", key, self._later(key, None))
@@ -148,17 +157,22 @@ class Relay:
             self._state.delete_if(DIRTY + name, dirty.version)
             self._waiting.pop(name, None)
             self._urgency.pop(name, None)
+            self._worked(name)
             if posting is None or posting.ended is not None:
                 self._edited.pop(name, None)
+                self._pictures.forget(name)
         else:
             self._due = min(self._due, self._clock.monotonic() + STEP_SECONDS)
+
+    def _worked(self, name: str) -> None:
+        """A call was answered well: the next failure is the first again. Waiting for the budget is no answer."""
         self._failures.pop(DIRTY + name, None)
 
     def _hopeless(self, name: str, posting: Posting) -> bool:
         old = posting.ended is not None and self._clock.now() - posting.ended > GIVE_UP
         if old and DIRTY + name in self._failures:
             log.error("%s: ended a day ago and still cannot be shown; given up", name)
-            self.lost += 1
+            self.tally.lost += 1
         return old and DIRTY + name in self._failures
 
     def _settled(self, name: str, posting: Posting, record: Record) -> bool:
@@ -166,7 +180,7 @@ class Relay:
         record.aim(posting, self._clock.now())
         shown = record.shown
         self._urgency[name] = posting.urgency
-        card = _explained(posting.card, shown.because, shown.late)
+        card = self._pictures.allowed(name, _explained(posting.card, shown.because, shown.late))
         digest = self._chat.digest(card)
         try:
             if not shown.ts:
@@ -174,22 +188,29 @@ class Relay:
                 if (sent := self._sent(record, card, mark, None)) is not None:
                     ts, found = sent
                     late = self._late(posting)
+                    if posting.tells_late and not found and not shown.message:
+                        self.tally.arrived((self._clock.now() - posting.began).total_seconds())
                     digest = "" if found or late else digest
                     notes = len(posting.notes) if posting.tells_late and not found else shown.notes
                     adopted = found and record.fresh
                     record.store(ts=ts, intent="", digest=digest, adopted=adopted, late=late, notes=notes)
                     self._edited[name] = self._clock.monotonic()
+                    self._worked(name)
             elif shown.digest != digest:
                 self._edit(name, posting, record, card, digest)
             elif shown.notes < len(posting.notes):
                 note = posting.notes[shown.notes]
                 if self._sent(record, note, f"{name}/{shown.message}/{shown.notes}", shown.ts) is not None:
                     record.store(intent="", notes=shown.notes + 1)
+                    self._worked(name)
             else:
-                return True
+                return not self._short(self._pictures.wait(name, posting.card))
         except Refusal as refusal:
             self._move(posting, record, refusal.text)
         except OutsideError as error:
+            if self._pictures.refused(name, card, error):
+                self._edited.pop(name, None)
+                return False  # at once again, without it
             if not (isinstance(error, Snag) and error.gone):
                 raise
             return self._post_anew(posting, record)
@@ -213,6 +234,7 @@ class Relay:
         record.store(intent=self._clock.now().isoformat())
         self._still_ours()
         self._budget.posted(shown.channel)
+        self.tally.posts += 1
         try:
             return self._chat.post(shown.channel, said, mark, thread), False
         except Problem as problem:
@@ -249,6 +271,7 @@ class Relay:
         self._still_ours()
         self._edited[name] = now
         self._budget.edited()
+        self.tally.edits += 1
         try:
             self._chat.update(record.shown.channel, record.shown.ts, card)
         except OutsideError as error:
@@ -256,6 +279,7 @@ class Relay:
                 self._hold_back("edit", error.retry_after_seconds)
             raise
         record.store(digest=digest)
+        self._worked(name)
 
     def _post_anew(self, posting: Posting, record: Record) -> bool:
         """The message is gone. True: it was posted often enough."""

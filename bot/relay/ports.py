@@ -32,11 +32,13 @@ class Chat(Protocol):
 
 @runtime_checkable
 class Snag(Protocol):
-    """What an OutsideError of the chat knows besides: how long to wait, perhaps done all the same, message gone."""
+    """What an OutsideError of the chat knows besides: how long to wait, perhaps done all the same, message gone, or
+    read and not wanted."""
 
     retry_after_seconds: float | None
     ambiguous: bool
     gone: bool
+    refused: bool
 
 
 class Board(Protocol):

@@ -1,7 +1,8 @@
 """Cards as Block Kit: every block, and every limit of a message, is here and nowhere else.
 
-- A card is a title, lines, facts, a bar, a footer and rows of buttons, in this order; its `text` is what
+- A card is a title, lines, facts, a picture, a bar, a footer and rows of buttons, in this order; its `text` is what
   notifications and screen readers say.
+- A picture is a file that Slack keeps, named by its id (docs.slack.dev/reference/block-kit/blocks/image-block).
 - Limits (docs.slack.dev/reference/block-kit and /reference/methods/chat.update, read 2026-08): header 150 plain,
   section 3,000, fields 10 of 2,000, 25 buttons of 75, 50 blocks, `text` 4,000 bytes. The sum of all block text is
   undocumented; about 13,200 characters were refused (slackapi/bolt-js issue 2509), so 12,000 is kept here.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bot.slack.mrkdwn import EMPTY, mrkdwn, plain_text, size
-from handlers.core.cards import Button, Card, Fact, Link, Tone
+from handlers.core.cards import Button, Card, Fact, Link, Picture, Tone
 from handlers.core.text import Code, Lines, Person, Text
 
 JSON = dict[str, Any]
@@ -41,6 +43,8 @@ BUTTON_TEXT, BUTTON_VALUE, ACTION_ID = 75, 2000, 255
 QUESTION, ANSWER = 300, 30
 BAR = 20
 LINKS, URL = 5, 3000
+ALT = 2000
+_FILE = re.compile(r"F[A-Z0-9]+")
 
 _MARKS = {
     Tone.PLAIN: "",
@@ -84,7 +88,7 @@ def card_blocks(card: Card) -> list[JSON]:
     tail = [*_bar(card.progress), *_footer(card.footer), *_links(card.links), *rows, *_more(unshown, "buttons")]
     facts = _facts(card.facts, FACTS_SUM)
     lines = _lines(card.lines, SUM - _sum([*head, *facts, *tail]))
-    return [*head, *lines, *facts, *tail]
+    return [*head, *lines, *facts, *_picture(card.picture), *tail]
 
 
 def plain(kind_text: str) -> JSON:
@@ -155,6 +159,12 @@ def _facts(facts: Sequence[Fact], room: int) -> list[JSON]:
         shown.append(_mrkdwn(spelled))
     sections = [{"type": "section", "fields": shown[at : at + FIELDS]} for at in range(0, len(shown), FIELDS)]
     return [*sections, *_more(len(facts) - len(shown), "")]
+
+
+def _picture(picture: Picture | None) -> Iterable[JSON]:
+    if picture is not None and _FILE.fullmatch(picture.file):
+        alt = plain_text(picture.alt, ALT) or EMPTY
+        yield {"type": "image", "alt_text": alt, "slack_file": {"id": picture.file}}
 
 
 def _bar(progress: float | None) -> Iterable[JSON]:

@@ -1,4 +1,4 @@
-"""Says things in Slack: posts, edits, thread replies, ephemerals, modals; and finds what was said before.
+"""Says things in Slack: posts, edits, thread replies, ephemerals, modals, pictures; and finds what was said before.
 
 - One call each, never repeated by the library: its retry after a broken connection posts twice (slack_sdk
   `ConnectionErrorRetryHandler`, read in 3.47). Whoever calls decides, by what `Snag` says.
@@ -19,6 +19,7 @@ from slack_sdk.web import SlackResponse
 from slack_sdk.webhook import WebhookClient
 
 from bot.slack.blocks import JSON, draw, draw_note
+from bot.slack.mrkdwn import plain_text
 from bot.slack.snags import Snag, check_status, translated
 from handlers.core.cards import Card
 from handlers.core.text import Code, Text
@@ -27,6 +28,7 @@ TIMEOUT_SECONDS = 10
 EVENT_TYPE = "negahban_card"
 BEFORE, AFTER = timedelta(minutes=10), timedelta(minutes=15)
 PAGES, PAGE = 10, 200
+ALT_LENGTH = 1000
 # These read no JSON body, only form fields (docs.slack.dev/apis/web-api, "GET" methods).
 READS = frozenset({"auth.test", "conversations.history", "conversations.replies", "users.info"})
 
@@ -99,6 +101,19 @@ class Chat:
             cursor = (response.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 return
+
+    def upload(self, name: str, data: bytes, alt: Text) -> str:
+        """Gives Slack a picture that is in no channel, for a card to show; its id. Slack may need seconds until a card
+        can show it. What fails halfway leaves at most a file that nobody sees."""
+        words = plain_text(alt, ALT_LENGTH)
+        method = "files.completeUploadExternal"  # the last of three calls (docs.slack.dev/messaging/working-with-files)
+        response = translated(
+            method, lambda: self._client.files_upload_v2(content=data, filename=name, title=name, alt_txt=words)
+        )
+        files = response.get("files")
+        if not isinstance(files, list) or not files or not isinstance(files[0].get("id"), str):
+            raise _odd(method)
+        return str(files[0]["id"])
 
     def direct(self, person: str) -> str:
         """The channel of the conversation between a person and the bot."""

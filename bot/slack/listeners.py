@@ -1,7 +1,8 @@
 """Listeners: ack, ask the desk, say. Nothing is decided here.
 
 - Every command and click is acknowledged before anything else, because Slack waits three seconds and the desk may
-  look at a database. A submitted code is the exception: the desk judges it at once, and the ack carries the answer.
+  look at a database. A submitted code or form is the exception: the desk judges it at once, and the ack carries the
+  answer. What stands behind a form answers within two seconds.
 - What Slack brings twice happens once: the trigger's id is claimed in the state for ten minutes, over all processes.
   Without the state nothing happens, as everywhere behind the desk.
 - The words of a slash command come with `&`, `<` and `>` as entities.
@@ -22,9 +23,13 @@ from bot.slack.blocks import JSON
 from bot.slack.chat import Chat
 from bot.slack.errors import ErrorFunnel
 from bot.slack.modals import (
+    FORM,
     QUESTION,
+    answered,
+    card_view,
     errors_answer,
     explanation_view,
+    form_view,
     home_view,
     question_view,
     typed_code,
@@ -34,11 +39,14 @@ from bot.slack.modals import (
 from bot.slack.payloads import action_id, action_value, actor_of, channel_of, view_of
 from handlers.core.answers import Actor, Invocation, JobId, Press
 from handlers.core.cards import Card, Tone
-from handlers.core.desk import Accepted, Began, Challenge, Rejected, Said
+from handlers.core.consent import Rejected
+from handlers.core.desk import Accepted, Began, Challenge, Said
 from handlers.core.errors import Problem, Refusal
+from handlers.core.forms import Form
 from handlers.core.ports import State
 from handlers.core.text import Text
 
+HEALTH = re.compile(r"\Ahealth_[a-z]+\Z")
 MOST_CHARACTERS = 40_000
 MOST_WORDS = 50
 SEEN_SECONDS = 600
@@ -62,7 +70,10 @@ class Desk(Protocol):
     def cancel(self, job_id: JobId, actor: Actor) -> None:
         """See the desk."""
 
-    def press(self, press: Press) -> Card | None:
+    def asks(self, action: str) -> bool:
+        """See the desk."""
+
+    def press(self, press: Press) -> Card | Form | None:
         """See the desk."""
 
 
@@ -86,10 +97,12 @@ class Listeners:
         app.action("job_cancel")(self.cancel)
         for command in ("restore", "rotate"):
             app.action(f"{command}_pick")(self._pick(command))
-        app.action(re.compile(r"\Aalert_[a-z]+\Z"))(self.press)
+        app.action(HEALTH)(self.look)
+        app.action(re.compile(r"\A(alert|step|run)_[a-z_]+\Z"))(self.press)
         app.action(LINK)(acknowledge)
         app.action(ANYTHING)(self.outdated)
         app.view(QUESTION)(self.submit)
+        app.view(FORM)(self.answer)
         app.view(ANYTHING)(acknowledge)
         app.view_closed(ANYTHING)(acknowledge)
         app.event("app_home_opened")(self.home)
@@ -122,6 +135,12 @@ class Listeners:
                 self._ask(command, words_of(action_value(body)), body)
 
         return picked
+
+    def look(self, ack: Ack, body: JSON) -> None:
+        """A button that stands for typing `/health <section> <target>` here."""
+        ack()
+        if self._first(body):
+            self._ask("health", (action_id(body).removeprefix("health_"), *words_of(action_value(body))), body)
 
     def confirm(self, ack: Ack, body: JSON) -> None:
         """Opens the question for a code."""
@@ -179,13 +198,44 @@ class Listeners:
         ack()
         if not self._first(body):
             return
+        press = Press(action_id(body), action_value(body), actor_of(body), channel_of(body))
+        if self._desk.asks(press.action):
+            self._ask_more(press, str(body.get("trigger_id", "")), body)
+        elif (card := self._pressed(press)) is not None:
+            self._tell(
+                body,
+                card
+                if isinstance(card, Card)
+                else _explained(Text("This button asks for more, and there is no place for it. Press it in Slack.")),
+            )
+        self._wake()
+
+    def _pressed(self, press: Press) -> Card | Form | None:
         try:
-            press = Press(action_id(body), action_value(body), actor_of(body), channel_of(body))
-            card = self._desk.press(press)
+            return self._desk.press(press)
         except Problem as problem:
-            card = _explained(problem.text)
-        if card is not None:
-            self._tell(body, card)
+            return _explained(problem.text)
+
+    def _ask_more(self, press: Press, trigger: str, body: JSON) -> None:
+        """A place first, because the trigger lives three seconds; then the form."""
+        try:
+            view_id = self._chat.open_view(trigger, waiting_view())
+        except Refusal as refusal:
+            self._tell(body, _explained(refusal.text))
+            return
+        self._chat.update_view(view_id, _view(self._pressed(press), press.channel))
+
+    def answer(self, ack: Ack, body: JSON) -> None:
+        """A form was filled in: what follows is shown in its place, within the ack. A view that is updated beside the
+        ack would race with it."""
+        if not self._first(body):
+            return  # the other delivery of the same press answers it
+        try:
+            action, value, channel, typed = answered(view_of(body))
+            said = self._pressed(Press(action, value, actor_of(body), channel, typed))
+        except Refusal as refusal:
+            said, channel = _explained(refusal.text), ""
+        ack(**update_answer(_view(said, channel)))
         self._wake()
 
     def outdated(self, ack: Ack, body: JSON) -> None:
@@ -211,6 +261,18 @@ class Listeners:
 
     def _tell(self, body: JSON, card: Card) -> None:
         self._funnel.tell(body, card)
+
+
+def _view(said: Card | Form | None, channel: str) -> JSON:
+    match said:
+        case Form():
+            return form_view(said, channel)
+        case Card():
+            return card_view(said)
+        case None:
+            return card_view(Card(Text("Done."), Tone.GOOD))
+        case _:
+            assert_never(said)
 
 
 def acknowledge(ack: Ack) -> None:

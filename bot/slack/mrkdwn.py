@@ -4,7 +4,7 @@
   (docs.slack.dev/messaging/formatting-message-text#escaping); marks that Slack would read as formatting are shown
   as characters that look alike, because mrkdwn has no escape for them.
 - An underscore between two ASCII letters or digits formats nothing and stays, so that names can be copied.
-- Only a `Person` that looks like a Slack id becomes a mention; only a datetime becomes a date.
+- Only a `Person` or `Crew` that looks like a Slack id becomes a mention; only a datetime becomes a date.
 - What is too long is made shorter value by value, never cut inside an entity, a mention or a code span.
 """
 
@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from handlers.core.text import Code, Lines, Person, Text, cleaned, plain, spelled_time
+from handlers.core.text import Code, Crew, Lines, Person, Text, cleaned, plain, spelled_time
 
-_PERSON = re.compile(r"[UW][A-Z0-9]{2,}")
+_PERSON, _CREW = re.compile(r"[UW][A-Z0-9]{2,}"), re.compile(r"S[A-Z0-9]{2,}")
 # The look-alikes: ASTERISK OPERATOR, MODIFIER LETTER LOW MACRON, TILDE OPERATOR, MODIFIER LETTER GRAVE ACCENT.
 _MARKS = str.maketrans({"*": "\u2217", "_": "\u02cd", "~": "\u223c", "`": "\u02cb"})
 _INSIDE_NAME = re.compile(r"(?<=[A-Za-z0-9])_+(?=[A-Za-z0-9])")
@@ -138,6 +138,8 @@ def _spelled(value: object, share: _Share, spanned: bool) -> str:
             return inert(cleaned(value, share.value))
         case Person(person) if not spanned:
             return mention(person)
+        case Crew(crew) if not spanned:
+            return f"<!subteam^{crew}>" if _CREW.fullmatch(crew) else code(cleaned(crew, 60))
         case Code(word) if not spanned:
             return code(cleaned(word, share.value))
         case Lines(lines) if not spanned:

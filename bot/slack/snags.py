@@ -1,7 +1,7 @@
 """What Slack's refusals mean, as the errors of the house.
 
 - `Snag` is an OutsideError that also says what a sender must know: wait how long, perhaps done all the same,
-  or the message is gone.
+  the message is gone, or Slack does not want what it was sent.
 - What a person can put right (an invitation, an archived channel) is a Refusal that says how.
 - No answer, an answer that broke off, and 5xx are ambiguous: Slack may have done it. A refused connection is not.
 - A message names the method and Slack's error code; never an argument, a token or an address.
@@ -53,7 +53,7 @@ class Snag(OutsideError):
     """A call that Slack did not answer as hoped.
 
     `retry_after_seconds`: not before this long, None when Slack named no time. `ambiguous`: it may have happened.
-    `gone`: the message, or its thread, cannot be reached any more.
+    `gone`: the message, or its thread, cannot be reached any more. `refused`: Slack read it and said no.
     """
 
     def __init__(
@@ -64,11 +64,13 @@ class Snag(OutsideError):
         retry_after_seconds: float | None = None,
         ambiguous: bool = False,
         gone: bool = False,
+        refused: bool = False,
     ) -> None:
         super().__init__(text, permanent=permanent)
         self.retry_after_seconds = retry_after_seconds
         self.ambiguous = ambiguous
         self.gone = gone
+        self.refused = refused
 
 
 def translated(method: str, call: Callable[[], T]) -> T:
@@ -131,4 +133,5 @@ def _refused(method: str, error: SlackApiError) -> Refusal | Snag:
         permanent=code in _PERMANENT,
         ambiguous=code in _AMBIGUOUS,
         gone=code in _GONE,
+        refused=code not in _AMBIGUOUS | _GONE,
     )

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from handlers.core.books import Shared
-from handlers.core.cards import Button, Card, Fact, Link, Tone
+from handlers.core.cards import Button, Card, Fact, Link, Picture, Tone
 from handlers.core.groups import Alert, Change, Group, names
 from handlers.core.text import Code, Person, Text
 
 SHOWN, SHOWN_OVER, SHOWN_GROUPS = 8, 4, 15
+# Alerts that no Alertmanager knows.
+OWN_SOURCES = frozenset({"ci", "negahban"})
 _SECRET = re.compile(
     r"(?i)((?:token|password|passwd|secret|api_?key|access_?key)[\"']?\s*[=:]\s*)[^\s&\"',;]+|(?<=://)[^/\s@]+:[^/\s@]+(?=@)"
 )
@@ -28,8 +31,9 @@ def veiled(words: str) -> str:
     return _SECRET.sub(lambda found: f"{found.group(1) or ''}•••", words)
 
 
-def group_card(group: Group, group_id: str) -> Card:
-    """What the group's message says now."""
+def group_card(group: Group, group_id: str, *, silencing: bool = True, runbook: bool = False) -> Card:
+    """What the group's message says now. `silencing`: there is an Alertmanager that can be told. `runbook`: one answers
+    it."""
     return Card(
         title=_title(group),
         tone=_tone(group),
@@ -37,8 +41,15 @@ def group_card(group: Group, group_id: str) -> Card:
         facts=tuple(_facts(group)),
         footer=Text("{source} · last told {last}", source=group.receiver or group.source, last=group.last),
         links=tuple(_links(group)),
-        buttons=tuple(_buttons(group, group_id)),
+        buttons=tuple(_buttons(group, group_id, silencing=silencing, runbook=runbook)),
+        picture=Picture(group.picture, pictured(group, group.pictured or group.last)) if group.picture else None,
     )
+
+
+def pictured(group: Group, at: datetime) -> Text:
+    """What a picture that was made then shows."""
+    name = ", ".join(names((group.firing or group.resolved or group.alerts).values())[:3]) or "alerts"
+    return Text("A plot of what {name} measured in the hour before {at}", name=name, at=at)
 
 
 def _title(group: Group) -> Text:
@@ -130,6 +141,8 @@ def _hush(alert: Alert) -> Text | None:
         return Text("held back by {by}", by=hush.by or "another alert")
     if hush.until is None:
         return Text("silenced")
+    if not hush.silence:
+        return Text("silenced until {until}", until=hush.until)
     return Text("silenced by {by} until {until}", by=hush.by, until=hush.until)
 
 
@@ -146,6 +159,19 @@ def _facts(group: Group) -> Iterable[Fact]:
             Text("Acknowledged by"),
             Text("{who}; {new} new since then", who=who, new=new) if new else who,
         )
+    yield from _silences(group)
+
+
+def _silences(group: Group) -> Iterable[Fact]:
+    for wish in group.quieted:
+        if wish.lifted_by:
+            said = Text("{person} lifts it", person=Person(wish.lifted_by))
+        elif wish.stands:
+            said = Text("{person}, until {until}: {comment}", person=Person(wish.by), until=wish.until,
+                        comment=veiled(wish.comment))  # fmt: skip
+        else:
+            said = Text("{person} asked for it; Alertmanager is being told", person=Person(wish.by))
+        yield Fact(Text("Silence"), said)
 
 
 def _links(group: Group) -> Iterable[Link]:
@@ -173,7 +199,15 @@ def _host(url: str) -> str:
         return ""
 
 
-def _buttons(group: Group, group_id: str) -> Iterable[Button]:
+def _buttons(group: Group, group_id: str, *, silencing: bool, runbook: bool) -> Iterable[Button]:
+    known = silencing and group.source not in OWN_SOURCES
+    if known and (_foreign(group) or any(not each.lifted_by for each in group.quieted)):
+        yield Button(
+            "alert_unsilence",
+            Text("Lift silence"),
+            group_id,
+            question=Text("Alertmanager will tell again about everything that these silences cover."),
+        )
     if group.over or group.unclear:
         return
     held = group.acknowledged
@@ -181,6 +215,17 @@ def _buttons(group: Group, group_id: str) -> Iterable[Button]:
         yield Button("alert_ack", Text("Acknowledge"), group_id, primary=True)
     if held is not None:
         yield Button("alert_unack", Text("Take back"), group_id)
+    if known:
+        yield Button("alert_silence", Text("Silence…"), group_id)
+    if runbook:
+        yield Button("alert_runbook", Text("Runbook"), group_id)
+
+
+def _foreign(group: Group) -> bool:
+    """Whether a silence made elsewhere keeps quiet about it."""
+    lifted = {each.stands for each in group.quieted}
+    hushes = (each.hush for each in group.firing.values())
+    return any(each is not None and each.silence and each.silence not in lifted for each in hushes)
 
 
 def history(group: Group, change: Change) -> tuple[Text, ...]:
@@ -216,8 +261,10 @@ def shared_card(shared: Shared) -> Card:
     over = len(shared.members) - len(open_)
     if open_:
         title = Text("Many alerts: {groups} groups, {firing} alerts firing", groups=len(open_), firing=firing)
-    else:
+    elif shared.members:
         title = Text("{groups} groups of alerts fired and are over", groups=len(shared.members))
+    else:
+        title = Text("What was listed here fires again and has its own card")
     worst = {each.severity for each in open_.values()} & {"critical", "error"}
     lines = [
         Text("• {severity}: {name} ({firing} firing) since {since}", severity=each.severity or "alert", name=each.name,
@@ -240,7 +287,9 @@ def shared_card(shared: Shared) -> Card:
             Fact(Text("By severity"), _by_severity(open_)),
             Fact(Text("Over"), Text("{count} groups", count=over)),
         ),
-        footer=Text("So many at once share this card. When it calms down, what still fires gets its own."),
+        footer=Text("So many at once share this card. When it calms down, what still fires gets its own.")
+        if shared.storm
+        else Text("These were over before they could be posted. What fires again gets its own card."),
     )
 
 

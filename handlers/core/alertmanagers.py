@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from handlers.core.matchers import Matcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,13 @@ class Alertmanager(Protocol):
     def look(self) -> Listing:
         """What it has now."""
 
-    def silence(self, labels: Mapping[str, str], until: datetime, by: str, comment: str, known: str = "") -> str:
-        """Keeps it quiet about alerts with exactly these labels until then; the id of what stands now. `known`: a
-        silence of the same labels to be lengthened; its id may change."""
+    def matching(self, matchers: Sequence[Matcher]) -> tuple[Mapping[str, str], ...]:
+        """The labels of every alert it has now that all of these match, within two seconds: a person's form waits for
+        it. Raises Refusal for matchers it refuses."""
+
+    def silence(self, matchers: Sequence[Matcher], until: datetime, by: str, comment: str, known: str = "") -> str:
+        """Keeps it quiet about alerts that all of these match until then; the id of what stands now. `known`: a
+        silence of the same matchers to be lengthened; its id may change. Raises Refusal for matchers it refuses."""
 
     def lift(self, silence: str) -> None:
         """Ends a silence; nothing happens when it is over or unknown."""

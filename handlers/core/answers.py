@@ -60,18 +60,21 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """A button on a card that is no job's: which one, and the value it carries."""
+    """A button on a card that is no job's, or an answered form: which one, the value it carries, and what was typed."""
 
     action: str
     value: str
     actor: Actor
     channel: str
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What would be done, to which target, with every argument resolved. Arguments are canonical JSON, no floats.
-    `lane`: empty for what only one job may do to a target at a time; jobs of another lane go on beside it."""
+    `lane`: empty for what only one job may do to a target at a time; jobs of another lane go on beside it. `policy`:
+    the version of the team's rules it was asked under. `shown`: the card that shows the job, as the relay names it;
+    empty: the job has its own."""
 
     operation: str
     target: TargetName
@@ -81,6 +84,8 @@ class Plan:
     created: str
     nonce: str
     lane: str = ""
+    policy: str = ""
+    shown: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """For stored records, and for the digest."""
@@ -93,6 +98,8 @@ class Plan:
             "created": self.created,
             "nonce": self.nonce,
             **({"lane": self.lane} if self.lane else {}),
+            **({"policy": self.policy} if self.policy else {}),
+            **({"shown": self.shown} if self.shown else {}),
         }
 
     @property
@@ -109,6 +116,7 @@ class Draft:
     target: TargetName
     arguments: Mapping[str, Json] = field(default_factory=dict)
     lane: str = ""
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 - A group gets its own card while the channel is calm: at most `threshold` new cards a minute, those not posted yet
   included.
-- More than that is a storm: the worst get the cards that are left, the others share one card that counts them. A storm
-  ends when nothing was added for a minute and few of its groups still fire; those then get their own cards.
+- More than that is a storm: the worst get the cards that are left, the others share one card that counts them. While
+  it lasts, what is critical still gets its own as far as the threshold allows. A storm ends when nothing was added for
+  a minute and few of its groups still fire; those then get their own cards.
 - A group that is over before anything was posted about it joins the shared card too: nobody needs a message each about
-  what is past, and nobody is told nothing.
+  what is past, and nobody is told nothing. That is no storm: when it fires again, it leaves that card for its own.
 """
 
 from __future__ import annotations
@@ -44,12 +45,14 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """One card for many groups. `ended`: nothing more is added."""
+    """One card for many groups. `storm`: there were too many; otherwise it only tells of what is past. `ended`: nothing
+    more is added."""
 
     began: datetime
     added: datetime
     members: Mapping[str, Member] = field(default_factory=dict)
     ended: datetime | None = None
+    storm: bool = False
 
     @property
     def open(self) -> Mapping[str, Member]:
@@ -69,7 +72,8 @@ class Book:
     @property
     def stormy(self) -> bool:
         """Whether new groups share a card now."""
-        return self.shared is not None and self.shared.ended is None and bool(self.shared.open)
+        shared = self.shared
+        return shared is not None and shared.storm and shared.ended is None and bool(shared.open)
 
     def holds(self, group_id: str, serial: int) -> bool:
         """Whether the group has its own card for this round."""
@@ -84,24 +88,31 @@ def rank(severity: str) -> int:
 
 def sorted_in(book: Book, changed: Mapping[str, Group], now: datetime, threshold: int) -> tuple[Book, tuple[str, ...]]:
     """The book with these changed groups in their places, and which groups got a card of their own just now."""
-    shared = book.shared
-    members = dict(shared.members) if shared is not None and shared.ended is None else {}
+    members = _members(book)
     fresh: dict[str, Group] = {}
     joined = False
     for group_id, group in changed.items():
         if book.holds(group_id, group.serial):
-            continue
-        if group_id in members or group.over:
+            members.pop(group_id, None)
+        elif group.over or (group_id in members and book.stormy):
             joined = joined or group_id not in members
             members[group_id] = _member(group)
         else:
             fresh[group_id] = group
     given, rolled = _divided(book, fresh, now, threshold)
+    for group_id in given:
+        members.pop(group_id, None)
     members |= {group_id: _member(fresh[group_id]) for group_id in rolled}
     own = {**book.own, **{group_id: Own(fresh[group_id].serial, now) for group_id in given}}
-    book = _shared(replace(book, own=own), members, now, added=joined or bool(rolled))
+    book = _shared(replace(book, own=own), members, now, added=joined or bool(rolled), storm=bool(rolled))
     book, released = _ended(book, now, threshold)
     return book, (*given, *released)
+
+
+def _members(book: Book) -> dict[str, Member]:
+    """Those of the shared card that is open."""
+    shared = book.shared
+    return dict(shared.members) if shared is not None and shared.ended is None else {}
 
 
 def _member(group: Group) -> Member:
@@ -113,27 +124,28 @@ def _divided(
     book: Book, fresh: Mapping[str, Group], now: datetime, threshold: int
 ) -> tuple[Sequence[str], Sequence[str]]:
     """Who gets their own card, and who shares one."""
-    if book.stormy:
-        return (), tuple(fresh)
     pending = sum(1 for own in book.own.values() if not own.shown or now - own.at < CALM)
-    if pending + len(fresh) <= threshold:
+    if not book.stormy and pending + len(fresh) <= threshold:
         return tuple(fresh), ()
     order = sorted(fresh, key=lambda each: (rank(fresh[each].severity), fresh[each].first, each))
     room = max(0, threshold - pending)
+    if book.stormy:
+        room = min(room, sum(1 for each in order if rank(fresh[each].severity) == 0))
     return order[:room], order[room:]
 
 
-def _shared(book: Book, members: Mapping[str, Member], now: datetime, *, added: bool) -> Book:
+def _shared(book: Book, members: Mapping[str, Member], now: datetime, *, added: bool, storm: bool = False) -> Book:
     shared = book.shared
     if shared is None or shared.ended is not None:
         if not members:
             return book
-        return replace(book, shared=Shared(now, now, members), serial=book.serial + 1)
+        return replace(book, shared=Shared(now, now, members, storm=storm), serial=book.serial + 1)
     if len(members) > MOST_MEMBERS:
         over = [each for each, member in members.items() if not member.firing]
         dropped = frozenset(over[: len(members) - MOST_MEMBERS])
         members = {each: member for each, member in members.items() if each not in dropped}
-    return replace(book, shared=replace(shared, members=members, added=now if added else shared.added))
+    added_at = now if added else shared.added
+    return replace(book, shared=replace(shared, members=members, added=added_at, storm=storm or shared.storm))
 
 
 def _ended(book: Book, now: datetime, threshold: int) -> tuple[Book, tuple[str, ...]]:
@@ -159,9 +171,7 @@ def marked(book: Book, group_id: str) -> Book:
 def handed_over(book: Book, group_id: str, group: Group, now: datetime) -> Book:
     """The group is over before its own card could be posted: it joins the shared one."""
     own = {name: each for name, each in book.own.items() if name != group_id}
-    shared = book.shared
-    members = dict(shared.members) if shared is not None and shared.ended is None else {}
-    return _shared(replace(book, own=own), {**members, group_id: _member(group)}, now, added=True)
+    return _shared(replace(book, own=own), {**_members(book), group_id: _member(group)}, now, added=True)
 
 
 def forgotten(book: Book, over: frozenset[str], now: datetime) -> Book:
@@ -183,6 +193,7 @@ def encoded(book: Book) -> bytes:
                 "began": shared.began.isoformat(),
                 "added": shared.added.isoformat(),
                 "ended": None if shared.ended is None else shared.ended.isoformat(),
+                "storm": shared.storm,
                 "members": {
                     name: [each.name, each.severity, each.firing, each.since.isoformat(), each.serial]
                     for name, each in shared.members.items()
@@ -204,6 +215,6 @@ def decoded(value: bytes) -> Book:
             for name, (title, severity, firing, since, serial) in held["members"].items()
         }
         ended = None if held["ended"] is None else time(held["ended"])
-        shared = Shared(time(held["began"]), time(held["added"]), members, ended)
+        shared = Shared(time(held["began"]), time(held["added"]), members, ended, held["storm"])
     own = {name: Own(serial, time(at), shown) for name, (serial, at, shown) in data["own"].items()}
     return Book(own, shared, data["serial"])

@@ -53,6 +53,14 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """An image that the chat keeps. `file`: its id there. `alt`: what it shows, for who does not see it."""
+
+    file: str
+    alt: Text
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """One message. `progress` is a share from 0 to 1, drawn as a bar; None when there is nothing to measure."""
 
@@ -64,3 +72,4 @@ class Card:
     buttons: tuple[Button, ...] = ()
     footer: Text | None = None
     links: tuple[Link, ...] = ()
+    picture: Picture | None = None

@@ -6,13 +6,13 @@ terminal all come through here; whatever they did not ask the desk for does not 
   What only reads backups has a lane of its own, so that an hour of it holds up nothing else.
 - Every decision is audited before its effect; when the record cannot be written, nothing is done.
 - A job's record and its `dirty:` mark are all that the relay needs to show it; nothing is said to Slack from here.
-- Approval is stored apart from the job; the worker compares it with the digest of the plan it is about to run.
+- Who must confirm what, and whether they did, is asked of `consent`, again when the worker begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -29,20 +29,24 @@ from handlers.core.answers import (
     Surface,
     TargetName,
 )
-from handlers.core.approval import Decision, Gate
+from handlers.core.approval import Gate
 from handlers.core.audit import AuditEvent
 from handlers.core.cards import Card, Tone
+from handlers.core.consent import OFFER_SECONDS, Consent, Rejected
+from handlers.core.digests import Json
 from handlers.core.errors import OutsideError, Problem, Refusal
+from handlers.core.forms import Form
+from handlers.core.job_cards import busy
 from handlers.core.jobs import Job, JobState, Outcome
-from handlers.core.policy import Permission, refused
+from handlers.core.permits import Permits
+from handlers.core.policy import Permission
 from handlers.core.ports import Audit, Clock, Entropy, People, Queue, State
 from handlers.core.records import Jobs
+from handlers.core.rules import Need, NoRules, RuleBook
 from handlers.core.shift import Shift
 from handlers.core.text import Code, Person, Text
 from handlers.core.work import Work
 
-_AGAIN = frozenset({Decision.WRONG, Decision.MALFORMED, Decision.SPENT, Decision.WAIT})
-OFFER_SECONDS = 15 * 60
 REQUEUE_SECONDS = 30
 
 
@@ -78,8 +82,13 @@ class Pressable(Protocol):
     def presses(self) -> Mapping[str, Permission]:
         """Its buttons, and what each needs."""
 
-    def press(self, press: Press) -> Card | None:
-        """Does it: words for the presser alone, or None when the card says enough. Raises Refusal or OutsideError."""
+    @property
+    def asking(self) -> frozenset[str]:
+        """Which of them are answered with a form."""
+
+    def press(self, press: Press) -> Card | Form | Start | Confirm | None:
+        """Does it: words or a form for the presser alone, or None when the card says enough; or a job, begun or
+        offered as if it had been typed. Raises Refusal or OutsideError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +122,6 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
-    """Nothing was approved. `again`: another code may be typed into the same question."""
-
-    text: Text
-    again: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Outside:
     """What the desk touches, through ports."""
 
@@ -130,6 +131,7 @@ class Outside:
     people: People
     clock: Clock
     entropy: Entropy
+    rules: RuleBook = field(default_factory=NoRules)
 
 
 class Desk:
@@ -140,14 +142,15 @@ class Desk:
     ) -> None:
         self._handlers = handlers
         self._pressables = {action: each for each in pressables for action in each.presses}
-        self._gate = gate
+        self._asking = frozenset(action for each in pressables for action in each.asking)
         self._state = outside.state
         self._queue = outside.queue
         self._audit = outside.audit
-        self._people = outside.people
         self._clock = outside.clock
         self._entropy = outside.entropy
         self._jobs = Jobs(outside.state)
+        self._permits = Permits(gate, outside.people, outside.rules, outside.audit)
+        self._consent = Consent(gate, self._permits, self._jobs, outside.audit, outside.clock, self._permission_of)
         self._shift = Shift(self._jobs, outside.state, outside.audit, outside.clock)
 
     # -- asking ------------------------------------------------------------------------------------------------
@@ -158,7 +161,12 @@ class Desk:
         try:
             if handler is None:
                 raise Refusal(Text("There is no command {word}.", word=Code(invocation.command)))
-            self._allow(invocation.actor, handler.permissions.get("read"), f"{invocation.command}.ask")
+            self._permits.allow(
+                invocation.actor,
+                handler.permissions.get("read"),
+                f"{invocation.command}.ask",
+                channel=invocation.channel,
+            )
             answer = handler.ask(invocation)
             match answer:
                 case Reply(card):
@@ -170,26 +178,33 @@ class Desk:
         except Refusal as refusal:
             return Said(Card(title=refusal.text, tone=Tone.WARNING))
 
-    def press(self, press: Press) -> Card | None:
-        """A button that is no job's. Raises Refusal or OutsideError; then nothing was done."""
+    def asks(self, action: str) -> bool:
+        """Whether the button is answered with a form, so that a place for it must be opened at once."""
+        return action in self._asking
+
+    def press(self, press: Press) -> Card | Form | None:
+        """A button that is no job's, or an answered form. Raises Refusal or OutsideError; then nothing was done."""
         behind = self._pressables.get(press.action)
         if behind is None:
             raise Refusal(Text("This button is from an older version of me and does nothing. Type the command again."))
-        self._allow(press.actor, behind.presses.get(press.action), press.action)
-        facts = {"value": press.value[:200]}
+        self._permits.allow(press.actor, behind.presses.get(press.action), press.action, channel=press.channel)
+        facts: dict[str, Json] = {"value": press.value[:200]}
+        if press.fields:
+            facts["fields"] = {name: typed[:500] for name, typed in press.fields.items()}
         self._write(AuditEvent("pressed", "allow", press.actor, operation=press.action, facts=facts))
-        return behind.press(press)
-
-    def _allow(self, actor: Actor, permission: Permission | None, operation: str) -> None:
-        enrolled = permission is Permission.DESTROY and self._gate.enrolled(actor)
-        reason = refused(actor, self._people.standing(actor), permission, enrolled=enrolled)
-        if reason is not None:
-            self._write(AuditEvent("denied", "deny", actor, operation=operation, facts={"reason": str(reason)}))
-            raise Refusal(reason)
+        answer = behind.press(press)
+        match answer:
+            case Start(draft):
+                self._begin(_typed(press), self._behind(draft), draft)
+            case Confirm(draft):
+                self._offer(_typed(press), self._behind(draft), draft)
+            case _:
+                return answer
+        return None
 
     def _begin(self, invocation: Invocation, handler: Handler, draft: Draft) -> Job:
         plan = self._plan(invocation, draft)
-        self._allow(invocation.actor, handler.permissions.get(draft.operation), draft.operation)
+        self._allowed(plan, handler.permissions.get(draft.operation))
         job = self._job(plan, JobState.QUEUED)
         self._claim(job)
         self._write(_event("job.queued", job))
@@ -202,11 +217,14 @@ class Desk:
         permission = handler.permissions.get(draft.operation)
         if permission is not Permission.DESTROY:
             raise Refusal(Text("Nobody may do that: the policy does not list it."))
-        self._allow(invocation.actor, permission, draft.operation)
-        job = self._job(plan, JobState.OFFERED)
+        need = self._allowed(plan, permission)
+        job = replace(self._job(plan, JobState.OFFERED), needs=need.approvals)
         self._write(_event("job.offered", job))
         self._jobs.create(job)
         return job
+
+    def _allowed(self, plan: Plan, permission: Permission | None) -> Need:
+        return self._permits.allow(plan.actor, permission, plan.operation, target=plan.target, channel=plan.channel)
 
     def _plan(self, invocation: Invocation, draft: Draft) -> Plan:
         return Plan(
@@ -218,6 +236,8 @@ class Desk:
             created=self._clock.now().isoformat(),
             nonce=self._entropy.token(26),
             lane=draft.lane,
+            policy=self._permits.rules.version,
+            shown=draft.shown,
         )
 
     def _job(self, plan: Plan, state: JobState) -> Job:
@@ -236,58 +256,32 @@ class Desk:
 
     def challenge(self, job_id: JobId, actor: Actor) -> Challenge:
         """Opens a question for a code. Raises Refusal, OutsideError or Damage."""
-        job = self._offered(job_id, actor)
-        handler = self._handler(job)
-        self._allow(actor, handler.permissions.get(job.plan.operation), job.plan.operation)
-        holder = self._jobs.holder(job.target, job.plan.lane)
-        if holder is not None:
-            raise Refusal(busy(holder))
-        challenge = self._gate.open(actor, job.plan.digest)
-        self._write(_event("challenge.opened", job))
-        return Challenge(f"{job.id}.{challenge}", job.id, handler.describe(job))
+        job, challenge = self._consent.open(job_id, actor)
+        return Challenge(f"{job.id}.{challenge}", job.id, self._handler(job).describe(job))
 
     def approve(self, challenge: str, actor: Actor, code: str) -> Accepted | Rejected:
-        """Judges a code. Raises OutsideError or Damage; then nothing was approved."""
+        """Judges a code; with the last one that is needed, the job is queued. Raises OutsideError or Damage; then
+        nothing was approved."""
         job_id, _, key = challenge.partition(".")
         try:
-            job = self._offered(JobId(job_id), actor)
-            self._allow(actor, self._handler(job).permissions.get(job.plan.operation), job.plan.operation)
-            decision, text = self._gate.submit(actor, key, job.plan.digest, code)
-            if decision is not Decision.ACCEPTED:
-                self._write(_event("code.refused", job, decision="deny", reason=decision.value))
-                return Rejected(
-                    text, again=decision in {Decision.WRONG, Decision.MALFORMED, Decision.SPENT, Decision.WAIT}
-                )
-            self._write(_event("code.accepted", job))
+            job = self._consent.give(JobId(job_id), actor, key, code)
+            if isinstance(job, Rejected):
+                return job
+            if not self._consent.complete(job):
+                return Accepted(job.id)
             self._claim(job)
-            self._jobs.approve(job.id, job.plan.digest, actor.person)
         except Refusal as refusal:
             return Rejected(refusal.text, again=False)
-        self._jobs.change(job.id, lambda each: replace(each.moved(JobState.QUEUED), approved_by=actor.person))
+        self._jobs.change(job.id, _queued)
         self._queue_put(job)
         return Accepted(job.id)
 
-    def _offered(self, job_id: JobId, actor: Actor) -> Job:
-        job = self._jobs.load(job_id)
-        if job is None or job.state is JobState.EXPIRED:
-            raise Refusal(Text("This offer is over. Ask again."))
-        if (job.plan.actor.person, job.plan.actor.team) != (actor.person, actor.team):
-            self._write(_event("challenge.denied", job, decision="deny", reason="another person", by=actor.person))
-            raise Refusal(
-                Text("Only {person}, who asked for this, can confirm it.", person=Person(job.plan.actor.person))
-            )
-        if job.state is not JobState.OFFERED:
-            raise Refusal(Text("This was already decided."))
-        if self._clock.now() - job.created > timedelta(seconds=OFFER_SECONDS):
-            raise Refusal(Text("This offer is older than 15 minutes. Ask again, so that you see what is true now."))
-        return job
-
     def cancel(self, job_id: JobId, actor: Actor) -> None:
         """Asks a job to stop. Raises Refusal when it cannot."""
-        self._allow(actor, Permission.OPERATE, "job.cancel")
         job = self._jobs.load(job_id)
         if job is None or job.state.final:
             raise Refusal(Text("This has already ended."))
+        self._permits.allow(actor, Permission.OPERATE, job.plan.operation, target=job.target, channel=job.plan.channel)
         if job.settled:
             raise Refusal(
                 Text("It is too late to cancel: the data is being switched. It will end by itself in a moment.")
@@ -330,7 +324,7 @@ class Desk:
             handler = self._handler(job)
             work = self._shift.work(job)
             try:
-                reason = self._unapproved(handler, job)
+                reason = self._consent.void(job)
                 if reason is not None:
                     raise Refusal(reason)
                 self._write(_event("job.started", job))
@@ -338,14 +332,6 @@ class Desk:
             except Problem as problem:
                 outcome = self._shift.recovered(handler.recover, work.job, problem)
             self._close(work.job, outcome)
-
-    def _unapproved(self, handler: Handler, job: Job) -> Text | None:
-        permission = handler.permissions.get(job.plan.operation)
-        if permission is None:
-            return Text("Nobody may do that: the policy does not list it.")
-        if permission is Permission.DESTROY and self._jobs.approved_digest(job.id) != job.plan.digest:
-            return Text("The plan is not the one that was confirmed. Nothing was done.")
-        return None
 
     def stop(self) -> None:
         """The process is going down: running jobs stop at their next check and clean up."""
@@ -405,21 +391,24 @@ class Desk:
         self._write(_event("job.ended", ended, decision=decision, state=outcome.state.value, reason=str(outcome.text)))
 
     def _handler(self, job: Job) -> Handler:
-        return self._handlers[job.plan.operation.partition(".")[0]]
+        return self._behind(job.plan)
+
+    def _behind(self, what: Draft | Plan) -> Handler:
+        return self._handlers[what.operation.partition(".")[0]]
+
+    def _permission_of(self, job: Job) -> Permission | None:
+        return self._handler(job).permissions.get(job.plan.operation)
 
     def _write(self, event: AuditEvent) -> None:
         self._audit.write(event)
 
 
-def busy(holder: Job) -> Text:
-    """Who is at work, for the second who asks."""
-    return Text(
-        "{person} started {operation} on {target} at {time}; it is not finished. One at a time.",
-        person=Person(holder.plan.actor.person),
-        operation=Code(holder.plan.operation.replace(".", " ")),
-        target=Code(holder.target),
-        time=holder.created,
-    )
+def _queued(job: Job) -> Job:
+    return job.moved(JobState.QUEUED) if job.state is JobState.OFFERED else job
+
+
+def _typed(press: Press) -> Invocation:
+    return Invocation(press.action, (), press.actor, press.channel)
 
 
 def _ended(job: Job, outcome: Outcome, moment: datetime) -> Job:

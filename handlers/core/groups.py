@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from handlers.core.matchers import Matcher
 from handlers.core.notices import Labels, Notice, Seen
 from handlers.core.text import Text
 
@@ -29,12 +30,14 @@ SEVERITIES = ("critical", "error", "warning", "info", "none")
 
 @dataclass(frozen=True, slots=True)
 class Hush:
-    """Why Alertmanager keeps quiet about an alert: `by` a person (a silence, until) or another alert (inhibited)."""
+    """Why Alertmanager keeps quiet about an alert: `by` a person (a silence, until) or another alert (inhibited).
+    `silence`: its id; empty when it was asked for here."""
 
     kind: str
     by: str = ""
     until: datetime | None = None
     comment: str = ""
+    silence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +88,14 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Quieted:
-    """A silence that somebody asked for. `stands`: its id in Alertmanager, empty while it is not there."""
+    """A silence that somebody asked for, or wants lifted (`lifted_by`). `stands`: its id in Alertmanager, empty while
+    it is not there. One without matchers was made elsewhere."""
 
     operation: str
     by: str
     at: datetime
     until: datetime
-    matchers: tuple[tuple[str, str, bool, bool], ...]
+    matchers: tuple[Matcher, ...]
     comment: str
     stands: str = ""
     lifted_by: str = ""
@@ -99,10 +103,10 @@ class Quieted:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What is known about one group. `first`, `last`: when a message about it came first and last. `said`: history for
-    the thread. `trouble`: why Alertmanager could not be told what people want. `reminded`: escalation steps taken.
-    `serial`: how many rounds were before this one; each has its own card. `picture`: a file in the chat, and of
-    when."""
+    """What is known about one group. `first`, `last`: when a message about this round came first and last. `said`:
+    history for the thread. `trouble`: why Alertmanager could not be told what people want. `reminded`: escalation steps
+    taken. `serial`: how many rounds were before this one; each has its own card. `picture`: a file in the chat, of
+    when (`pictured`), and what fired in the newest that was tried (`depicted`)."""
 
     source: str
     receiver: str
@@ -120,6 +124,7 @@ class Group:
     reminded: int = 0
     picture: str = ""
     pictured: datetime | None = None
+    depicted: str = ""
     serial: int = 0
 
     @property
@@ -276,7 +281,8 @@ def _turned(before: Group, after: Group, now: datetime) -> Group:
     """A new round when it fires again and was known to be over for ten minutes."""
     heard = [each.told_over for each in before.alerts.values() if each.told_over is not None]
     if before.over and heard and not after.over and now - max(heard) > AGAIN:
-        after = replace(after, serial=after.serial + 1, said=(), picture="", pictured=None, acknowledged=None)
+        blank = replace(after, said=(), picture="", pictured=None, depicted="", acknowledged=None, reminded=0)
+        after = replace(blank, serial=after.serial + 1, first=now)
     return _calmed(after)
 
 
@@ -299,7 +305,7 @@ class Sighting:
 @dataclass(frozen=True, slots=True)
 class Look:
     """Alertmanager's own list, asked for at `at`. `started`: when that Alertmanager did: what it has not listed since
-    then may still fire, so it is missing for five minutes before it counts as gone, instead of 20 s."""
+    then may still fire, so it is missing for five minutes before it counts as gone, instead of 8 s."""
 
     alerts: Mapping[str, Sighting]
     at: datetime
@@ -342,7 +348,7 @@ def _sighted(alert: Alert, sighted: Sighting, look: Look) -> Alert:
     return replace(alert, missing=None, hush=sighted.hush, listed=look.started)
 
 
-GONE_SOON, GONE_LATE = timedelta(seconds=20), timedelta(minutes=5)
+GONE_SOON, GONE_LATE = timedelta(seconds=8), timedelta(minutes=5)
 
 
 def _unsighted(alert: Alert, since: datetime, now: datetime) -> Alert:

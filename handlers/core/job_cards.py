@@ -38,6 +38,8 @@ class Wording:
 def job_card(job: Job, wording: Wording) -> Card:
     """The card of a job in its state."""
     lines = wording.lines
+    if job.state is JobState.OFFERED and job.needs:
+        lines = (*lines, _agreement(job))
     if job.outcome is not None:
         lines = (job.outcome.text, *lines)
     elif job.state is JobState.QUEUED:
@@ -57,6 +59,18 @@ def job_card(job: Job, wording: Wording) -> Card:
         buttons=(*wording.buttons, *_cancel(job)),
         footer=_footer(job),
     )
+
+
+def _agreement(job: Job) -> Text:
+    """Who confirmed it, and how many more must."""
+    asker = Person(job.plan.actor.person)
+    if not job.confirmed_by:
+        return Text("First {asker} confirms it, then {needs} more must agree.", asker=asker, needs=job.needs)
+    left = job.needs + 1 - len(job.confirmed_by)
+    said = Text("{asker} confirmed it.", asker=asker)
+    for each in job.confirmed_by[1:]:
+        said = Text("{said} {person} agreed.", said=said, person=Person(each))
+    return Text("{said} {left} more must agree, with their own code.", said=said, left=max(1, left))
 
 
 def _title(job: Job) -> str:
@@ -123,3 +137,14 @@ def _footer(job: Job) -> Text:
         took = Seconds((job.ended - job.started).total_seconds())
         return Text("{who} · {time} · took {took} · job {id}", who=who, time=job.created, took=took, id=Code(job.id))
     return Text("{who} · {time} · job {id}", who=who, time=job.created, id=Code(job.id))
+
+
+def busy(holder: Job) -> Text:
+    """Who is at work, for the second who asks."""
+    return Text(
+        "{person} started {operation} on {target} at {time}; it is not finished. One at a time.",
+        person=Person(holder.plan.actor.person),
+        operation=Code(holder.plan.operation.replace(".", " ")),
+        target=Code(holder.target),
+        time=holder.created,
+    )

@@ -21,9 +21,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from handlers.core.answers import Actor, JobId, Plan, TargetName
+from handlers.core.answers import Actor, JobId, PersonId, Plan, TargetName
 from handlers.core.digests import Json, canonical
-from handlers.core.text import Bytes, Code, Lines, Person, Seconds, Text
+from handlers.core.text import Bytes, Code, Crew, Lines, Person, Seconds, Text
 
 NOTES_LIMIT = 40
 
@@ -91,7 +91,8 @@ class Job:
     notes: tuple[Text, ...] = ()
     outcome: Outcome | None = None
     cancelled_by: str | None = None
-    approved_by: str | None = None
+    confirmed_by: tuple[PersonId, ...] = ()
+    needs: int = 0  # how many others must agree
     settled: bool = False  # too late to cancel
 
     def moved(self, state: JobState) -> Job:
@@ -127,7 +128,8 @@ class Job:
                 "notes": [text_json(note) for note in self.notes],
                 "outcome": None if self.outcome is None else _outcome_json(self.outcome),
                 "cancelled_by": self.cancelled_by,
-                "approved_by": self.approved_by,
+                "confirmed_by": list(self.confirmed_by),
+                "needs": self.needs,
                 "settled": self.settled,
             }
         )
@@ -158,7 +160,8 @@ def _job(data: Mapping[str, Any]) -> Job:
         if outcome is None
         else Outcome(JobState(outcome["state"]), text_from_json(outcome["text"]), outcome["facts"]),
         cancelled_by=data["cancelled_by"],
-        approved_by=data["approved_by"],
+        confirmed_by=tuple(PersonId(each) for each in data["confirmed_by"]),
+        needs=int(data["needs"]),
         settled=data["settled"],
     )
 
@@ -174,6 +177,8 @@ def plan_from_json(data: Mapping[str, Any]) -> Plan:
         created=str(data["created"]),
         nonce=str(data["nonce"]),
         lane=str(data.get("lane", "")),
+        policy=str(data.get("policy", "")),
+        shown=str(data.get("shown", "")),
     )
 
 
@@ -216,6 +221,8 @@ def _value_json(value: object) -> Json:
             return ["milliseconds", round(count * 1000)]
         case Person(person):
             return ["person", person]
+        case Crew(crew):
+            return ["crew", crew]
         case Code(word):
             return ["code", word]
         case Lines(lines):
@@ -243,6 +250,8 @@ def _value(kind: str, stored: Any) -> Any:
             return Seconds(stored / 1000)
         case "person":
             return Person(stored)
+        case "crew":
+            return Crew(stored)
         case "code":
             return Code(stored)
         case "lines":

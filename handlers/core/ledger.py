@@ -18,6 +18,7 @@ from handlers.core.books import Book
 from handlers.core.errors import OutsideError
 from handlers.core.groups import Acknowledged, Alert, Change, Group, Hush, Quieted, folded
 from handlers.core.jobs import text_from_json, text_json
+from handlers.core.matchers import Matcher
 from handlers.core.notices import Notice
 from handlers.core.ports import State
 from handlers.core.text import Text
@@ -100,6 +101,19 @@ class Ledger:
         found = {key.removeprefix("watchdog:"): self._state.get(key) for key in self._state.keys("watchdog:")}
         return {source: _time(held.value.decode()) for source, held in found.items() if held is not None}
 
+    def watch_over(self, group_id: str, until: datetime, now: datetime) -> None:
+        """The watch looks after this group until then, also when it is over and its card forgotten."""
+        seconds = max(60, min(KEEP_SECONDS, round((until - now).total_seconds()) + 3600))
+        for _ in range(ROUNDS):
+            held = self._state.get(f"wish:{group_id}")
+            version = None if held is None else held.version
+            if self._state.put_if(f"wish:{group_id}", b"", version, seconds=seconds) is not None:
+                return
+
+    def watched(self) -> tuple[str, ...]:
+        """Groups that somebody wished something for."""
+        return tuple(key.removeprefix("wish:") for key in self._state.keys("wish:"))
+
     # -- books -------------------------------------------------------------------------------------------------
 
     def channels(self) -> tuple[str, ...]:
@@ -156,6 +170,7 @@ def encoded(group: Group) -> bytes:
             "reminded": group.reminded,
             "picture": group.picture,
             "pictured": group.pictured,
+            "depicted": group.depicted,
             "serial": group.serial,
         },
         separators=(",", ":"),
@@ -209,6 +224,7 @@ def decoded(value: bytes) -> Group:
         reminded=data["reminded"],
         picture=data["picture"],
         pictured=_maybe(data["pictured"]),
+        depicted=data.get("depicted", ""),
         serial=data["serial"],
     )
 
@@ -238,7 +254,7 @@ def _quieted(data: Mapping[str, Any]) -> Quieted:
             **data,
             "at": _time(data["at"]),
             "until": _time(data["until"]),
-            "matchers": tuple((name, text, regex, equal) for name, text, regex, equal in data["matchers"]),
+            "matchers": tuple(Matcher(**each) for each in data["matchers"]),
         }
     )
 

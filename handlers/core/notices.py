@@ -3,7 +3,7 @@
 - Accepted is whatever Alertmanager may really send: unknown fields, absent newer ones, year-1 dates, no alertname, no
   group labels. Refused is only what is no webhook: not JSON, no list of alerts, alerts that are no objects.
 - Bounded: at most 2,000 alerts, 64 labels each, 4,096 characters a label value, 2,000 an annotation. What is cut is
-  marked, because a cut label cannot be silenced exactly.
+  marked, because a cut label cannot be silenced exactly. A link or an expression is kept whole or not at all.
 - The receiver comes escaped by Go's regexp.QuoteMeta (template/template.go); it is unescaped here.
 - Source: Alertmanager's webhook_config and notify/webhook/webhook.go, 0.25 to 0.34.
 """
@@ -22,9 +22,10 @@ from handlers.core.errors import Refusal
 from handlers.core.text import Text
 
 MOST_ALERTS, MOST_LABELS = 2000, 64
-MOST_NAME, MOST_VALUE, MOST_WORDS = 256, 4096, 2000
+MOST_NAME, MOST_VALUE, MOST_WORDS, MOST_LINK = 256, 4096, 2000, 8192
+EXPRESSION = "picture_expression"
 KEPT_WORDS = (
-    "summary", "description", "message", "runbook", "runbook_url", "dashboard", "dashboard_url", "picture_expression",
+    "summary", "description", "message", "runbook", "runbook_url", "dashboard", "dashboard_url", EXPRESSION,
 )  # fmt: skip
 _QUOTED = re.compile(r"\\([\\.+*?()|\[\]{}^$])")
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
@@ -115,12 +116,23 @@ def _seen(data: Mapping[str, Any]) -> Seen:
     return Seen(
         fingerprint=str(given) if whole else fingerprint_of(labels),
         labels=labels,
-        words={name: words[name][:MOST_WORDS] for name in KEPT_WORDS if name in words},
+        words=_kept(words),
         started=started,
         ended=(ended or started) if over else None,
-        generator=_string(data.get("generatorURL"), MOST_WORDS),
+        generator=_link(data.get("generatorURL")),
         exact=exact,
     )
+
+
+def _kept(words: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: words[name][:MOST_WORDS] for name in KEPT_WORDS if name in words}
+    return {name: word for name, word in kept.items() if name != EXPRESSION or word == words[name]}
+
+
+def _link(value: object) -> str:
+    """Prometheus's link, which holds the alert's expression: half of it would say something else."""
+    whole = _string(value, MOST_LINK + 1)
+    return whole if len(whole) <= MOST_LINK else ""
 
 
 def _strings(data: object) -> tuple[dict[str, str], bool]:

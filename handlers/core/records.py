@@ -1,8 +1,9 @@
 """The records of jobs in the state.
 
-- `job:<id>` the record, `active:<id>` while it has not ended, `dirty:<id>` whenever its card may have changed,
+- `job:<id>` the record, `active:<id>` while it has not ended, `dirty:<id>` whenever its card may have changed
+  (`dirty:<name>` of the card that shows it, when that is another's),
   `busy:<target>` which job works on a target (`busy:<target>:<lane>` for a lane beside it), `approved:<id>` the
-  digest a code confirmed.
+  digests that codes confirmed, and whose.
 - Every change is a compare-and-set over all processes; a final state is never left.
 - Records are kept 30 days after they were last changed.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from handlers.core.answers import JobId, PersonId, TargetName
-from handlers.core.errors import OutsideError
+from handlers.core.errors import OutsideError, Refusal
 from handlers.core.jobs import Job, JobState
 from handlers.core.ports import State
 from handlers.core.text import Text
@@ -32,7 +33,7 @@ class Jobs:
         self._put_plain(f"active:{job.id}", b"")
         if self._state.put_if(f"job:{job.id}", job.to_bytes(), None, seconds=KEEP_SECONDS) is None:
             raise OutsideError(Text("Two jobs got the same id. Try again."))
-        self.touch(job.id)
+        self._mark(job)
 
     def load(self, job_id: JobId) -> Job | None:
         """None when there is no such record."""
@@ -74,10 +75,16 @@ class Jobs:
 
     def touch(self, job_id: JobId) -> None:
         """The card may have to change."""
+        self._touch(job_id)
+
+    def _mark(self, job: Job) -> None:
+        self._touch(job.plan.shown or job.id)
+
+    def _touch(self, name: str) -> None:
         for _ in range(ROUNDS):
-            held = self._state.get(f"dirty:{job_id}")
+            held = self._state.get(f"dirty:{name}")
             version = None if held is None else held.version
-            if self._state.put_if(f"dirty:{job_id}", b"", version, seconds=KEEP_SECONDS) is not None:
+            if self._state.put_if(f"dirty:{name}", b"", version, seconds=KEEP_SECONDS) is not None:
                 return
 
     def claim(self, job: Job) -> Job | None:
@@ -100,19 +107,28 @@ class Jobs:
         job = None if held is None else self.load(JobId(held.value.decode()))
         return None if job is None or job.state.final or job.state is JobState.OFFERED else job
 
-    def approve(self, job_id: JobId, digest: str, person: PersonId) -> None:
-        """Stores what a code confirmed. Raises OutsideError when something was already confirmed for this job."""
-        value = f"{digest} {person}".encode()
-        if self._state.put_if(f"approved:{job_id}", value, None, seconds=KEEP_SECONDS) is None:
-            raise OutsideError(Text("This was already confirmed."))
+    def confirm(self, job_id: JobId, digest: str, person: PersonId) -> tuple[PersonId, ...]:
+        """Stores that a person's code confirmed this digest; who has by now. Raises Refusal when they had already."""
+        for _ in range(ROUNDS):
+            held = self._state.get(f"approved:{job_id}")
+            lines = [] if held is None else held.value.decode().splitlines()
+            if f"{digest} {person}" in lines:
+                raise Refusal(Text("You confirmed this already."))
+            value = "\n".join([*lines, f"{digest} {person}"]).encode()
+            version = None if held is None else held.version
+            if self._state.put_if(f"approved:{job_id}", value, version, seconds=KEEP_SECONDS) is not None:
+                return self.confirmed(job_id, digest)
+        raise OutsideError(Text("Too many confirmed the same job at once."))
 
-    def approved_digest(self, job_id: JobId) -> str | None:
-        """What a code confirmed; None when nothing was."""
+    def confirmed(self, job_id: JobId, digest: str) -> tuple[PersonId, ...]:
+        """Whose codes confirmed exactly this digest."""
         held = self._state.get(f"approved:{job_id}")
-        return None if held is None else held.value.decode().partition(" ")[0]
+        lines = [] if held is None else held.value.decode().splitlines()
+        pairs = (line.partition(" ") for line in lines)
+        return tuple(PersonId(person) for known, _, person in pairs if known == digest)
 
     def _settled(self, job: Job) -> None:
-        self.touch(job.id)
+        self._mark(job)
         if job.state.final:
             self._drop(f"active:{job.id}")
 

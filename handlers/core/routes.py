@@ -1,5 +1,6 @@
 """Routes: from an alert's labels to the channel.
 
+- A rule says the channel, and perhaps whom the card calls there.
 - Rules are tried in order; the first that matches decides. What no rule matches goes to the default channel.
 - A rule matches when each of its labels does: a word is compared whole, `/…/` is an anchored regular expression.
 - Rules are read from data with everything wrong said at once; examples in the same file are tried by `check`.
@@ -16,14 +17,16 @@ from handlers.core.notices import Labels
 
 MOST_RULES, MOST_PATTERN = 200, 200
 _CHANNEL = re.compile(r"[CGD][A-Z0-9]{2,}")
-_KEYS = {"match", "channel"}
+_ID = re.compile(r"[SUW][A-Z0-9]{2,}")
+_KEYS = {"match", "channel", "mention"}
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a group goes."""
+    """Where a group goes, and whom its card calls: ids of people and user groups."""
 
     channel: str
+    mention: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,11 @@ class Routes:
                 return rule.route
         return self.default
 
+    @property
+    def mentioning(self) -> bool:
+        """Whether any rule calls somebody."""
+        return any(rule.route.mention for rule in self.rules)
+
     def wrong(self) -> tuple[str, ...]:
         """Examples that go elsewhere than they say."""
         return tuple(
@@ -64,7 +72,10 @@ def read(data: object, default: Route) -> tuple[Routes, tuple[str, ...]]:
     if not isinstance(data, Mapping) or set(data) - {"routes", "examples"}:
         return Routes(default), ("expected a mapping with `routes` and perhaps `examples`",)
     rules: list[Rule] = []
-    for number, given in enumerate(_list(data.get("routes"), "routes", problems)[:MOST_RULES], 1):
+    listed = _list(data.get("routes"), "routes", problems)
+    if len(listed) > MOST_RULES:
+        problems.append(f"routes: only the first {MOST_RULES} of {len(listed)} are read")
+    for number, given in enumerate(listed[:MOST_RULES], 1):
         rule = _rule(given, f"route {number}", problems)
         if rule is not None:
             rules.append(rule)
@@ -107,7 +118,10 @@ def _rule(given: object, where: str, problems: list[str]) -> Rule | None:
     if not isinstance(channel, str) or not _CHANNEL.fullmatch(channel):
         problems.append(f"{where}: channel is not a Slack channel id, like C0123456789")
         return None
-    return Rule(tuple(patterns), Route(channel)) if len(problems) == before else None
+    mention = given.get("mention", [])
+    if not isinstance(mention, list) or not all(isinstance(each, str) and _ID.fullmatch(each) for each in mention):
+        problems.append(f"{where}: mention is not a list of ids of people (U…) or user groups (S…)")
+    return Rule(tuple(patterns), Route(channel, tuple(mention))) if len(problems) == before else None
 
 
 def _pattern(value: object) -> re.Pattern[str] | None:
@@ -116,6 +130,6 @@ def _pattern(value: object) -> re.Pattern[str] | None:
     if len(value) > 1 and value.startswith("/") and value.endswith("/"):
         try:
             return re.compile(value[1:-1])
-        except re.error:
+        except (re.error, OverflowError, RecursionError):
             return None
     return re.compile(re.escape(value))

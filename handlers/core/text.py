@@ -47,6 +47,13 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Crew:
+    """A group of people (a Slack user group), by its id."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """A word to be read letter by letter: an id, a name, a command."""
 
@@ -97,8 +104,8 @@ def plain(value: Any) -> str:
             return spelled_bytes(count)
         case Seconds(count):
             return spelled_seconds(count)
-        case Person(person):
-            return cleaned(person)
+        case Person(id) | Crew(id):
+            return cleaned(id)
         case Code(word):
             return cleaned(word)
         case Lines(lines):

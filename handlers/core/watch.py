@@ -4,23 +4,28 @@
 - An acknowledgement is a silence of 15 minutes on exactly its alerts, lengthened while it stands and they fire, and
   lifted when it does not. Its comment names group, operation and alert, so that after a crash it is found again and
   none is made twice, by however many bots.
+- A silence that somebody asked for is made once; when somebody ends it in Alertmanager itself, it is not made again.
 - Any number of bots may look: what they find is folded into the same groups.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
+from handlers.core import matchers
 from handlers.core.alert_cards import history
 from handlers.core.alertmanagers import Alertmanager, Listed, Listing, Standing
-from handlers.core.groups import Acknowledged, Change, Group, Hush, Look, Sighting, observed
+from handlers.core.errors import Refusal
+from handlers.core.groups import Acknowledged, Change, Group, Hush, Look, Quieted, Sighting, observed
 from handlers.core.ledger import Ledger, noted
 from handlers.core.ports import Clock
-from handlers.core.text import Text
+from handlers.core.text import Person, Text
 
 HELD, SHORT = timedelta(minutes=15), timedelta(minutes=5)
 MARK = "Acknowledged in Slack (negahban "
+ASKED = " (asked for in Slack, negahban "
 
 
 class Watch:
@@ -42,12 +47,14 @@ class Watch:
             group = self._look_at(group_id, look)
             if group is not None and group.acknowledged is not None:
                 wanted |= self._hold(group_id, group, group.acknowledged, listing)
+            if group is not None and group.quieted:
+                self._quiet(group_id, group, listing)
         for silence, standing in listing.silences.items():
             if standing.comment.startswith(MARK) and standing.comment not in wanted:
                 self._lift(silence, standing)
 
     def _open(self) -> tuple[str, ...]:
-        found: dict[str, None] = {}
+        found = dict.fromkeys(self._ledger.watched())
         for channel in self._ledger.channels():
             book = self._ledger.book(channel)
             found |= dict.fromkeys(book.own)
@@ -78,8 +85,34 @@ class Watch:
             wanted[comment] = None
             known, until = there.get(comment, ("", now))
             if until - now < SHORT:
-                self._alertmanager.silence(alert.labels, now + HELD, held.by, comment, known)
+                self._alertmanager.silence(matchers.of(alert.labels), now + HELD, held.by, comment, known)
         return wanted
+
+    def _quiet(self, group_id: str, group: Group, listing: Listing) -> None:
+        """Makes silences stand that were asked for, and lifts those that are no longer wanted."""
+        now = self._clock.now()
+        there = {each.comment: name for name, each in listing.silences.items()}
+        done: dict[str, Quieted | None] = {}
+        told: list[Text] = []
+        for wish in group.quieted:
+            mark = f"{wish.comment[:500]}{ASKED}{group_id} {wish.operation})"
+            stands = wish.stands if wish.stands in listing.silences else there.get(mark, "")
+            if wish.lifted_by or wish.until <= now:
+                if stands and wish.lifted_by:
+                    self._alertmanager.lift(stands)
+                done[wish.operation] = None
+            elif wish.stands and not stands:
+                done[wish.operation] = None
+                told.append(Text("The silence of {by} was ended in Alertmanager.", by=Person(wish.by)))
+            elif not stands:
+                try:
+                    stands = self._alertmanager.silence(wish.matchers, wish.until, wish.by, mark)
+                except Refusal as refusal:
+                    done[wish.operation] = None
+                    told.append(Text("The silence was not made: {why}", why=refusal.text))
+            if stands and wish.operation not in done:
+                done[wish.operation] = replace(wish, stands=stands)
+        self._ledger.change(group_id, lambda each: noted(_settled(each, done), *told))
 
     def _lift(self, silence: str, standing: Standing) -> None:
         """Nobody holds it any more, unless somebody pressed the button since the look."""
@@ -92,6 +125,17 @@ class Watch:
             self._alertmanager.lift(silence)
 
 
+def _settled(group: Group, done: Mapping[str, Quieted | None]) -> Group:
+    """With what became of the wishes; one that was changed meanwhile stays as it is now."""
+    kept: list[Quieted] = []
+    for wish in group.quieted:
+        after = done.get(wish.operation, wish)
+        if after is None:
+            continue
+        kept.append(replace(wish, stands=after.stands))
+    return replace(group, quieted=tuple(kept))
+
+
 def _sighting(listed: Listed, listing: Listing) -> Sighting:
     return Sighting(listed.started, _hush(listed, listing.silences, listing.alerts))
 
@@ -102,7 +146,9 @@ def _hush(listed: Listed, silences: Mapping[str, Standing], alerts: Mapping[str,
     others = [each for each in standing if not each.comment.startswith(MARK)]
     if others:
         longest = max(others, key=lambda each: each.until)
-        return Hush("silenced", longest.by, longest.until, longest.comment)
+        silence = next(each for each in listed.silenced_by if silences.get(each) == longest)
+        comment, ours, _ = longest.comment.partition(ASKED)
+        return Hush("silenced", longest.by, longest.until, comment, "" if ours else silence)
     if listed.inhibited_by:
         by = alerts.get(listed.inhibited_by[0])
         return Hush("inhibited", by.labels.get("alertname", "") if by is not None else "")

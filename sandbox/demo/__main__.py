@@ -61,6 +61,7 @@ Negahban is running, with a real MongoDB and Redis behind it and a small shop in
     Open     {stage.slack.url}/?channel=C0OPS&as=U0SARA
     Type     /backup now        then    /restore latest
              /backup list, /backup status, /backup help
+             /health             and     /runbook quick-triage
     Alerts   {_alerts(stage)}
     Codes    are below; or put this key into your authenticator: {key}
 

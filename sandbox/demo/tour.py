@@ -43,6 +43,8 @@ def take(stage: Stage, say: Callable[[str], None]) -> None:
     say(f"  details are in its thread: {len(details)} messages")
 
     alert(stage, say)
+    health(stage, say)
+    runbook(stage, say)
     say("Then things go wrong: orders deleted, names overwritten, an index dropped, a view gone")
     shop.live_on(stage.uri)
     if shop.picture(stage.uri) == before:
@@ -90,10 +92,52 @@ def alert(stage: Stage, say: Callable[[str], None]) -> None:
     sara.click(ALERTS, card["ts"], "alert_ack")
     sara.wait_for_message(ALERTS, lambda message: "Acknowledged by" in words(message), 20)
     alerting.fire(url, labels, over=True, started=started)
-    card = sara.wait_for_message(ALERTS, lambda message: "SlowAnswers: over" in words(message), 20)
+    # It is silenced now, so no webhook says that it is over: Alertmanager's own list does, in half a minute.
+    card = sara.wait_for_message(ALERTS, lambda message: "SlowAnswers: over" in words(message), 60)
     say(f"  the same card, edited: {first_line(card)}")
     if sum("SlowAnswers" in words(each) for each in sara.messages(ALERTS)) != 1:
         raise WentWrong("one alert has more than one card")
+
+
+def health(stage: Stage, say: Callable[[str], None]) -> None:
+    """Everything at a glance: one card, which says what is wrong and what it could not see. Raises WentWrong."""
+    sara = stage.slack.person("U0SARA")
+    say("Sara types /health")
+    sara.command(OPS, "/health")
+    card = sara.wait_for_message(OPS, lambda message: has_button(message, "health_mongo"), 30)
+    say(f"  its card says: {first_line(card)}")
+    sara.click(OPS, card["ts"], "health_mongo")
+    section = sara.wait_for_message(OPS, lambda message: "is the primary" in words(message), 30)
+    say(f"  her press on mongo: {first_line(section)}")
+
+
+def runbook(stage: Stage, say: Callable[[str], None]) -> None:
+    """Three steps of the default runbook, each by its button; the rollback is left out. Raises WentWrong."""
+    sara = stage.slack.person("U0SARA")
+    say("Sara types /runbook quick-triage")
+    sara.command(OPS, "/runbook quick-triage")
+    for step, shown in ((1, "Health of the service:"), (2, "State of MongoDB: PASS"), (3, "Network and DNS: PASS")):
+        card = sara.wait_for_message(OPS, shows(f"step {step} of 5"), 30)
+        sara.click(OPS, card["ts"], "step_run", block_id=block_of(card, "step_run"))
+        card = sara.wait_for_message(OPS, shows(shown), 30)
+        say(f"  step {step}: {next(line for line in words(card).splitlines() if shown in line)}")
+    card = sara.wait_for_message(OPS, lambda message: "step 4 of 5" in words(message), 30)
+    sara.click(OPS, card["ts"], "run_abort")
+    card = sara.wait_for_message(OPS, lambda message: "Quick triage: ended" in words(message), 30)
+    say(f"  she ends the run: {first_line(card)}")
+
+
+def shows(part: str) -> Callable[[Any], bool]:
+    """Whether a message has these words."""
+    return lambda message: part in words(message)
+
+
+def block_of(message: Any, action_id: str) -> str:
+    """The block of the first button of that action: the current step's."""
+    for block in message.get("blocks", []):
+        if any(each.get("action_id") == action_id for each in block.get("elements", []) if isinstance(each, dict)):
+            return str(block["block_id"])
+    raise WentWrong(f"no button {action_id}: {words(message)}")
 
 
 def confirm(stage: Stage, ts: str, say: Callable[[str], None], person: str = "U0SARA") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from tests.bench import ack, encryption, idle, memory, page, replay, restore, throughput
+from tests.bench import ack, encryption, idle, intake, memory, page, replay, restore, storm, throughput
 
 BENCHES: dict[str, Callable[[], page.Section]] = {
     "throughput": throughput.measure,
@@ -15,6 +15,8 @@ BENCHES: dict[str, Callable[[], page.Section]] = {
     "idle": idle.measure,
     "ack": ack.measure,
     "replay": replay.measure,
+    "intake": intake.measure,
+    "storm": storm.measure,
 }
 
 

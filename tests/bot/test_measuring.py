@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bot.measuring import Proved
-from bot.web import Measure, application
+from bot.web import Measure, Spread, application
 from handlers.core.answers import BackupId, JobId, TargetName
 from handlers.core.catalogue import Catalogue
 from handlers.core.evidence import Check, Evidence, Verdict
@@ -71,3 +71,14 @@ def test_a_measure_without_labels_is_told_too() -> None:
     assert b"negahban_alerts_lost_total 2.0" in b"".join(
         app({"REQUEST_METHOD": "GET", "PATH_INFO": "/metrics"}, lambda status, headers: None)
     )
+
+
+def test_a_spread_is_a_histogram_whose_buckets_add_up() -> None:
+    def measures() -> tuple[Spread, ...]:
+        return (Spread("negahban_alert_to_chat_seconds", "How late", (0.5, 1.0), (3, 0, 2), 9.5),)
+
+    app = application({}, None, measures)
+    body = app({"REQUEST_METHOD": "GET", "PATH_INFO": "/metrics"}, lambda *_: None)
+    text = b"".join(body).decode()
+    for line in ('bucket{le="0.5"} 3.0', 'bucket{le="1.0"} 3.0', 'bucket{le="+Inf"} 5.0', "count 5.0", "sum 9.5"):
+        assert f"negahban_alert_to_chat_seconds_{line}" in text

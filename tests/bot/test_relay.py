@@ -129,7 +129,7 @@ def test_nothing_is_sent_when_the_card_says_the_same(stage: Stage) -> None:
     stage.desk.put(job(stage.clock))
     stage.settle(relay)
     before = len(stage.slack.log())
-    stage.desk.put(job(stage.clock, approved_by="U0SARA"))
+    stage.desk.put(job(stage.clock, confirmed_by=("U0SARA",)))
     stage.settle(relay)
     assert len(stage.slack.log()) == before
 
@@ -222,6 +222,19 @@ def test_a_failed_edit_is_made_up_for(stage: Stage, kind: str) -> None:
     stage.desk.put(done(job(stage.clock)))
     stage.settle(relay)
     assert "All is well." in stage.messages()[0]["text"]
+
+
+def test_an_edit_that_fails_is_tried_ever_more_slowly(stage: Stage) -> None:
+    relay = stage.relay()
+    stage.desk.put(job(stage.clock))
+    stage.settle(relay)
+    before = stage.calls("chat.update")
+    stage.slack.fault("chat.update", "500", times=None)
+    stage.desk.put(job(stage.clock, state=JobState.QUEUED))
+    began = stage.clock.passed
+    while stage.clock.passed - began < 120:
+        stage.clock.passed += relay.tick()
+    assert stage.calls("chat.update") - before <= 8
 
 
 def test_who_is_asked_to_slow_down_waits_as_long_and_others_go_on(stage: Stage) -> None:
@@ -399,6 +412,27 @@ def test_a_relay_that_no_longer_acts_has_nothing_unsent(stage: Stage) -> None:
     stage.settle(second)
     first.tick()
     assert first.oldest_unsent_seconds() == 0
+
+
+def test_who_takes_over_goes_on_with_the_budget_of_the_one_before(stage: Stage) -> None:
+    first = stage.relay()
+    stage.desk.put(job(stage.clock))
+    stage.settle(first)
+    first.stop()
+    stage.desk.put(job(stage.clock, "j2"))
+    second = stage.relay()
+    second.tick()
+    assert stage.calls("chat.postMessage") == 1, "less than a second after the other one"
+    stage.settle(second)
+    assert stage.calls("chat.postMessage") == 2
+    assert (first.tally.posts, second.tally.posts) == (1, 1)
+
+
+def test_a_budget_that_cannot_be_read_is_an_empty_one(stage: Stage) -> None:
+    stage.state.put_if("budget", b"[]", None)
+    stage.desk.put(job(stage.clock))
+    stage.settle(stage.relay())
+    assert stage.calls("chat.postMessage") == 1
 
 
 def test_a_stopped_relay_hands_over_at_once(stage: Stage) -> None:

@@ -135,7 +135,7 @@ class BreakingDump:
 
 
 class BreakingStore(DirectoryStore):
-    """The real one, with moments around what the journal and the catalogue put."""
+    """The real one, with moments around what the journal and the catalogue put, and what is deleted."""
 
     breaking = Break()
 
@@ -145,6 +145,11 @@ class BreakingStore(DirectoryStore):
         stored = super().put_new(key, data, lock_until=lock_until)
         self.breaking.at(name, "after")
         return stored
+
+    def delete(self, key: str, *, version: str = "") -> None:
+        self.breaking.at("delete", "before")
+        super().delete(key, version=version)
+        self.breaking.at("delete", "after")
 
 
 class BreakingScratch(ScratchMongod):

@@ -58,8 +58,6 @@ class Sender:
 
     ports: Sequence[int]
     pause: float = 0.05
-    returns: Callable[[str], bool] = lambda name: True
-    """Whether a group that is over may fire again."""
     truth: dict[str, bool] = field(default_factory=dict)
     """Whether each group fires."""
     answers: list[tuple[int, float]] = field(default_factory=list)
@@ -122,8 +120,7 @@ class Sender:
         """Perhaps one group turns over."""
         if draw.random() < 0.5:
             name = draw.choice(sorted(self.truth))
-            if self.truth[name] or self.returns(name):
-                self.send(name, firing=not self.truth[name])
+            self.send(name, firing=not self.truth[name])
 
 
 @dataclass
@@ -149,14 +146,6 @@ class Floor:
             if book.shared is not None:
                 self.seen[book.serial] = dict(book.shared.members)
 
-    def carded(self, name: str) -> bool:
-        """Whether the group's own card is known to be posted. One that comes back into a shared card makes a storm."""
-        try:
-            own = self.ledger.book(ALERTS).own.get(_id(name))
-        except OutsideError:
-            return False
-        return own is not None and own.shown
-
     def metric(self, bot: Bot, name: str) -> float:
         """One measure of a bot."""
         with urllib.request.urlopen(f"http://127.0.0.1:{bot.port}/metrics", timeout=10) as answer:
@@ -169,7 +158,7 @@ class Floor:
         shared: list[str] = []
         for message in self.slack.person("U0SARA").messages(ALERTS):
             words = tour.words(message)
-            if "share this card" in words:
+            if "share this card" in words or "before they could be posted" in words:
                 shared.append(words)
             elif found := GROUP.search(words):
                 own.setdefault(found.group(), []).append(words)
@@ -216,6 +205,8 @@ def _id(name: str) -> str:
 
 def _miscounted(words: str, members: list[Member]) -> list[str]:
     firing = sum(1 for each in members if each.firing)
+    if not members:
+        return [] if "fires again and has its own card" in words else ["a shared card that nobody is in says otherwise"]
     right = f"Many alerts: {firing} groups" if firing else f"{len(members)} groups of alerts fired and are over"
     return [] if right in words else [f"a shared card does not say: {right}"]
 

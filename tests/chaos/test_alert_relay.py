@@ -15,7 +15,7 @@ from tests.chaos.relaying import Floor, Sender, fault_of, floor, marks, meanwhil
 from tests.conftest import needs
 
 FULL = os.environ.get("CHAOS") == "full"
-GROUPS, KILLS = (100, 40) if FULL else (50, 8)
+GROUPS, KILLS = (200, 100) if FULL else (50, 8)
 OWN, STORM = 100, 5
 SEED = 20
 
@@ -43,8 +43,6 @@ def test_a_bot_that_is_killed_again_and_again_loses_and_doubles_nothing(storm: i
     draw, kills = random.Random(SEED + storm), 0
     with floor(storm=storm) as stage:
         sender, stop = Sender([stage.bots[0].port]), threading.Event()
-        if storm == OWN:
-            sender.returns = stage.carded
 
         def flow() -> None:
             alerts = random.Random(SEED)
@@ -74,7 +72,7 @@ def test_a_bot_that_is_killed_again_and_again_loses_and_doubles_nothing(storm: i
 
 def test_lost_answers_double_nothing() -> None:
     with floor(storm=OWN) as stage:
-        sender, draw = Sender([stage.bots[0].port], returns=stage.carded), random.Random(SEED)
+        sender, draw = Sender([stage.bots[0].port]), random.Random(SEED)
 
         def lose(stop: threading.Event) -> None:
             """Every tenth call of each kind, and the first post of all."""
@@ -98,7 +96,7 @@ def test_lost_answers_double_nothing() -> None:
 
 def test_a_slack_that_slows_us_down_and_then_fails_only_delays() -> None:
     with floor(storm=OWN) as stage:
-        sender, draw = Sender([stage.bots[0].port], returns=stage.carded), random.Random(SEED)
+        sender, draw = Sender([stage.bots[0].port]), random.Random(SEED)
         for part, kind in enumerate(("429", "503", "500")):
             stage.slack.fault("*", kind, times=None)
             for number in range(part * GROUPS // 3, (part + 1) * GROUPS // 3):
@@ -117,7 +115,7 @@ def test_a_slack_that_slows_us_down_and_then_fails_only_delays() -> None:
 
 def test_while_redis_is_away_webhooks_are_refused_quickly_and_nothing_is_lost() -> None:
     with floor(storm=OWN) as stage:
-        sender, draw = Sender([stage.bots[0].port], returns=stage.carded), random.Random(SEED)
+        sender, draw = Sender([stage.bots[0].port]), random.Random(SEED)
         sender.play(GROUPS // 2, draw)
 
         def away(_: threading.Event) -> None:
@@ -143,7 +141,7 @@ def test_while_redis_is_away_webhooks_are_refused_quickly_and_nothing_is_lost() 
 
 def test_two_bots_that_are_told_the_same_at_the_same_time_show_it_once() -> None:
     with floor(storm=OWN, bots=2) as stage:
-        sender, draw = Sender([bot.port for bot in stage.bots], returns=stage.carded), random.Random(SEED)
+        sender, draw = Sender([bot.port for bot in stage.bots]), random.Random(SEED)
         sender.play(GROUPS, draw)
         figures = stage.settled(sender)
         told("two bots", figures)

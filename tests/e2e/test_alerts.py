@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ from sandbox.demo import tour
 from sandbox.demo.stage import Stage
 from sandbox.servers import alerting
 from sandbox.servers.alertmanager import Alertmanager
+from sandbox.slack.person import Person
 from tests.conftest import needs
 
 ALERTS = "C0ALERTS"
@@ -77,6 +79,40 @@ def test_what_is_acknowledged_is_silenced_in_alertmanager_and_ends_with_it(
     alerting.fire(alertmanager.url, labels, over=True, started=started)
     sara.wait_for_message(ALERTS, lambda message: "no longer has it" in tour.words(message), 60)
     sara.wait_for(lambda: not asked.look().silences or None, 30, "no silence any more")
+
+
+def test_a_silence_is_asked_for_shows_what_it_covers_stands_and_is_lifted(
+    stage: Stage, alertmanager: Alertmanager
+) -> None:
+    sara, omid, started = stage.slack.person("U0SARA"), stage.slack.person("U0OMID"), datetime.now(UTC)
+    labels = {"alertname": "Noisy", "severity": "warning", "job": "shop"}
+    asked = HttpAlertmanager([alertmanager.url])
+    alerting.fire(alertmanager.url, labels, summary="it flaps", started=started)
+    card = sara.wait_for_message(ALERTS, lambda message: "it flaps" in tour.words(message), 20)
+    sara.click(ALERTS, card["ts"], "alert_silence")
+    view = sara.wait_for_view("form")
+    everything = {"for": "1h", "matchers": "job=~.*", "comment": "flaps"}
+    sara.submit(view["id"], {name: {"field": value} for name, value in everything.items()})
+    (view,) = sara.wait_for(lambda: views_saying(sara, "would silence everything"), 10, "a refusal")
+    typed = {"for": "4h", "matchers": 'alertname="Noisy"\njob="shop"', "comment": "flaps until the release"}
+    sara.submit(view["id"], {name: {"field": value} for name, value in typed.items()})
+    (view,) = sara.wait_for(lambda: views_saying(sara, "It covers 1 alerts that fire now: Noisy"), 10, "it")
+    assert asked.look().silences == {}
+    sara.submit(view["id"], {name: {"field": value} for name, value in typed.items()})
+    ((_, standing),) = sara.wait_for(lambda: list(asked.look().silences.items()), 10, "a silence")
+    assert (standing.by, standing.comment.startswith("flaps until the release")) == ("U0SARA", True)
+    shown = sara.wait_for_message(ALERTS, lambda message: "it flaps" in tour.words(message) and
+                                  "flaps until the release" in tour.words(message), 20)  # fmt: skip
+    assert tour.has_button(shown, "alert_unsilence")
+    omid.click(ALERTS, card["ts"], "alert_unsilence")
+    sara.wait_for(lambda: not asked.look().silences or None, 10, "no silence any more")
+    sara.wait_for_message(ALERTS, lambda message: "it flaps" in tour.words(message) and
+                          not tour.has_button(message, "alert_unsilence"), 20)  # fmt: skip
+    alerting.fire(alertmanager.url, labels, over=True, started=started)
+
+
+def views_saying(person: Person, words: str) -> list[dict[str, Any]]:
+    return [each for each in person.views() if words in json.dumps(each, ensure_ascii=False)]
 
 
 def test_many_at_once_share_one_card_and_none_is_missing(stage: Stage, alertmanager: Alertmanager) -> None:

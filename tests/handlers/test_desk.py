@@ -20,7 +20,8 @@ from handlers.core.answers import (
 )
 from handlers.core.approval import Gate
 from handlers.core.cards import Card
-from handlers.core.desk import Accepted, Began, Desk, Outside, Rejected, Said
+from handlers.core.consent import Rejected
+from handlers.core.desk import Accepted, Began, Desk, Outside, Said
 from handlers.core.errors import Cancelled, OutsideError, Refusal
 from handlers.core.jobs import Job, JobState, Outcome
 from handlers.core.policy import Permission

@@ -109,6 +109,7 @@ def test_firing_ten_minutes_after_it_was_over_is_a_new_round() -> None:
     soon, _ = folded(group, notice(seen("A", 6)), START + 9 * MINUTE)
     late, _ = folded(group, notice(seen("A", 30)), START + 30 * MINUTE)
     assert (soon.serial, late.serial) == (0, 1)
+    assert late.first > soon.first, "a new round is not late by the length of the old one"
 
 
 def look(group: Group, *names: str, at: datetime, started: datetime = START - 60 * MINUTE) -> Look:

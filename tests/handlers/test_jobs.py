@@ -60,7 +60,8 @@ JOBS = st.builds(
     outcome=st.none()
     | st.builds(Outcome, st.sampled_from(JobState), TEXTS, st.dictionaries(WORDS, VALUES, max_size=2)),
     cancelled_by=st.none() | WORDS,
-    approved_by=st.none() | WORDS,
+    confirmed_by=st.lists(WORDS, max_size=2).map(tuple),
+    needs=st.integers(0, 3),
     settled=st.booleans(),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -10,9 +11,10 @@ import pytest
 from handlers.alerts import AlertBoard, Alerts
 from handlers.core.alertmanagers import Listed, Listing, Standing
 from handlers.core.answers import Actor, PersonId, Press, Surface
-from handlers.core.errors import OutsideError
+from handlers.core.errors import OutsideError, Refusal
 from handlers.core.groups import Group
 from handlers.core.ledger import Ledger
+from handlers.core.matchers import Matcher
 from handlers.core.notices import Labels, Notice, Seen, fingerprint_of
 from handlers.core.routes import Route, Routes
 from handlers.core.text import Text
@@ -46,7 +48,18 @@ class MemoryAlertmanager:
         standing = {name: each for name, (_, each) in self.silences.items() if each.until > self._clock.now()}
         return Listing(self.started, alerts, standing)
 
-    def silence(self, labels: Labels, until: datetime, by: str, comment: str, known: str = "") -> str:
+    def matching(self, matchers: Sequence[Matcher]) -> tuple[Labels, ...]:
+        if any(each.value == "refused" for each in matchers):
+            raise Refusal(Text("It refuses these matchers."))
+        return tuple(
+            alert.labels
+            for alert in self.alerts.values()
+            if all((alert.labels.get(each.name, "") == each.value) == each.equal for each in matchers)
+        )
+
+    def silence(self, matchers: Sequence[Matcher], until: datetime, by: str, comment: str, known: str = "") -> str:
+        self.matching(matchers)
+        labels = {each.name: each.value for each in matchers}
         if not known:
             self.made += 1
         name = known or f"s{self.made}"

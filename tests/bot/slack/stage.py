@@ -15,7 +15,9 @@ from bot.slack.chat import Chat, slack_client
 from bot.slack.listeners import Listeners
 from handlers.core.answers import Actor, Invocation, JobId, PersonId, Plan, Press, Surface, TargetName
 from handlers.core.cards import Button, Card, Tone
-from handlers.core.desk import Accepted, Began, Challenge, Rejected, Said
+from handlers.core.consent import Rejected
+from handlers.core.desk import Accepted, Began, Challenge, Said
+from handlers.core.forms import Form
 from handlers.core.jobs import Job, JobState
 from handlers.core.ports import Held
 from handlers.core.text import Code, Text
@@ -107,6 +109,7 @@ class ToldDesk:
     codes: list[tuple[str, Actor, str]] = field(default_factory=list)
     cancels: list[tuple[str, Actor]] = field(default_factory=list)
     pressed: list[Press] = field(default_factory=list)
+    answered: Card | Form | None = None
     before: Callable[[], object] = lambda: None
 
     def ask(self, invocation: Invocation) -> Said | Began:
@@ -129,11 +132,14 @@ class ToldDesk:
             raise self.approved
         return self.approved
 
-    def press(self, press: Press) -> Card | None:
+    def asks(self, action: str) -> bool:
+        return action == "alert_silence"
+
+    def press(self, press: Press) -> Card | Form | None:
         self.pressed.append(press)
         if isinstance(self.cancelled, Exception):
             raise self.cancelled
-        return None
+        return self.answered
 
     def cancel(self, job_id: JobId, actor: Actor) -> None:
         self.cancels.append((job_id, actor))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bot.slack.blocks import Drawn, draw, draw_note
 from bot.slack.mrkdwn import mrkdwn, plain_text, size
-from handlers.core.cards import Button, Card, Fact, Tone
+from handlers.core.cards import Button, Card, Fact, Picture, Tone
 from handlers.core.text import Bytes, Code, Lines, Person, Seconds, Text
 from sandbox.slack.limits import check_message_blocks, update_text_bytes
 from tests.bot.slack.stage import JSON
@@ -267,3 +267,18 @@ def test_a_button_that_slack_would_refuse_is_left_out_and_counted() -> None:
     blocks: list[JSON] = list(draw(Card(Text("t"), buttons=(Button("a", Text("A"), "v" * 2001),))).blocks)
     assert [block["type"] for block in blocks] == ["header", "context"]
     assert blocks[1]["elements"][0]["text"] == "+1 more buttons"
+
+
+@pytest.mark.parametrize("file", ["", "f1", "F", "F1 ", "F1\n", "F1/../x", "https://evil.example/x.png", "C0OPS"])
+def test_only_an_id_of_slack_is_a_picture(file: str) -> None:
+    card = Card(Text("Slow"), picture=Picture(file, Text("a plot")))
+    assert draw(card) == draw(replace(card, picture=None))
+
+
+@given(texts(strings))
+def test_a_picture_stands_above_the_buttons_and_is_described(alt: Text) -> None:
+    card = Card(Text("Slow"), buttons=(Button("a", Text("b"), "c"),), picture=Picture("F0AB12", alt))
+    drawn = draw(card)
+    assert [each["type"] for each in drawn.blocks] == ["header", "image", "actions"]
+    check_message_blocks(list(drawn.blocks), lambda reference: reference == {"id": "F0AB12"})
+    assert drawn.digest != draw(replace(card, picture=Picture("F0AB13", alt))).digest

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import urllib.request
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from bot.slack import chat as chat_module
 from bot.slack.chat import Chat, slack_client
 from bot.slack.snags import Snag
-from handlers.core.cards import Card, Tone
+from handlers.core.cards import Card, Picture, Tone
 from handlers.core.errors import Refusal
 from handlers.core.text import Text
 from sandbox.slack.server import LocalSlack
@@ -176,3 +178,43 @@ def test_the_manifest_has_every_scope_these_calls_need(slack: LocalSlack, chat: 
     assert chat.user("U0SARA")["id"] == "U0SARA"
     assert chat.team() == "T0LOCAL"
     assert chat.name() == "U0BOT"
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 40
+
+
+def test_a_picture_is_kept_in_no_channel_until_a_card_shows_it(slack: LocalSlack, chat: Chat) -> None:
+    file = chat.upload("alert.png", PNG, Text("What {name} measured", name="Slow\u202e"))
+    assert posts(slack) == 0
+    slack.advance(61)
+    picture = Picture(file, Text("a plot"))
+    chat.post("C0OPS", replace(CARD, picture=picture), "m")
+    (message,) = slack.person("U0SARA").messages("C0OPS")
+    shown = message["blocks"][-1]
+    assert (shown["type"], shown["alt_text"], shown["slack_file"]) == ("image", "a plot", {"id": file})
+    with urllib.request.urlopen(f"{slack.url}/files/{file}", timeout=5) as answer:
+        assert answer.read() == PNG
+
+
+@pytest.mark.parametrize("method", ["files.getUploadURLExternal", "files.completeUploadExternal"])
+@pytest.mark.parametrize("fault", ["500", "429", "error:missing_scope", "lost_answer"])
+def test_an_upload_that_fails_says_so_and_shows_nothing(slack: LocalSlack, chat: Chat, method: str, fault: str) -> None:
+    slack.fault(method, fault, retry_after=7)
+    with pytest.raises(Snag) as raised:
+        chat.upload("alert.png", PNG, Text("a plot"))
+    assert raised.value.retry_after_seconds == (7.0 if fault == "429" else None)
+    assert slack.bot_token not in str(raised.value)
+    assert posts(slack) == 0
+
+
+def test_only_a_refusal_of_what_was_sent_is_one(slack: LocalSlack, chat: Chat) -> None:
+    for fault, refused in {
+        "error:invalid_blocks": True,
+        "error:something_new": True,
+        "error:internal_error": False,
+        "error:message_not_found": False,
+        "429": False,
+        "500": False,
+    }.items():
+        slack.fault("chat.postMessage", fault)
+        assert snag(chat).refused is refused, fault

@@ -9,7 +9,8 @@ import pytest
 
 from handlers.core.answers import Actor, Invocation, JobId, PersonId, Surface
 from handlers.core.cards import Button, Card
-from handlers.core.desk import Accepted, Began, Challenge, Rejected, Said
+from handlers.core.consent import Rejected
+from handlers.core.desk import Accepted, Began, Challenge, Said
 from handlers.core.errors import OutsideError, Refusal
 from handlers.core.text import Code, Text
 from tests.bot.slack.stage import JSON, Rig
@@ -257,7 +258,7 @@ def test_a_button_of_an_older_version_is_explained(bot: Rig) -> None:
 
 
 def test_a_command_nobody_registered_is_not_answered(bot: Rig, caplog: pytest.LogCaptureFixture) -> None:
-    answer = bot.slack.person("U0SARA").command("C0OPS", "/health")
+    answer = bot.slack.person("U0SARA").command("C0OPS", "/unheard-of")
     assert answer == {"ok": False, "error": "unknown_command"}
     assert bot.desk.asked == []
     assert "nobody listens" not in caplog.text

@@ -13,9 +13,9 @@ from sandbox.slack.web_api import Tokens
 from tests.bot.slack.stage import MANIFEST, rig
 
 
-def test_it_declares_the_two_commands_with_hints_over_socket_mode() -> None:
+def test_it_declares_its_commands_with_hints_over_socket_mode() -> None:
     manifest = read_manifest(MANIFEST)
-    assert [each.command for each in manifest.commands] == ["/backup", "/restore"]
+    assert [each.command for each in manifest.commands] == ["/backup", "/restore", "/health", "/rotate", "/runbook"]
     assert all(each.usage_hint.startswith("[") and each.description for each in manifest.commands)
     assert (manifest.name, manifest.socket_mode, manifest.interactivity, manifest.home_tab) == (
         "Negahban", True, True, True,
@@ -23,10 +23,11 @@ def test_it_declares_the_two_commands_with_hints_over_socket_mode() -> None:
     assert manifest.bot_events == ("app_home_opened",)
 
 
-def test_it_asks_for_seven_scopes_each_with_its_reason() -> None:
+def test_it_asks_for_eight_scopes_each_with_its_reason() -> None:
     manifest = read_manifest(MANIFEST)
     assert set(manifest.bot_scopes) == {
         "commands", "chat:write", "users:read", "channels:history", "groups:history", "im:history", "im:write",
+        "files:write",
     }  # fmt: skip
     for scope in manifest.bot_scopes:
         assert re.search(rf"^ *- {scope} +# \S", MANIFEST.read_text(), re.MULTILINE), scope

@@ -1,0 +1,114 @@
+"""One server's word on itself: serverStatus, getCmdLineOpts, usersInfo, dbStats, and how full the oplog is.
+
+- Each is a question of its own: what this user may not ask is None, and the others are asked all the same.
+- Rights: `clusterMonitor` for most, `viewUser` on `admin` for users, reading `local` for the oplog.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pymongo import MongoClient, ReadPreference
+from pymongo.errors import OperationFailure, PyMongoError
+
+from bot.adapters.mongo.connection import Connection
+from handlers.core.errors import OutsideError
+from handlers.core.text import Text
+from handlers.core.vitals import ServerFacts
+
+Client = MongoClient[dict[str, Any]]
+
+
+class ServerProbe:
+    """The MongoServer port."""
+
+    def __init__(self, uri: str) -> None:
+        self._connection = Connection(uri)
+
+    def facts(self, seconds: float) -> ServerFacts:
+        """See the port."""
+        limit = max(1, int(seconds * 1000 / 2))
+        try:
+            with Client(
+                self._connection.uri,
+                tz_aware=True,
+                serverSelectionTimeoutMS=limit,
+                connectTimeoutMS=limit,
+                socketTimeoutMS=limit,
+                appname="negahban",
+            ) as client:
+                return _facts(client, self._connection.database)
+        except (PyMongoError, ValueError) as error:
+            why = self._connection.scrubbed(str(error))[:200]
+            raise OutsideError(Text("MongoDB could not be asked: {why}", why=why)) from error
+
+
+def _facts(client: Client, database: str) -> ServerFacts:
+    status = _asked(client, "admin", serverStatus=1, repl=0, metrics=0, locks=0) or {}
+    options = _asked(client, "admin", getCmdLineOpts=1)
+    stats = _asked(client, database, dbStats=1) or {}
+    connections = status.get("connections") or {}
+    whole = int(stats.get("fsTotalSize", 0))
+    return ServerFacts(
+        version=str(client.server_info().get("version", "")),
+        connections=int(connections.get("current", 0)),
+        connections_left=int(connections.get("available", 0)),
+        authorization=None if options is None else _authorization(options.get("parsed") or {}),
+        tls=None if options is None else _tls(options.get("parsed") or {}),
+        weak_users=_weak_users(client),
+        cache_share=_cache(status),
+        oplog_share=_oplog(client),
+        data_bytes=int(stats.get("dataSize", 0)),
+        disk_bytes=int(stats.get("storageSize", 0)) + int(stats.get("indexSize", 0)),
+        free_bytes=whole - int(stats.get("fsUsedSize", 0)) if whole else None,
+        whole_bytes=whole,
+    )
+
+
+def _asked(client: Client, database: str, **command: Any) -> dict[str, Any] | None:
+    """None: this user may not."""
+    name = next(iter(command))
+    rest = {key: value for key, value in command.items() if key != name}
+    try:
+        asked = client.get_database(database, read_preference=ReadPreference.NEAREST)
+        return dict(asked.command(name, command[name], **rest))
+    except OperationFailure:
+        return None
+
+
+def _authorization(parsed: Mapping[str, Any]) -> bool:
+    security = parsed.get("security") or {}
+    return security.get("authorization") == "enabled" or bool(security.get("keyFile"))
+
+
+def _tls(parsed: Mapping[str, Any]) -> str:
+    net = parsed.get("net") or {}
+    mode = (net.get("tls") or net.get("ssl") or {}).get("mode", "")
+    return "" if mode == "disabled" else str(mode)
+
+
+def _weak_users(client: Client) -> tuple[str, ...] | None:
+    found = _asked(client, "admin", usersInfo={"forAllDBs": True})
+    if found is None:
+        return None
+    outside = "$external"
+    weak = [
+        f"{user.get('db')}.{user.get('user')}"
+        for user in found.get("users", [])
+        if user.get("db") != outside and "SCRAM-SHA-256" not in (user.get("mechanisms") or [])
+    ]
+    return tuple(sorted(weak))
+
+
+def _cache(status: Mapping[str, Any]) -> float | None:
+    cache = (status.get("wiredTiger") or {}).get("cache") or {}
+    used, most = cache.get("bytes currently in the cache"), cache.get("maximum bytes configured")
+    return float(used) / float(most) if used is not None and most else None
+
+
+def _oplog(client: Client) -> float | None:
+    found = _asked(client, "local", collStats="oplog.rs")
+    if not found or not found.get("maxSize"):
+        return None
+    return float(found.get("size", 0)) / float(found["maxSize"])

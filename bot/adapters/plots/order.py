@@ -1,0 +1,57 @@
+"""What crosses the pipe between the bot and the child that draws.
+
+- To the child: the order, as JSON. From it: the picture, or nothing when there is nothing to draw.
+- The child's return code says what went wrong; a code that is not here means that the drawing itself failed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Self
+
+PICTURE_BYTES = 200_000
+"""What a picture may weigh."""
+
+
+class Ending(IntEnum):
+    """How the child ended, as its return code."""
+
+    DRAWN = 0
+    AWAY = 10
+    """Prometheus cannot be reached, does not answer in time, or says that it cannot now."""
+    DENIED = 11
+    """Prometheus wants other credentials."""
+    NOT_UNDERSTOOD = 12
+    """Prometheus refuses this expression."""
+    ELSEWHERE = 13
+    """The address sends its visitors on to another one."""
+    NOT_PROMETHEUS = 14
+    """What answered is not what Prometheus answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A picture that is wanted. `until`: seconds since 1970."""
+
+    address: str
+    expression: str
+    title: str
+    until: float
+    threshold: float | None
+
+    def packed(self) -> bytes:
+        """As bytes for the pipe."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> Self:
+        """The order in these bytes."""
+        return cls(**json.loads(data))
+
+    @property
+    def end(self) -> datetime:
+        """The end of the hour that is drawn."""
+        return datetime.fromtimestamp(self.until, UTC)

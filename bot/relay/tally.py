@@ -1,0 +1,25 @@
+"""The tally: what this relay sent, was asked to wait for and gave up, and how long what is new was on its way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+@dataclass
+class Tally:
+    """Counts since the process began. `waits`: how often the chat asked to slow down. `spread`: first messages by how
+    many seconds after what they tell, below each of BOUNDS and above all."""
+
+    posts: int = 0
+    edits: int = 0
+    waits: int = 0
+    lost: int = 0
+    seconds: float = 0.0
+    spread: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+
+    def arrived(self, seconds: float) -> None:
+        """The first message about something came so late."""
+        self.seconds += max(0.0, seconds)
+        self.spread[sum(1 for bound in BOUNDS if seconds > bound)] += 1

@@ -1,0 +1,1 @@
+"""The checks of `/health`: facts in, findings out, one file a section."""

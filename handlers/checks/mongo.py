@@ -1,0 +1,170 @@
+"""MongoDB: members, lag, oplog window, connections, room, and whether it asks who somebody is.
+
+- What the user may not ask is UNKNOWN, with the right that is missing.
+- Series of MongoDB whose support ended are listed with the day; of newer ones nothing is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from handlers.core.answers import TargetName
+from handlers.core.errors import OutsideError
+from handlers.core.findings import Finding, failed, passed, unknown
+from handlers.core.probes import MongoState, ReplicaState
+from handlers.core.text import Bytes, Code, Seconds, Text, spelled_bytes, spelled_seconds
+from handlers.core.vitals import MongoServer, ServerFacts
+
+LAG_SECONDS, WINDOW_SECONDS = 10.0, 24 * 3600.0
+CONNECTIONS_SHARE, CACHE_SHARE, FREE_SHARE, FULL_SHARE = 0.8, 0.95, 0.15, 0.9
+# https://www.mongodb.com/legal/support-policy/lifecycles
+ENDED = {
+    "4.0": date(2022, 4, 30),
+    "4.2": date(2023, 4, 30),
+    "4.4": date(2024, 2, 29),
+    "5.0": date(2024, 10, 31),
+    "6.0": date(2025, 7, 31),
+}
+SOURCE = "MongoDB"
+
+
+@dataclass(frozen=True, slots=True)
+class MongoCheck:
+    """See the module."""
+
+    state: MongoState
+    server: MongoServer
+
+    def __call__(self, target: TargetName, seconds: float) -> tuple[Finding, ...]:
+        """The findings. Raises OutsideError when nothing could be asked."""
+        facts = self.server.facts(seconds / 2)
+        try:
+            members = tuple(replica(self.state.look(seconds / 2), facts.oplog_share))
+        except OutsideError as error:
+            members = (unknown("replica set", error.text, source=SOURCE),)
+        return (*members, *server(facts))
+
+
+def replica(state: ReplicaState, oplog_share: float | None = None) -> Iterator[Finding]:
+    """The replica set."""
+    if state.primary:
+        yield passed("primary", Text("{name} is the primary.", name=state.primary), value=state.primary, source=SOURCE)
+    else:
+        yield failed("primary", Text("There is no primary: nobody can write."), source=SOURCE)
+    for each in state.members:
+        well = each.healthy and each.state in {"PRIMARY", "SECONDARY", "ARBITER"}
+        if not well:
+            text = Text("{name} is {state}.", name=each.name, state=each.state or "not reachable")
+            yield failed(f"member {each.name}", text, value=each.state, source=SOURCE)
+        elif each.state == "SECONDARY":
+            yield _lag(each.name, each.lag_seconds)
+    yield _window(state.window_seconds, oplog_share)
+    if state.slow is None:
+        text = Text("Which operations are slow is not known: the right inprog is missing.")
+        yield unknown("slow operations", text, source=SOURCE)
+    elif state.slow:
+        text = Text("{count} operations take longer than a second: {first}", count=len(state.slow), first=state.slow[0])
+        yield failed("slow operations", text, value=str(len(state.slow)), limit="0", source=SOURCE)
+    else:
+        yield passed("slow operations", Text("No operation takes longer than a second."), value="0", source=SOURCE)
+
+
+def _window(window: float | None, share: float | None) -> Finding:
+    """One that is not full yet only begins: it will reach further."""
+    if window is None:
+        text = Text("How far the oplog reaches back is not known: reading local.oplog.rs is not allowed.")
+        return unknown("oplog window", text, source=SOURCE)
+    begun = share is not None and share < FULL_SHARE
+    made = passed if begun or window >= WINDOW_SECONDS else failed
+    text = Text("The oplog reaches back {window}.", window=Seconds(window))
+    if begun and window < WINDOW_SECONDS:
+        text = Text("The oplog reaches back {window} and is not full.", window=Seconds(window))
+    limit = spelled_seconds(WINDOW_SECONDS)
+    return made("oplog window", text, value=spelled_seconds(window), limit=limit, source=SOURCE)
+
+
+def _lag(name: str, lag: float | None) -> Finding:
+    if lag is None:
+        return unknown(f"lag of {name}", Text("How far {name} is behind is not known.", name=name), source=SOURCE)
+    made = passed if lag <= LAG_SECONDS else failed
+    text = Text("{name} is {lag} behind.", name=name, lag=Seconds(lag))
+    return made(f"lag of {name}", text, value=spelled_seconds(lag), limit=spelled_seconds(LAG_SECONDS), source=SOURCE)
+
+
+def server(facts: ServerFacts) -> Iterable[Finding]:
+    """One server."""
+    yield from _version(facts.version)
+    yield _connections(facts)
+    yield _asks(facts.authorization)
+    yield _encrypted(facts.tls)
+    yield _users(facts.weak_users)
+    if facts.cache_share is not None:
+        share = f"{facts.cache_share:.0%}"
+        made = passed if facts.cache_share <= CACHE_SHARE else failed
+        yield made("cache", Text("The cache is {share} full.", share=share), value=share, limit=f"{CACHE_SHARE:.0%}",
+                   source=SOURCE)  # fmt: skip
+    yield _room(facts)
+
+
+def _version(version: str) -> Iterator[Finding]:
+    series = ".".join(version.split(".")[:2])
+    ended = ENDED.get(series)
+    if ended is not None:
+        text = Text("MongoDB {series} is without support since {day}.", series=series, day=f"{ended:%Y-%m-%d}")
+        yield failed("version", text, value=version, limit="supported", source="MongoDB's life cycle, read 2026-11")
+
+
+def _connections(facts: ServerFacts) -> Finding:
+    most = facts.connections + facts.connections_left
+    share = facts.connections / most if most else 0.0
+    made = passed if share <= CONNECTIONS_SHARE else failed
+    text = Text("{count} of {most} connections are in use.", count=facts.connections, most=most)
+    return made(
+        "connections", text, value=str(facts.connections), limit=f"{CONNECTIONS_SHARE:.0%} of {most}", source=SOURCE
+    )
+
+
+def _asks(authorization: bool | None) -> Finding:
+    name = "authentication"
+    if authorization is None:
+        return unknown(
+            name, Text("Whether it asks who somebody is: the right getCmdLineOpts is missing."), source=SOURCE
+        )
+    if authorization:
+        return passed(name, Text("It asks who somebody is."), value="on", source=SOURCE)
+    return failed(name, Text("Whoever reaches it may do everything: authorization is off."), value="off", limit="on",
+                  source=SOURCE)  # fmt: skip
+
+
+def _encrypted(tls: str | None) -> Finding:
+    if tls is None:
+        return unknown("TLS", Text("Whether it asks for TLS: the right getCmdLineOpts is missing."), source=SOURCE)
+    if tls in {"requireTLS", "requireSSL"}:
+        return passed("TLS", Text("Only encrypted connections are taken."), value=tls, source=SOURCE)
+    return failed("TLS", Text("Connections without encryption are taken."), value=tls or "off", limit="requireTLS",
+                  source=SOURCE)  # fmt: skip
+
+
+def _users(weak: tuple[str, ...] | None) -> Finding:
+    name = "passwords"
+    if weak is None:
+        return unknown(name, Text("How passwords are kept: the right viewUser is missing."), source=SOURCE)
+    if weak:
+        text = Text("Without SCRAM-SHA-256: {users}.", users=Code(", ".join(weak[:10])))
+        return failed(name, text, value=str(len(weak)), limit="0", source=SOURCE)
+    return passed(name, Text("Every user has SCRAM-SHA-256."), value="0", source=SOURCE)
+
+
+def _room(facts: ServerFacts) -> Finding:
+    if facts.free_bytes is None:
+        text = Text("Data takes {size}. What is free on its disk, MongoDB does not say.", size=Bytes(facts.disk_bytes))
+        return unknown("disk", text, source=SOURCE)
+    share = facts.free_bytes / max(1, facts.whole_bytes)
+    made = passed if share >= FREE_SHARE else failed
+    text = Text(
+        "{free} are free on its disk; data takes {size}.", free=Bytes(facts.free_bytes), size=Bytes(facts.disk_bytes)
+    )
+    return made("disk", text, value=f"{share:.0%} free, {spelled_bytes(facts.free_bytes)}", limit=f"{FREE_SHARE:.0%}",
+                source=SOURCE)  # fmt: skip

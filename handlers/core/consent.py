@@ -1,0 +1,171 @@
+"""Consent: the people who must confirm a job, each with their own code, before it may run.
+
+- First the asker, then as many others as the rules ask for; each sees the same plan and confirms the same digest.
+- Two ids of one person are one. Whoever is no longer allowed, by the rules as they are now, does not count.
+- The worker asks again: a plan, a target or a policy that changed after the confirmation voids it.
+- Confirmations are kept apart from the job, so that whoever can change a job's record cannot confirm it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from handlers.core.answers import Actor, JobId, Surface
+from handlers.core.approval import Decision, Gate
+from handlers.core.audit import AuditEvent
+from handlers.core.errors import Refusal
+from handlers.core.job_cards import busy
+from handlers.core.jobs import Job, JobState
+from handlers.core.permits import Permits
+from handlers.core.policy import Permission
+from handlers.core.ports import Audit, Clock
+from handlers.core.records import Jobs
+from handlers.core.rules import Need
+from handlers.core.text import Person, Text
+
+OFFER_SECONDS = 15 * 60
+_AGAIN = frozenset({Decision.WRONG, Decision.MALFORMED, Decision.SPENT, Decision.WAIT})
+
+Permissions = Callable[[Job], Permission | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Nothing was approved. `again`: another code may be typed into the same question."""
+
+    text: Text
+    again: bool
+
+
+class Consent:
+    """See the module. `permission_of`: how much a job can do."""
+
+    def __init__(
+        self, gate: Gate, permits: Permits, jobs: Jobs, audit: Audit, clock: Clock, permission_of: Permissions
+    ) -> None:
+        self._gate = gate
+        self._permits = permits
+        self._jobs = jobs
+        self._audit = audit
+        self._clock = clock
+        self._permission_of = permission_of
+
+    def open(self, job_id: JobId, actor: Actor) -> tuple[Job, str]:
+        """A question for a code, and the job it is about. Raises Refusal, OutsideError or Damage."""
+        job = self._offered(job_id, actor)
+        holder = self._jobs.holder(job.target, job.plan.lane)
+        if holder is not None:
+            raise Refusal(busy(holder))
+        challenge = self._gate.open(actor, job.plan.digest)
+        self._write("challenge.opened", job, actor)
+        return job, challenge
+
+    def give(self, job_id: JobId, actor: Actor, challenge: str, code: str) -> Job | Rejected:
+        """Judges a code; the job with one more confirmation. Raises Refusal, OutsideError or Damage: nothing was
+        approved then."""
+        job = self._offered(job_id, actor)
+        decision, text = self._gate.submit(actor, challenge, job.plan.digest, code)
+        if decision is not Decision.ACCEPTED:
+            self._write("code.refused", job, actor, decision="deny", reason=decision.value)
+            return Rejected(text, again=decision in _AGAIN)
+        self._write("code.accepted", job, actor)
+        confirmed = self._jobs.confirm(job.id, job.plan.digest, actor.person)
+        changed = self._jobs.change(job.id, lambda each: replace(each, confirmed_by=confirmed))
+        return job if changed is None else changed
+
+    def complete(self, job: Job) -> bool:
+        """Whether everybody who must confirm has done so."""
+        return self._missing(job) is None
+
+    def void(self, job: Job) -> Text | None:
+        """Why a job that is about to run must not, by what holds now; None when it may."""
+        plan = job.plan
+        permission = self._permission_of(job)
+        if permission is None:
+            return Text("Nobody may do that: the policy does not list it.")
+        need = self._permits.ruled(plan.actor, permission, plan.operation, target=plan.target, channel=plan.channel)
+        if isinstance(need, Text):
+            return need
+        if permission is not Permission.DESTROY:
+            return None
+        if plan.policy != self._permits.rules.version:
+            return Text("The policy was changed after this was asked for. Nothing was done; ask again.")
+        missing = self._missing(job)
+        if isinstance(missing, Text):
+            return missing
+        if missing is not None:
+            return Text("{count} more people must agree to this. Nothing was done.", count=missing)
+        return None
+
+    def _missing(self, job: Job) -> Text | int | None:
+        """None when nobody is missing; how many others are; or a sentence when the asker's own code is."""
+        plan = job.plan
+        confirmed = self._jobs.confirmed(job.id, plan.digest)
+        if plan.actor.person not in confirmed:
+            return Text("The plan is not the one that was confirmed. Nothing was done.")
+        need = self._need(job)
+        if isinstance(need, Text):
+            return need
+        agreed = self._permits.rules.agreed(plan.actor.person, need, confirmed)
+        return need.approvals - agreed if agreed < need.approvals else None
+
+    def _need(self, job: Job) -> Need | Text:
+        plan = job.plan
+        return self._permits.ruled(
+            plan.actor, Permission.DESTROY, plan.operation, target=plan.target, channel=plan.channel
+        )
+
+    def _offered(self, job_id: JobId, actor: Actor) -> Job:
+        job = self._jobs.load(job_id)
+        if job is None or job.state is JobState.EXPIRED:
+            raise Refusal(Text("This offer is over. Ask again."))
+        if job.state is not JobState.OFFERED:
+            raise Refusal(Text("This was already decided."))
+        if self._clock.now() - job.created > timedelta(seconds=OFFER_SECONDS):
+            raise Refusal(Text("This offer is older than 15 minutes. Ask again, so that you see what is true now."))
+        asker = job.plan.actor
+        if (asker.person, asker.team) == (actor.person, actor.team):
+            if actor.person in job.confirmed_by:
+                raise Refusal(Text("You confirmed this. Now others must agree."))
+            self._permits.allow(
+                actor, self._permission_of(job), job.plan.operation, target=job.target, channel=job.plan.channel
+            )
+        else:
+            self._may_agree(job, actor)
+        return job
+
+    def _may_agree(self, job: Job, actor: Actor) -> None:
+        """Raises Refusal unless this person may confirm somebody else's job, now."""
+        asker, rules = job.plan.actor, self._permits.rules
+        need = self._need(job)
+        if isinstance(need, Text):
+            raise Refusal(need)
+        if not need.approvals or actor.team != asker.team or actor.surface is not Surface.SLACK:
+            self._write("challenge.denied", job, actor, decision="deny", reason="another person")
+            raise Refusal(Text("Only {person}, who asked for this, can confirm it.", person=Person(asker.person)))
+        human = rules.human(actor.person)
+        if human is None or human.name not in need.approvers:  # the asker is never among them
+            self._write("challenge.denied", job, actor, decision="deny", reason="may not agree")
+            raise Refusal(Text("The policy does not let you agree to this."))
+        unheard = self._permits.unheard(actor, Permission.DESTROY)
+        if unheard is not None:
+            raise Refusal(unheard)
+        if asker.person not in job.confirmed_by:
+            raise Refusal(Text("First {person}, who asked for this, confirms it.", person=Person(asker.person)))
+        if any(rules.human(each) == human for each in job.confirmed_by):
+            raise Refusal(Text("You agreed to this already."))
+
+    def _write(self, event: str, job: Job, actor: Actor, *, decision: str = "allow", **facts: str) -> None:
+        self._audit.write(
+            AuditEvent(
+                event=event,
+                decision=decision,
+                actor=actor,
+                target=job.target,
+                operation=job.plan.operation,
+                digest=job.plan.digest,
+                facts={"job": job.id, **facts},
+            )
+        )

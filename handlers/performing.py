@@ -1,0 +1,214 @@
+"""A step of a run as a job of the desk: what is offered or begun, the work, and what is true after a crash.
+
+- The worker takes the attempt by compare-and-set before it does anything: no attempt is taken twice. Who comes too
+  late does nothing, and the run's thread says so.
+- A worker that died leaves its step INTERRUPTED; it is run again only when somebody presses again.
+- What destroys is a plan of its own, confirmed by a code; what is done is what the plan says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from handlers import steps
+from handlers.core.answers import Confirm, Draft, Press, Start
+from handlers.core.attempts import Result, StepState
+from handlers.core.cards import Button, Card, Fact
+from handlers.core.digests import Json, spoken
+from handlers.core.errors import Cancelled, OutsideError, Problem, Refusal
+from handlers.core.job_cards import Wording, job_card
+from handlers.core.jobs import Job, JobState, Outcome
+from handlers.core.policy import Permission
+from handlers.core.ports import Clock
+from handlers.core.records import Jobs
+from handlers.core.run_records import RunRecords
+from handlers.core.runbooks import Step
+from handlers.core.runs import Run, begun, fenced, finished, permitted
+from handlers.core.text import Code, Person, Text
+from handlers.core.work import Work
+from handlers.deeds import Call, Hands, planned
+from handlers.looks import Eyes
+
+OPERATIONS = {
+    Permission.READ: "runbook.look",
+    Permission.OPERATE: "runbook.act",
+    Permission.DESTROY: "runbook.destroy",
+}
+STOPPABLE = frozenset({"wait", "backup"})
+GONE = Text("I no longer know this run: the last word about it is older than 30 days.")
+
+
+def lane(run_id: str) -> str:
+    """One step of a run at a time."""
+    return f"run-{run_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Performer:
+    """See the module."""
+
+    records: RunRecords
+    jobs: Jobs
+    eyes: Eyes
+    hands: Hands
+    clock: Clock
+
+    def known(self, run_id: str) -> Run:
+        """Raises Refusal when it is gone."""
+        run = self.records.load(run_id)
+        if run is None:
+            raise Refusal(GONE)
+        return run
+
+    def changed(self, run_id: str, how: Callable[[Run], Run]) -> Run:
+        """The run after a change. Raises Refusal when it is gone."""
+        run = self.records.change(run_id, how)
+        if run is None:
+            raise Refusal(GONE)
+        return run
+
+    def free(self, run: Run) -> None:
+        """Raises Refusal while a job of the run waits or works."""
+        holder = self.jobs.holder(run.target, lane(run.id))
+        if holder is not None:
+            raise Refusal(
+                Text(
+                    "{person} pressed for {step} already, {at}. One step at a time.",
+                    person=Person(holder.plan.actor.person),
+                    step=Code(str(holder.plan.arguments.get("step"))),
+                    at=holder.created,
+                )
+            )
+
+    def pressed(self, press: Press) -> Start | Confirm:
+        """What a press of Run leads to. Raises Refusal, saying why nothing is begun, or OutsideError."""
+        run_id, name, attempt = parsed(press.value)
+        run = self.known(run_id)
+        step = permitted(run, name, attempt)
+        if step.kind == "manual":
+            raise Refusal(Text("{title} is done by hand: press Done when it is.", title=step.title))
+        self.free(run)
+        steps.filled(step, run.labels)
+        permission = steps.needs(step)
+        changes: list[Json] = [each.to_json() for each in planned(self.hands, step)]
+        given: dict[str, Json] = {"run": run_id, "step": name, "attempt": attempt, "version": run.runbook.version}
+        if changes:
+            given["changes"] = changes
+        operation = OPERATIONS[permission]
+        if permission is Permission.DESTROY:
+            return Confirm(Draft(operation, run.target, given, lane(run_id)))
+        return Start(Draft(operation, run.target, given, lane(run_id), f"run.{run_id}"))
+
+    def describe(self, job: Job) -> Card:
+        """The card of a plan that destroys."""
+        run = self.records.load(str(job.plan.arguments["run"]))
+        name = str(job.plan.arguments["step"])
+        title = name if run is None else run.step(name).title
+        offered = job.state is JobState.OFFERED
+        facts = tuple(_facts(job, run, name))
+        buttons = (Button("confirm", Text("Confirm with a code"), job.id, danger=True),) if offered else ()
+        lines = (Text("Compare when you confirm: {spoken}", spoken=Code(spoken(job.plan.digest))),) if offered else ()
+        return job_card(job, Wording(Text("{title}", title=title), facts, lines, buttons))
+
+    def run(self, work: Work) -> Outcome:
+        """See Handler."""
+        job = work.job
+        run_id, name, attempt = _named(job)
+        actor = job.plan.actor
+        taken = self.changed(run_id, lambda run: begun(run, name, attempt, job.id, actor.person, self.clock.now()))
+        step = taken.step(name)
+        if OPERATIONS[steps.needs(step)] != job.plan.operation:
+            raise Refusal(Text("The step needs another permission than it was begun with. Nothing was done."))
+        given = steps.filled(step, taken.labels)
+        if job.plan.operation == OPERATIONS[Permission.DESTROY]:
+            work.settle()
+
+        call = Call(taken, step, given, actor, taken.channel, _Check(self, work, taken, step), job.plan.arguments)
+        try:
+            call.check()
+            result = steps.perform(self.eyes, self.hands, call)
+        except Problem as problem:
+            cut = isinstance(problem, Cancelled | _Stopped)
+            state = StepState.INTERRUPTED if cut else StepState.UNKNOWN
+            text = Text("{why} It can be run again.", why=problem.text) if cut else problem.text
+            self._finish(run_id, name, job, Result(state, text))
+            raise
+        self._finish(run_id, name, job, result)
+        return _outcome(result)
+
+    def recover(self, job: Job, reason: Text | None) -> Outcome:
+        """See Handler: the attempt is interrupted, or was refused; nothing is done again."""
+        run_id, name, _ = _named(job)
+        dead = reason is None
+        text = reason or Text("Its worker stopped; what it did is not known. It can be run again.")
+        run = self.records.load(run_id)
+        mine = [] if run is None else [each for each in run.tries(name) if each.job == job.id]
+        if mine and mine[0].state is not StepState.RUNNING:
+            return _outcome(Result(mine[0].state, mine[0].text))  # it had its end before its job had
+        if mine:
+            self._finish(run_id, name, job, Result(StepState.INTERRUPTED if dead else StepState.UNKNOWN, text))
+        else:
+            self._refused(run_id, name, job, text)
+        return Outcome(JobState.INTERRUPTED if dead else JobState.FAILED, text, {})
+
+    def _finish(self, run_id: str, name: str, job: Job, result: Result) -> None:
+        self.records.change(run_id, lambda run: finished(run, name, job.id, result, self.clock.now()))
+
+    def _refused(self, run_id: str, name: str, job: Job, why: Text) -> None:
+        told = Text("{person} pressed for {step}, and nothing was done: {why}", person=Person(job.plan.actor.person),
+                    step=Code(name), why=why)  # fmt: skip
+        self.records.change(run_id, lambda run: fenced(run, job.id, told, self.clock.now()))
+
+
+class _Stopped(OutsideError):
+    """This worker may not go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Raises when the work must stop: the worker may not go on, or the run was ended while it only waits."""
+
+    performer: Performer
+    work: Work
+    run: Run
+    step: Step
+
+    def __call__(self) -> None:
+        try:
+            self.work.check()
+        except OutsideError as error:
+            raise _Stopped(error.text) from error
+        if self.step.kind in STOPPABLE and self.performer.known(self.run.id).closed is not None:
+            raise Cancelled(Text("The run was ended meanwhile."))
+
+
+def parsed(value: str) -> tuple[str, str, int]:
+    """Run, step and attempt that a button carries. Raises Refusal for anything else."""
+    match value.split("/"):
+        case [run_id, name, attempt] if attempt.isascii() and attempt.isdigit() and len(attempt) < 5:
+            return run_id, name, int(attempt)
+        case _:
+            raise Refusal(Text("This button is from an older version of me and does nothing."))
+
+
+def _named(job: Job) -> tuple[str, str, int]:
+    given = job.plan.arguments
+    return str(given["run"]), str(given["step"]), int(str(given["attempt"]))
+
+
+def _facts(job: Job, run: Run | None, name: str) -> list[Fact]:
+    facts = []
+    changes: object = job.plan.arguments.get("changes", ())
+    for service, before, after in changes if isinstance(changes, list | tuple) else ():
+        value = Text("{before} → {after}", before=Code(before), after=Code(after))
+        facts.append(Fact(Text("{service}", service=service), value))
+    if run is not None and not facts:
+        given: Mapping[str, str] = run.step(name).arguments
+        facts += [Fact(Text("{key}", key=key), Text("{value}", value=Code(value))) for key, value in given.items()]
+    return facts
+
+
+def _outcome(result: Result) -> Outcome:
+    well = result.state is StepState.PASSED
+    return Outcome(JobState.DONE if well else JobState.FAILED, result.text, {})

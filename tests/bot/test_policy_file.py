@@ -1,0 +1,66 @@
+"""The policy file: refused at start when it is wrong, read again when it changes, the last good one kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.adapters import yaml_file
+from bot.adapters.policy_file import PolicyFile
+from handlers.core.errors import OutsideError, Refusal
+from handlers.core.policy import Permission
+from handlers.core.rules import Wish
+
+ONE = "people: {sara: {slack: [U0SARA], roles: [lead]}}\nrules: [{allow: [lead], may: operate}]\n"
+TWO = "people: {omid: {slack: [U0OMID], roles: [lead]}}\nrules: [{allow: [lead], may: destroy}]\n"
+WISH = Wish(Permission.OPERATE, "backup.now", "shop")
+
+
+def written(path: Path, words: str) -> Path:
+    """In one step, as editors and mounts do it, so that each version is another file."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(words)
+    fresh.replace(path)
+    return path
+
+
+def names(file: PolicyFile) -> list[str]:
+    return [name for name, _ in file.current().who_can(WISH)]
+
+
+def test_it_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    path = written(tmp_path / "policy.yaml", ONE)
+    file = PolicyFile(path, yaml_file.read)
+    first = file.current().version
+    assert names(file) == ["sara"]
+    written(path, TWO)
+    assert names(file) == ["omid"]
+    assert file.current().version != first
+
+
+@pytest.mark.parametrize("bad", ["people: [", "people: {}\nrules: []\n", "[]"], ids=["no YAML", "empty", "no mapping"])
+def test_a_bad_change_keeps_the_last_good_rules_and_says_so(tmp_path: Path, bad: str) -> None:
+    path = written(tmp_path / "policy.yaml", ONE)
+    file = PolicyFile(path, yaml_file.read)
+    written(path, bad)
+    assert names(file) == ["sara"]
+    assert file.problem
+    written(path, TWO)
+    assert names(file) == ["omid"]
+    assert not file.problem
+
+
+def test_a_file_that_is_gone_keeps_the_last_good_rules(tmp_path: Path) -> None:
+    path = written(tmp_path / "policy.yaml", ONE)
+    file = PolicyFile(path, yaml_file.read)
+    path.unlink()
+    assert names(file) == ["sara"]
+    assert file.problem
+
+
+def test_a_bad_file_at_start_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="rule 1"):
+        PolicyFile(written(tmp_path / "p.yaml", ONE.replace("may: operate", "may: all")), yaml_file.read)
+    with pytest.raises(OutsideError):
+        PolicyFile(tmp_path / "absent.yaml", yaml_file.read)

@@ -1,0 +1,63 @@
+"""A file that is wrong is one card, whatever number of bots look, and the same card says when it is right."""
+
+from __future__ import annotations
+
+from handlers.core.alarms import Alarms
+from handlers.core.answers import JobId
+from handlers.core.jobs import Job
+from handlers.core.library import Library
+from handlers.core.misprints import Misprints, misprint_card
+from handlers.core.records import Jobs
+from handlers.steps import SHAPES
+from tests.fakes import FakeClock, FakeEntropy, MemoryAudit, MemoryState, someone
+from tests.handlers.test_runbooks import STEP, Files, runbook
+
+
+class World:
+    """Two bots that read the same files."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.state, self.shelf = MemoryState(self.clock), Files(it=runbook())
+        self.bots = [self.bot(), self.bot()]
+
+    def bot(self) -> Misprints:
+        alarms = Alarms(self.state, MemoryAudit(), self.clock, FakeEntropy())
+        return Misprints(Library(self.shelf, SHAPES), alarms, self.clock, someone(), "C0OPS")
+
+    def look(self) -> None:
+        self.clock.advance(11)
+        for each in self.bots:
+            each.look()
+
+    @property
+    def cards(self) -> list[Job]:
+        jobs = Jobs(self.state)
+        found = [jobs.load(JobId(key.removeprefix("job:"))) for key in self.state.keys("job:")]
+        return [each for each in found if each is not None]
+
+
+def test_a_wrong_file_is_one_card_that_says_what_is_wrong_and_when_it_is_right() -> None:
+    world = World()
+    world.look()
+    assert world.cards == []
+    world.shelf.files["it"] = runbook({**STEP, "kind": "shell"})
+    world.look()
+    world.look()
+    (card,) = world.cards
+    assert (card.plan.channel, misprint_card(card).tone.value) == ("C0OPS", "warning")
+    assert "step 1 (a): kind: expected one of" in str(misprint_card(card).lines[0])
+    assert "last good version" in str(misprint_card(card).lines[0])
+    world.shelf.files["it"] = runbook()
+    world.look()
+    (card,) = world.cards
+    assert misprint_card(card).tone.value == "good"
+
+
+def test_a_wrong_file_that_is_taken_away_is_over() -> None:
+    world = World()
+    world.shelf.files["other"] = {}
+    world.look()
+    del world.shelf.files["other"]
+    world.look()
+    assert [misprint_card(each).tone.value for each in world.cards] == ["good"]
