@@ -29,6 +29,7 @@ from bot.adapters.command import LocalProgram, ShellCommand, secrets_of
 from bot.adapters.consumer import HttpConsumer
 from bot.adapters.factors import StoredFactors
 from bot.adapters.mongo import MongoDatabase
+from bot.adapters.mongo.accounts import MongoAccounts
 from bot.adapters.mongo.scratch import ScratchMongod
 from bot.adapters.mongo.scratch_server import ScratchServer
 from bot.adapters.policy_file import PolicyFile
@@ -69,6 +70,7 @@ from handlers.core.desk import Desk, Handler, Outside
 from handlers.core.drills import Laboratory
 from handlers.core.errors import Refusal
 from handlers.core.escalations import Step
+from handlers.core.estates import Estate
 from handlers.core.evidence import Check, Verdict
 from handlers.core.holdings import Checked, Holdings
 from handlers.core.keeping import Keeping
@@ -91,9 +93,9 @@ from handlers.core.rules import NoRules, RuleBook
 from handlers.core.run_records import RunRecords
 from handlers.core.schedules import Schedule
 from handlers.core.secret_stores import SecretStore
+from handlers.core.standings import Reminders
 from handlers.core.text import Text
 from handlers.core.timelines import Follower
-from handlers.core.turns import Estate
 from handlers.core.vitals import Check as HealthCheck
 from handlers.core.watch import Watch
 from handlers.deeds import Hands
@@ -138,6 +140,7 @@ class House:
     alerts: Alerts
     performer: Performer
     library: Library
+    reminders: Reminders
 
 
 def build(given: Settings, people: People) -> House:
@@ -158,6 +161,7 @@ def build(given: Settings, people: People) -> House:
     jobs, schedule = Jobs(state), _schedule(given)
     holdings = Holdings(targets, catalogues, clock, lambda target: _checked(catalogues[target]))
     keeping = Keeping(holdings, state, clock, _policy(given), schedule)
+    estate = _estate(given, store)
     handlers: dict[str, Handler] = {
         "backup": BackupHandler(targets, catalogues, jobs, clock, keeping, _laboratory(given, database)),
         "restore": RestoreHandler(
@@ -165,7 +169,7 @@ def build(given: Settings, people: People) -> House:
             keep_hours=given.restore_undo_hours,
             blocks_writes=given.restore_block_writes,
         ),
-        "rotate": RotateHandler(Rotations(_estate(given, store))),
+        "rotate": RotateHandler(Rotations(estate)),
     }
     factors = StoredFactors(store, given.master_key, Totp())
     outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy, _rules(given))
@@ -180,9 +184,24 @@ def build(given: Settings, people: People) -> House:
     backups.desk = desk
     limit = timedelta(hours=given.backup_catch_up_hours)
     duty = Duty(schedule, WORKSPACE, given.ops_channel, limit, _chores(given))
-    rota = Rota(desk, holdings, Alarms(state, outside.audit, clock, entropy), state, clock, duty)
+    alarms = Alarms(state, outside.audit, clock, entropy)
+    rota = Rota(desk, holdings, alarms, state, clock, duty)
+    reminders = Reminders(estate, alarms, duty.actor, duty.channel)
     return House(
-        desk, rota, state, queue, store, factors, targets, catalogues, clock, audit_path, alerts, performer, library
+        desk,
+        rota,
+        state,
+        queue,
+        store,
+        factors,
+        targets,
+        catalogues,
+        clock,
+        audit_path,
+        alerts,
+        performer,
+        library,
+        reminders,
     )
 
 
@@ -364,7 +383,12 @@ def _estate(given: Settings, artifacts: ArtifactStore) -> Estate:
         for each in managed.secrets.values()
     }
     stores = {name: _secret_store(given, spec) for name, spec in managed.stores.items()}
-    return Estate(managed, stores, consumers, artifacts, SystemClock(), SystemEntropy())
+    accounts = {
+        each.name: MongoAccounts(Path(each.admin_uri_file), canary=each.canary)
+        for each in managed.secrets.values()
+        if each.kind is secrets.Kind.MONGO_USER
+    }
+    return Estate(managed, stores, consumers, artifacts, SystemClock(), SystemEntropy(), accounts)
 
 
 def _secret_store(given: Settings, spec: secrets.StoreSpec) -> SecretStore:
@@ -531,7 +555,9 @@ def _work(given: Settings, *, child: bool) -> int:
     # Compression may use every core; whoever answers people goes first. Its children inherit this.
     os.nice(WORKER_NICENESS)
     house = build(given, Nobody())
-    worker = Worker(house.desk, house.queue.consume, Scheduler(house.rota, house.targets))
+    worker = Worker(
+        house.desk, house.queue.consume, Scheduler(house.rota, house.targets, reminders=house.reminders.round)
+    )
     _until_signalled(worker.stop)
     if child:
         threading.Thread(target=_stop_with_parent, args=(worker.stop,), name="parent", daemon=True).start()

@@ -11,26 +11,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 
 from handlers.core.answers import Confirm, Draft, Invocation, Reply, TargetName
 from handlers.core.cards import Button, Card, Fact, Tone
 from handlers.core.digests import spoken
-from handlers.core.errors import Problem, Refusal
+from handlers.core.errors import Refusal
 from handlers.core.job_cards import Wording, job_card
 from handlers.core.jobs import Job, JobState, Outcome
 from handlers.core.key_rings import KeyRing
 from handlers.core.policy import Permission
 from handlers.core.recipes import ringed
-from handlers.core.rotation_plans import DROP, Past, RotationPlan, entry, past, phases, shown
+from handlers.core.rotation_plans import DROP, RotationPlan, entry, past, phases, shown
 from handlers.core.rotations import Rotations
 from handlers.core.secrets import Kind, Secret
+from handlers.core.standings import REMIND, reminder_card, standing
 from handlers.core.text import Code, Seconds, Text
 from handlers.core.turns import RETIRE, ROLLBACK, ROTATE
 from handlers.core.work import Work
 
 LANE = "rotate"
-SOON = timedelta(days=7)
+_WORST_FIRST = (Tone.BAD, Tone.UNKNOWN, Tone.WARNING)
+_WORDS = {"retire": " retire"}
 NOW_WORDS = frozenset({"now!", "emergency"})
 
 
@@ -152,6 +153,8 @@ class RotateHandler:
 
     def describe(self, job: Job) -> Card:
         """See Handler."""
+        if job.plan.operation == REMIND:
+            return reminder_card(job)
         plan = RotationPlan.of_arguments(job.plan.arguments)
         subject = {
             ROTATE: Text("Rotation of {secret}", secret=Code(plan.secret)),
@@ -183,42 +186,18 @@ class RotateHandler:
         return tuple(facts)
 
     def _list(self, *, due_only: bool) -> Card:
-        now, lines, names, worst = self._estate.clock.now(), [], [], Tone.GOOD
-        for secret in self._estate.managed.secrets.values():
-            try:
-                line, due, tone = self._standing(secret, now)
-            except Problem as problem:
-                line, due, tone = Text("{name}: {why}", name=Code(secret.name), why=problem.text), True, Tone.UNKNOWN
-            if due or not due_only:
-                lines.append(line)
-            if due:
-                names.append(secret.name)
-                worst = tone if worst in {Tone.GOOD, Tone.WARNING} else worst
         if not self._estate.managed.secrets:
             return Card(Text("No secrets are managed: SECRETS_CONFIG names none."), Tone.UNKNOWN)
-        title = Text("{count} secrets need a look", count=len(names)) if names else Text("No secret is due")
-        buttons = tuple(Button("rotate_pick", Text("{name}", name=Code(name)), name) for name in names[:5])
-        return Card(title, worst, tuple(lines), buttons=buttons)
-
-    def _standing(self, secret: Secret, now: datetime) -> tuple[Text, bool, Tone]:
-        history = past(self._estate.artifacts, secret.name)
-        made = self._estate.store(secret).look(secret.place).current
-        if made is None:
-            return Text("{name}: no value yet", name=Code(secret.name)), True, Tone.UNKNOWN
-        said = _waiting(secret, history, now)
-        if said is not None:
-            return said
-        since = history.turned or made.made
-        if since is None:
-            return Text("{name}: its age is not known", name=Code(secret.name)), True, Tone.UNKNOWN
-        left = since + secret.max_age - now
-        age = Seconds((now - since).total_seconds())
-        if left <= timedelta(0):
-            return Text("{name}: {age} old, due", name=Code(secret.name), age=age), True, Tone.BAD
-        text = Text(
-            "{name}: {age} old, due in {left}", name=Code(secret.name), age=age, left=Seconds(left.total_seconds())
+        found = [standing(self._estate, secret) for secret in self._estate.managed.secrets.values()]
+        wanted = [each for each in found if each.stage]
+        lines = tuple(each.text for each in (wanted if due_only else found))
+        title = Text("{count} secrets need a look", count=len(wanted)) if wanted else Text("No secret is due")
+        worst = next((tone for tone in _WORST_FIRST if any(each.tone is tone for each in wanted)), Tone.GOOD)
+        buttons = tuple(
+            Button("rotate_pick", Text("{name}", name=Code(each.secret)), each.secret + _WORDS.get(each.stage, ""))
+            for each in wanted[:5]
         )
-        return text, left <= SOON, Tone.WARNING
+        return Card(title, worst, lines, buttons=buttons)
 
     # -- work --------------------------------------------------------------------------------------------------
 
@@ -233,26 +212,6 @@ class RotateHandler:
     def lost(self) -> tuple[Job, ...]:
         """See Handler."""
         return self._rotations.lost()
-
-
-def _waiting(secret: Secret, history: Past, now: datetime) -> tuple[Text, bool, Tone] | None:
-    if history.needs:
-        text = Text("{name}: job {job} ended in need of a person", name=Code(secret.name), job=Code(history.needs))
-        return text, True, Tone.BAD
-    if history.unfinished:
-        text = Text("{name}: job {job} is at work", name=Code(secret.name), job=Code(history.unfinished))
-        return text, False, Tone.WORKING
-    if history.soaking is not None:
-        over = history.soaking.until <= now
-        text = Text(
-            "{name}: the old value waits to be retired, `/rotate {name} retire`"
-            if over
-            else "{name}: rotated, the old value is accepted until {until}",
-            name=Code(secret.name),
-            until=history.soaking.until,
-        )
-        return text, over, Tone.WARNING
-    return None
 
 
 def _offer(secret: Secret, plan: RotationPlan, operation: str, words: str) -> tuple[Text, ...]:

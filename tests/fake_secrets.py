@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bot.adapters.secrets_files import FileSecrets
 from bot.adapters.vault import Login, VaultSecrets
+from handlers.core.accounts import Credentials
 from handlers.core.errors import OutsideError
 from handlers.core.key_rings import KeyRing, signer
 from handlers.core.secret_stores import Report, Sealed, SecretStore, Shelf, Version, absent, crowded, in_use, taken
@@ -171,6 +172,38 @@ class FakeApp:
     def lets_in(self, token: Sealed) -> bool:
         """Whether every replica does; time does not matter here."""
         return all(_signed(token, KeyRing.read(Sealed(each)).keys.get(signer(token), "")) for each in self.values)
+
+
+@dataclass
+class FakeAccounts:
+    """A pair of users (calls `accounts.…`). `users`: each one's password and roles."""
+
+    users: dict[str, tuple[str, str]]
+    faults: Faults = field(default_factory=Faults)
+
+    def prepare(self, new: Credentials, like: str) -> None:
+        with self.faults.at("accounts.prepare"):
+            if like not in self.users:
+                raise OutsideError(Text("There is no such user."), permanent=True)
+            self.users[new.username] = (new.password, self.users[like][1])
+
+    def works(self, new: Credentials) -> None:
+        with self.faults.at("accounts.works"):
+            if not self.lets_in(new):
+                raise OutsideError(Text("That user does not get in."), permanent=True)
+
+    def lock(self, user: str, unknown: Sealed) -> None:
+        with self.faults.at("accounts.lock"):
+            self.users[user] = (unknown.reveal().decode(), self.users[user][1])
+
+    def lets_in(self, user: Credentials) -> bool:
+        """Whether somebody with these gets in."""
+        return user.username in self.users and self.users[user.username][0] == user.password
+
+
+def first_user() -> bytes:
+    """What stands in the store before any rotation."""
+    return Credentials("app_a", "first-password-CANARY").sealed().reveal()
 
 
 def first_ring() -> bytes:

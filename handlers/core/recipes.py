@@ -7,19 +7,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from handlers.core.accounts import Credentials
 from handlers.core.errors import OutsideError
 from handlers.core.key_rings import KeyRing, signer
-from handlers.core.ports import Entropy
+from handlers.core.ports import Clock, Entropy
 from handlers.core.rotation_plans import ACCEPT, DROP, REPLACE, SIGN
 from handlers.core.secret_stores import Consumer, Sealed
 from handlers.core.secrets import Kind, Secret
 from handlers.core.text import Code, Text
 
 BACK = "back"
+POLL_SECONDS = 1.0
+PROOF_SECONDS = 120
 KEY_CHARACTERS = 52
 
 
@@ -44,13 +47,23 @@ def ringed(secret: Secret) -> bool:
     return secret.kind is Kind.JWT and not secret.single_value
 
 
+def named(secret: Secret) -> bool:
+    """Whether the value carries the name of its version, so that replicas can report it."""
+    return ringed(secret) or secret.kind is Kind.MONGO_USER
+
+
 def reported(secret: Secret, value: Sealed, version: str) -> str:
     """What replicas report of a version: a key ring carries its own name, given when it was made."""
+    if secret.kind is Kind.MONGO_USER:
+        return Credentials.read(value).version
     return KeyRing.read(value).version if ringed(secret) else version
 
 
 def made(secret: Secret, phase: str, version: str, before: Sealed, job: str, entropy: Entropy) -> Sealed:
     """The value of a phase. Raises Damage when what is stored is not of this kind."""
+    if secret.kind is Kind.MONGO_USER:
+        password = entropy.token(secret.characters)
+        return Credentials.read(before).next(secret.users, password, version).sealed()
     if not ringed(secret):
         return Sealed(entropy.token(secret.characters).encode())
     ring = KeyRing.read(before)
@@ -77,8 +90,23 @@ def proved(change: Change, consumer: Consumer, name: str, now: datetime) -> tupl
     return (*evidence, Text("{name} is healthy.", name=Code(name)))
 
 
+def in_time(change: Change, consumer: Consumer, name: str, clock: Clock, check: Callable[[], None]) -> tuple[Text, ...]:
+    """Waits for the proof as long as the file allows. Raises OutsideError, permanent when the time is over, and what
+    `check` raises."""
+    seconds = next((use.seconds for use in change.secret.uses if use.name == name), PROOF_SECONDS)
+    deadline = clock.monotonic() + seconds
+    while True:
+        try:
+            return proved(change, consumer, name, clock.now())
+        except OutsideError as error:
+            if clock.monotonic() >= deadline or error.permanent:
+                raise OutsideError(error.text, permanent=True) from error
+        check()
+        clock.sleep(POLL_SECONDS)
+
+
 def _reported(change: Change, consumer: Consumer, name: str) -> Sequence[Text]:
-    reports = consumer.reports(change.secret.name) if ringed(change.secret) else ()
+    reports = consumer.reports(change.secret.name) if named(change.secret) else ()
     behind = [each.replica for each in reports if each.version != change.version]
     if behind:
         raise OutsideError(

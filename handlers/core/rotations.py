@@ -18,11 +18,12 @@ For each phase (a key ring has two: accept both, sign with the new one; other ki
 from __future__ import annotations
 
 from handlers.core.errors import Damage, OutsideError, Refusal
+from handlers.core.estates import Estate
 from handlers.core.jobs import Job, JobState, Outcome
 from handlers.core.rotation_journals import RotationJournal, unclosed
 from handlers.core.rotation_plans import RotationPlan, entry, past
 from handlers.core.text import Code, Text
-from handlers.core.turns import RETIRE, ROLLBACK, Estate, Turn
+from handlers.core.turns import RETIRE, ROLLBACK, Turn
 from handlers.core.work import Work
 
 
@@ -57,7 +58,7 @@ class Rotations:
             return Outcome(state, Text("{why} Nothing was begun: the secret is as it was.", why=why), {})
         turn = self._turn(job, None)
         if turn.journal.end is not None:
-            return turn.ended(state, why)
+            return _ended(turn, state, why)
         turn.write("taken")
         if job.plan.operation == ROLLBACK:
             return turn.back(state, why)
@@ -100,3 +101,13 @@ class Rotations:
                 )
             )
         return Turn(self.estate, secret, plan, job, work)
+
+
+def _ended(turn: Turn, state: JobState, why: Text) -> Outcome:
+    """What the journal says of how it ended, when the worker could not say it any more."""
+    end = turn.journal.end
+    turn.journal.close()
+    facts = {} if end is None else dict(end.facts)
+    done = facts.get("state") in {"soaking", "retired"} or (facts.get("state") == "rolled_back" and turn.plan.of)
+    text = Text("{why} Its work had ended before: {said}", why=why, said=str(facts.get("text", "")))
+    return Outcome(JobState.DONE if done else state, text, {**facts, "secret": turn.secret.name})

@@ -28,6 +28,7 @@ class Kind(Enum):
 
     GENERIC = "generic"
     JWT = "jwt"
+    MONGO_USER = "mongo_user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,9 @@ class Use:
 @dataclass(frozen=True, slots=True)
 class Secret:
     """See the module. `overlap`: how long the old value is accepted beside the new one. `single_value`: the program
-    knows one value only, so that everybody is logged out; allowed only when `accept_logout` says so."""
+    knows one value only, so that everybody is logged out; allowed only when `accept_logout` says so. `users`: the pair
+    of a database that takes turns; `admin_uri_file`: the path of a file with the address of who may change them;
+    `canary`: a collection they must be able to write in."""
 
     name: str
     kind: Kind
@@ -61,6 +64,9 @@ class Secret:
     single_value: bool = False
     accept_logout: bool = False
     notice: str = ""
+    users: tuple[str, ...] = ()
+    admin_uri_file: str = ""
+    canary: str = ""
     uses: tuple[Use, ...] = ()
 
 
@@ -183,7 +189,7 @@ def _store(name: str, data: Any, problems: list[str]) -> StoreSpec:
 
 _SECRET = {
     "kind", "store", "place", "max_age", "overlap", "characters", "single_value", "accept_logout", "notice",
-    "consumers",
+    "consumers", "users", "admin_uri_file", "canary",
 }  # fmt: skip
 _USE = {"name", "roll_out", "reports", "health", "login", "login_body", "check", "verify", "seconds"}
 
@@ -209,6 +215,9 @@ def _secret(name: str, data: Any, stores: Mapping[str, StoreSpec], problems: lis
         single_value=reader.flag("single_value"),
         accept_logout=reader.flag("accept_logout"),
         notice=reader.word("notice"),
+        users=reader.words("users", re.compile(r"[A-Za-z0-9_.-]{1,60}")),
+        admin_uri_file=reader.word("admin_uri_file", re.compile(r"/.+")),
+        canary=reader.word("canary", re.compile(r"[^.\s]+\.\S+")),
         uses=tuple(_use(name, number, each, problems) for number, each in enumerate(listed, 1)),
     )
     if secret.kind is Kind.JWT and not secret.single_value:
@@ -218,6 +227,11 @@ def _secret(name: str, data: Any, stores: Mapping[str, StoreSpec], problems: lis
             reader.wrong("no consumer has a `check` address, so nothing could be proved")
     if secret.kind is Kind.GENERIC and not any(use.verify or use.health for use in secret.uses):
         reader.wrong("no consumer has `verify` or `health`, so nothing could be proved")
+    if secret.kind is Kind.MONGO_USER:
+        if len(set(secret.users)) != 2:
+            reader.wrong("`users` names the two users that take turns")
+        if not secret.admin_uri_file:
+            reader.wrong("`admin_uri_file` is missing: who changes the users?")
     return secret
 
 

@@ -7,50 +7,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
 
+from handlers.core.accounts import Credentials
 from handlers.core.answers import JobId
 from handlers.core.digests import Json
-from handlers.core.errors import Damage, OutsideError, Refusal
+from handlers.core.errors import Damage, OutsideError
+from handlers.core.estates import Estate
 from handlers.core.jobs import Job, JobState, Outcome, Progress
-from handlers.core.ports import ArtifactStore, Clock, Entropy
-from handlers.core.recipes import BACK, Change, made, proved, reported
+from handlers.core.recipes import BACK, Change, in_time, made, reported
 from handlers.core.rotation_journals import RotationJournal
 from handlers.core.rotation_plans import RotationPlan, version_id
-from handlers.core.secret_stores import Consumer, Sealed, SecretStore, taken
-from handlers.core.secrets import Managed, Secret
+from handlers.core.secret_stores import Sealed, taken
+from handlers.core.secrets import Secret
 from handlers.core.text import Code, Text
 from handlers.core.work import Work, beats
 
 ROTATE, RETIRE, ROLLBACK = "rotate.rotate", "rotate.retire", "rotate.rollback"
-POLL_SECONDS = 1.0
-PROOF_SECONDS = 120
+UNKNOWN_CHARACTERS = 52
 MARGIN = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Estate:
-    """What rotations touch, through ports. `consumers`: of each secret, by its name, in the file's order."""
-
-    managed: Managed
-    stores: Mapping[str, SecretStore]
-    consumers: Mapping[str, Mapping[str, Consumer]]
-    artifacts: ArtifactStore
-    clock: Clock
-    entropy: Entropy
-
-    def secret(self, name: str) -> Secret:
-        """Raises Refusal for one that is not in the file."""
-        found = self.managed.secrets.get(name)
-        if found is None:
-            raise Refusal(Text("There is no secret {name}. `/rotate status` lists them.", name=Code(name[:40])))
-        return found
-
-    def store(self, secret: Secret) -> SecretStore:
-        """Where it is kept."""
-        return self.stores[secret.store]
 
 
 class Turn:
@@ -70,6 +46,7 @@ class Turn:
         """All phases, then what is removed. Raises as `Rotations.run`."""
         for phase in self.plan.phases:
             self._stage(phase)
+            self._install(phase)
             self._promote(phase)
             self._roll_out(phase)
             self._prove(phase)
@@ -105,6 +82,18 @@ class Turn:
         if self.store.value(self.secret.place, version) != value:
             raise Damage(Text("The store does not give back what it was given. Nothing was changed for anybody."))
         self.write("done", step)
+
+    def _install(self, phase: str) -> None:
+        """What accepts the value is told of it, and tried, before anybody gets it."""
+        accounts, step = self._estate.accounts.get(self.secret.name), f"install.{phase}"
+        if accounts is None or self.journal.last("done", step) is not None:
+            return
+        self._begin(Text("Preparing the other user and trying it ({phase})", phase=phase))
+        new = Credentials.read(self._value(self.version(phase)))
+        self.write("intent", step)
+        accounts.prepare(new, Credentials.read(self._value(self._before(phase))).username)
+        accounts.works(new)
+        self.write("done", step, user=new.username)
 
     def _promote(self, phase: str) -> None:
         version, step = self.version(phase), f"promote.{phase}"
@@ -143,24 +132,13 @@ class Turn:
     def _proofs(self, change: Change) -> tuple[Text, ...]:
         """Waits until every consumer proves it. Raises OutsideError, permanent when the time is over."""
         seen: list[Text] = []
-        limits = {use.name: use.seconds for use in self.secret.uses}
         for name, consumer in self._consumers.items():
-            found = self._proof(change, name, consumer, limits.get(name, PROOF_SECONDS))
+            found = in_time(change, consumer, name, self._clock, self._check)
             seen += found
-            for text in found:
-                self._note(text)
+            if self._work is not None:
+                for text in found:
+                    self._work.note(text)
         return tuple(seen)
-
-    def _proof(self, change: Change, name: str, consumer: Consumer, seconds: int) -> tuple[Text, ...]:
-        deadline = self._clock.monotonic() + seconds
-        while True:
-            try:
-                return proved(change, consumer, name, self._clock.now())
-            except OutsideError as error:
-                if self._clock.monotonic() >= deadline or error.permanent:
-                    raise OutsideError(error.text, permanent=True) from error
-            self._check()
-            self._clock.sleep(POLL_SECONDS)
 
     def evident(self) -> None:
         """Every consumer works with the current value alone. Raises OutsideError."""
@@ -170,6 +148,7 @@ class Turn:
     def _retired(self) -> Outcome:
         """Destroys what is retired."""
         removes = self.plan.removes or (self._before(self.plan.phases[0]),)
+        self._lock()
         for version in removes:
             step = f"remove.{version}"
             if self.journal.last("done", step) is None:
@@ -180,6 +159,18 @@ class Turn:
         if self.plan.emergency:
             text = Text("{secret} has a new value; the old one is refused from now on.", secret=Code(self.secret.name))
         return self._end(JobState.DONE, "retired", text, of=self.plan.of)
+
+    def _lock(self) -> None:
+        """The user that is retired gets a password nobody knows."""
+        accounts = self._estate.accounts.get(self.secret.name)
+        if accounts is None or self.journal.last("done", "lock") is not None:
+            return
+        now = self.store.look(self.secret.place).current_id
+        user = Credentials.read(self._value(now)).username
+        for idle in (each for each in self.secret.users if each != user):
+            self.write("intent", "lock", user=idle)
+            accounts.lock(idle, Sealed(self._estate.entropy.token(UNKNOWN_CHARACTERS).encode()))
+            self.write("done", "lock", user=idle)
 
     # -- back --------------------------------------------------------------------------------------------------
 
@@ -264,15 +255,6 @@ class Turn:
         """Into the journal."""
         self.journal.write(what, step, now=self._clock.now(), **facts)
 
-    def ended(self, state: JobState, why: Text) -> Outcome:
-        """What the journal says of how it ended, when the worker could not say it any more."""
-        end = self.journal.end
-        self.journal.close()
-        facts = {} if end is None else dict(end.facts)
-        done = facts.get("state") in {"soaking", "retired"} or (facts.get("state") == "rolled_back" and self.plan.of)
-        text = Text("{why} Its work had ended before: {said}", why=why, said=str(facts.get("text", "")))
-        return Outcome(JobState.DONE if done else state, text, {**facts, "secret": self.secret.name})
-
     def _end(self, state: JobState, how: str, text: Text, **facts: Json) -> Outcome:
         told: dict[str, Json] = {"state": how, "text": str(text), **facts}
         self.journal.write("end", "", now=self._clock.now(), **told)
@@ -312,10 +294,6 @@ class Turn:
         self._check()
         if self._work is not None:
             self._work.progress(Progress(stage))
-
-    def _note(self, text: Text) -> None:
-        if self._work is not None:
-            self._work.note(text)
 
     def _check(self) -> None:
         if self._work is not None:

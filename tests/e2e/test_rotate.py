@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,11 @@ from sandbox.demo import tour
 from sandbox.demo.stage import Stage
 from sandbox.servers.backend import Backend
 from tests.conftest import needs
+from tests.e2e.test_dead_worker import children
 
 OPS = tour.OPS
+SESSIONS = 1000
+RESCUE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ secrets:
     overlap: 3s
     consumers:
       - name: shop-api
+        roll_out: sleep 1
         reports: ["{url}/internal/secrets"]
         health: {url}/health
         login: {url}/login
@@ -73,6 +79,34 @@ def confirmed(stage: Stage, title: str) -> None:
     tour.confirm(stage, plan["ts"], lambda said: None)
 
 
+@contextmanager
+def watched(backend: Backend, token: str) -> Iterator[list[int]]:
+    """Asks the backend all the time, over one connection that is opened anew when it ends; what it answered."""
+    asked: list[int] = []
+    ending = threading.Event()
+
+    def watch() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", backend.port, timeout=5)
+        while not ending.wait(1 / 200):
+            try:
+                connection.request("GET", "/me", headers={"Authorization": f"Bearer {token}"})
+                answer = connection.getresponse()
+                answer.read()
+                asked.append(answer.status)
+            except (OSError, http.client.HTTPException):
+                asked.append(0)
+                connection.close()
+        connection.close()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield asked
+    finally:
+        ending.set()
+        thread.join()
+
+
 def everything(shown: Shown) -> str:
     """All that the bot said or wrote anywhere: Slack, its log, its records."""
     said = json.dumps([shown.stage.slack.person("U0SARA").messages(channel) for channel in (OPS, tour.ALERTS)])
@@ -85,23 +119,13 @@ def everything(shown: Shown) -> str:
 def test_nobody_is_logged_out_and_the_retired_key_is_refused(shown: Shown) -> None:
     stage, backend, sara = shown.stage, shown.backend, shown.stage.slack.person("U0SARA")
     first_ring = json.loads((shown.folder / "jwt").read_text())
-    before, failures, watching = backend.log_in(), [], threading.Event()
-
-    def watch() -> None:
-        while not watching.is_set():
-            if not backend.lets_in(before):
-                failures.append("refused")
-            time.sleep(0.01)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    sara.command(OPS, "/rotate jwt")
-    confirmed(stage, "Rotation of jwt")
-    tour.ended(sara, "Rotation of jwt: ")
-    watching.set()
-    watcher.join()
-    assert failures == []
-    assert backend.lets_in(before)
+    before, sessions = backend.log_in(), [backend.log_in(f"user {number}") for number in range(SESSIONS)]
+    with watched(backend, before) as asked:
+        sara.command(OPS, "/rotate jwt")
+        confirmed(stage, "Rotation of jwt")
+        tour.ended(sara, "Rotation of jwt: ")
+    assert asked.count(200) == len(asked) > 1000
+    assert all(backend.lets_in(each) for each in sessions)
     fresh = backend.log_in("omid")
     assert backend.lets_in(fresh)
     ring = json.loads((shown.folder / "jwt").read_text())
@@ -113,7 +137,7 @@ def test_nobody_is_logged_out_and_the_retired_key_is_refused(shown: Shown) -> No
     sara.command(OPS, "/rotate jwt retire")
     confirmed(stage, "Retirement of the old jwt")
     tour.ended(sara, "Retirement of the old jwt: ")
-    assert not backend.lets_in(before)
+    assert not any(backend.lets_in(each) for each in (before, *sessions))
     assert backend.lets_in(fresh)
     assert backend.lets_in(backend.log_in())
     assert [each.name for each in (shown.folder / ".versions" / "jwt").iterdir()] == [
@@ -127,3 +151,29 @@ def test_nobody_is_logged_out_and_the_retired_key_is_refused(shown: Shown) -> No
     told = everything(shown)
     for secret in (*first_ring["keys"].values(), *ring["keys"].values(), backend.password):
         assert secret not in told
+
+
+@pytest.mark.timeout(240)
+def test_a_worker_that_is_killed_in_the_middle_logs_nobody_out_and_the_next_one_ends_it(shown: Shown) -> None:
+    stage, backend, sara = shown.stage, shown.backend, shown.stage.slack.person("U0SARA")
+    before = backend.log_in()
+    first = json.loads((shown.folder / "jwt").read_text())
+    done = rotations_done(stage)
+    with watched(backend, before) as asked:
+        sara.command(OPS, "/rotate jwt")
+        confirmed(stage, "Rotation of jwt")
+        (worker,) = children(stage.bot.pid, "worker")
+        sara.wait_for(lambda: children(worker.pid, "sleep"), 30, "a roll-out")
+        worker.kill()
+        sara.wait_for(lambda: rotations_done(stage) == done + 1, RESCUE_SECONDS, "the end of the rotation")
+    assert asked.count(200) == len(asked)
+    ring = json.loads((shown.folder / "jwt").read_text())
+    assert ring["active"] != first["active"]
+    assert set(ring["keys"]) == {first["active"], ring["active"]}
+    assert backend.lets_in(before)
+    assert backend.lets_in(backend.log_in())
+
+
+def rotations_done(stage: Stage) -> int:
+    """How many cards say so."""
+    return sum("Rotation of jwt: done" in tour.words(each) for each in stage.slack.person("U0SARA").messages(OPS))

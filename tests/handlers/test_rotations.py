@@ -8,18 +8,24 @@ from datetime import timedelta
 
 import pytest
 
-from handlers.core.answers import Invocation, JobId
+from handlers.core.accounts import Credentials
+from handlers.core.alarms import Alarms
+from handlers.core.answers import Actor, Invocation, JobId, Surface
 from handlers.core.approval import Gate
 from handlers.core.cards import Card
 from handlers.core.desk import Began, Desk, Outside, Said
+from handlers.core.errors import OutsideError, Refusal
+from handlers.core.estates import Estate
 from handlers.core.jobs import Job, JobState
 from handlers.core.key_rings import KeyRing
+from handlers.core.rota import SCHEDULE
+from handlers.core.rotation_journals import RotationJournal, unclosed
 from handlers.core.rotations import Rotations
 from handlers.core.secret_stores import Sealed
 from handlers.core.secrets import Kind, Managed, Secret, StoreSpec, Use
-from handlers.core.turns import Estate
+from handlers.core.standings import REMIND, Reminders
 from handlers.rotate import RotateHandler
-from tests.fake_secrets import FakeApp, FaultySecrets, MemorySecrets, first_ring
+from tests.fake_secrets import FakeAccounts, FakeApp, FaultySecrets, MemorySecrets, first_ring, first_user
 from tests.fakes import (
     FakeClock,
     FakeEntropy,
@@ -38,7 +44,13 @@ USE = Use("api", check="http://api/me", verify="verify", seconds=3)
 JWT = Secret("jwt", Kind.JWT, "app", "jwt", overlap=timedelta(days=30), uses=(USE,))
 PLAIN = Secret("api-key", Kind.GENERIC, "app", "api-key", overlap=timedelta(hours=1), uses=(USE,))
 SINGLE = Secret("session", Kind.JWT, "app", "session", single_value=True, uses=(USE,))
-FIRST = {"jwt": first_ring(), "api-key": b"the-first-value-CANARY", "session": b"the-first-session-CANARY"}
+PAIR = Secret("mongo", Kind.MONGO_USER, "app", "mongo", timedelta(days=90), users=("app_a", "app_b"), uses=(USE,))
+FIRST = {
+    "mongo": first_user(),
+    "jwt": first_ring(),
+    "api-key": b"the-first-value-CANARY",
+    "session": b"the-first-session-CANARY",
+}
 
 
 Real = Callable[[Faults], FaultySecrets]
@@ -56,7 +68,10 @@ class House:
         self.secrets: MemorySecrets | FaultySecrets = MemorySecrets(self.clock, self.faults)
         if real is not None:
             self.secrets = real(self.faults)
-        managed = {each.name: each for each in secrets or (JWT, PLAIN, SINGLE)}
+        managed = {each.name: each for each in secrets or (JWT, PLAIN, SINGLE, PAIR)}
+        self.accounts = FakeAccounts(
+            {"app_a": (Credentials.read(Sealed(FIRST["mongo"])).password, "rw"), "app_b": ("x", "all")}, self.faults
+        )
         self.apps: dict[str, FakeApp] = {}
         for name in managed:
             self.secrets.put(name, FIRST[name])
@@ -69,7 +84,15 @@ class House:
     def new_desk(self) -> Desk:
         """Another process."""
         consumers = {name: {"api": app} for name, app in self.apps.items()}
-        estate = Estate(self.managed, {"app": self.secrets}, consumers, self.artifacts, self.clock, self.entropy)
+        self.estate = estate = Estate(
+            self.managed,
+            {"app": self.secrets},
+            consumers,
+            self.artifacts,
+            self.clock,
+            self.entropy,
+            {"mongo": self.accounts},
+        )
         self.handler = RotateHandler(Rotations(estate))
         gate = Gate(self.state, self.factors, self.clock, self.entropy)
         outside = Outside(self.state, self.queue, self.audit, FakePeople(), self.clock, self.entropy)
@@ -251,3 +274,132 @@ def test_no_value_is_in_a_card_a_record_or_a_journal() -> None:
     told += [json.dumps(house.said("status"))]
     for value in values:
         assert not any(value in each for each in told)
+
+
+def test_a_pair_of_users_takes_turns_and_the_idle_one_is_locked_when_it_is_retired() -> None:
+    house = House()
+    old = Credentials.read(Sealed(FIRST["mongo"]))
+    assert state_of(house.done("mongo")) == "soaking"
+    new = Credentials.read(Sealed(house.secrets.seen("mongo")))
+    assert new.username == "app_b"
+    assert house.accounts.users["app_b"][1] == "rw", "its roles had drifted"
+    assert house.accounts.lets_in(old)
+    assert house.accounts.lets_in(new)
+    assert state_of(house.done("mongo", "retire")) == "retired"
+    assert not house.accounts.lets_in(old)
+    assert house.accounts.lets_in(new)
+    assert state_of(house.done("mongo")) == "soaking"
+    assert Credentials.read(Sealed(house.secrets.seen("mongo"))).username == "app_a"
+
+
+def test_a_stored_user_that_is_not_of_the_pair_is_not_touched() -> None:
+    house = House()
+    house.secrets.put("mongo", Credentials("root", "elsewhere").sealed().reveal())
+    before = dict(house.accounts.users)
+    job = house.done("mongo")
+    assert state_of(job) == "aborted"
+    assert "not one of the pair" in text_of(house.desk.card(job))
+    assert house.accounts.users == before
+
+
+@pytest.mark.parametrize("call", ["secrets.stage", "secrets.promote"])
+@pytest.mark.parametrize("name", ["jwt", "api-key", "mongo"])
+def test_an_answer_that_was_lost_is_looked_after_and_the_rotation_goes_on(name: str, call: str) -> None:
+    house = House()
+    house.faults.fail(call, after=True)
+    assert state_of(house.done(name)) == "soaking"
+
+
+def test_whoever_was_replaced_writes_nothing_more_into_the_journal() -> None:
+    house = House()
+    first = RotationJournal(house.artifacts, "jwt", JobId("job"))
+    first.write("intent", "promote.sign", now=house.clock.now())
+    second = RotationJournal(house.artifacts, "jwt", JobId("job")).read()
+    second.write("taken", now=house.clock.now())
+    with pytest.raises(OutsideError, match="Another worker took this rotation over"):
+        first.write("done", "promote.sign", now=house.clock.now())
+    assert [each.what for each in second.read().entries] == ["intent", "taken"]
+
+
+def test_a_worker_that_was_replaced_in_the_middle_does_nothing_more() -> None:
+    """The first worker hangs in a roll-out; another one rescues the job; the first one wakes up."""
+    house = House()
+    job = house.queued("jwt")
+    rolling, app = house.apps["jwt"].roll_out, house.apps["jwt"]
+
+    def hanging(beat: object = ()) -> None:
+        app.roll_out = rolling  # type: ignore[method-assign]
+        house.clock.advance(40)
+        house.new_desk().tend()
+        rolling()
+
+    app.roll_out = hanging  # type: ignore[method-assign]
+    before = app.session()
+    house.desk.work(job)
+    assert house.job(job).state.final
+    assert state_of(house.job(job)) == "soaking"
+    assert app.lets_in(before)
+    assert set(app.values) == {house.secrets.seen("jwt")}
+    assert unclosed(house.artifacts) == ()
+
+
+def test_two_people_cannot_rotate_the_same_secret_at_once() -> None:
+    house = House()
+    house.queued("jwt")
+    house.clock.advance(60)
+    answer = house.ask("jwt")
+    assert isinstance(answer, Began)
+    with pytest.raises(Refusal, match="One at a time"):
+        house.desk.challenge(answer.job, SARA)
+
+
+@pytest.mark.parametrize(
+    "words", [("nothing",), ("jwt", "twice"), ("a", "b", "c"), ("\x00",), ("../jwt",), ("x" * 4000,)]
+)
+def test_what_means_nothing_is_refused_in_a_sentence(words: tuple[str, ...]) -> None:
+    assert len(House().said(*words)) < 400
+
+
+def test_a_secret_is_due_seven_days_before_and_when_it_is_too_old() -> None:
+    house = House()
+    assert "No secret is due" in house.said("due")
+    house.clock.advance(84 * 86_400)
+    assert "due in" in house.said("due")
+    house.clock.advance(7 * 86_400)
+    assert "old, due" in house.said("due")
+
+
+def reminded(house: House) -> list[str]:
+    """The titles of all reminders, the oldest first."""
+    alarms = Alarms(house.state, house.audit, house.clock, house.entropy)
+    actor = Actor(SCHEDULE, "T1", Surface.SCHEDULE)
+    for _ in range(2):  # two workers
+        Reminders(house.estate, alarms, actor, "C0OPS").round()
+    jobs = [house.job(JobId(key.removeprefix("job:"))) for key in house.state.keys("job:")]
+    found = sorted((each for each in jobs if each.plan.operation == REMIND), key=lambda each: each.created)
+    return [str(house.desk.card(each).title) for each in found]
+
+
+def test_somebody_is_reminded_a_week_before_and_on_the_day_and_the_card_says_when_it_is_done() -> None:
+    house = House(None, JWT)
+    assert reminded(house) == []
+    house.clock.advance(84 * 86_400)
+    assert reminded(house) == ["jwt should be rotated within a week"]
+    house.clock.advance(7 * 86_400)
+    assert reminded(house) == ["jwt was looked after", "jwt must be rotated: it is too old"]
+    house.done("jwt")
+    assert reminded(house)[-1] == "jwt was looked after"
+    house.clock.advance(31 * 86_400)
+    for _ in range(2):
+        assert reminded(house).count("The old jwt waits to be retired") == 1
+
+
+def test_a_store_that_does_not_answer_neither_raises_nor_closes_a_reminder() -> None:
+    house = House(None, JWT)
+    house.clock.advance(91 * 86_400)
+    before = reminded(house)
+    for _ in range(2):
+        house.faults.fail("secrets.look")
+    assert reminded(house) == before
+    house.faults.fail("secrets.look")
+    assert "secrets need a look" in house.said("due")

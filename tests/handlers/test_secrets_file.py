@@ -1,0 +1,93 @@
+"""SECRETS_CONFIG: what it may say, and that everything wrong with it is told at once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.adapters import yaml_file
+from handlers.core.secrets import Kind, read
+
+USE = {"name": "api", "check": "http://api/me", "health": "http://api/health"}
+
+
+def file(**secret: Any) -> dict[str, Any]:
+    """A file with one secret, changed by what is given."""
+    entry = {"kind": "jwt", "store": "app", "overlap": "30d", "consumers": [USE]} | secret
+    return {
+        "stores": {"app": {"kind": "files", "folder": "/run/app"}},
+        "secrets": {"jwt": {name: each for name, each in entry.items() if each is not None}},
+    }
+
+
+def test_the_example_in_the_documentation_is_right(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "rotation.md").read_text()
+    (tmp_path / "secrets.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    managed, problems = read(yaml_file.read(tmp_path / "secrets.yaml"))
+    assert problems == ()
+    assert [each.kind for each in managed.secrets.values()] == [Kind.JWT, Kind.MONGO_USER, Kind.GENERIC]
+    assert managed.secrets["jwt"].overlap == timedelta(days=30)
+    assert managed.secrets["jwt"].max_age == timedelta(days=90)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"kind": "rsa"}, "`kind` is not what it must be"),
+        ({"kind": None}, "`kind` is missing"),
+        ({"store": "elsewhere"}, "there is no store `elsewhere`"),
+        ({"overlap": None}, "how long does the longest token live?"),
+        ({"overlap": "soon"}, "`overlap` is a time"),
+        ({"value": "hunter2"}, "`value` is not known"),
+        ({"place": "../etc/passwd"}, "`place` is not what it must be"),
+        ({"characters": 8}, "`characters` is a whole number from 26 to 512"),
+        ({"consumers": []}, "no consumer has a `check` address"),
+        ({"consumers": [USE | {"check": "http://user:password@api/me"}]}, "`check` is not what it must be"),
+        ({"kind": "mongo_user", "users": ["app_a"]}, "`users` names the two users"),
+        ({"kind": "mongo_user", "users": ["app_a", "app_a"]}, "`users` names the two users"),
+        ({"kind": "generic", "consumers": []}, "nothing could be proved"),
+    ],
+    ids=lambda each: "-".join(each) if isinstance(each, dict) else None,
+)
+def test_what_is_wrong_is_told(change: dict[str, Any], told: str) -> None:
+    _, problems = read(file(**change))
+    assert any(told in each for each in problems), problems
+
+
+def test_everything_wrong_is_told_at_once() -> None:
+    _, problems = read(file(kind="rsa", overlap="soon", characters=1))
+    assert len(problems) >= 3
+
+
+def test_two_secrets_do_not_live_in_one_place() -> None:
+    data = file(place="same")
+    data["secrets"]["other"] = data["secrets"]["jwt"]
+    assert any("same place" in each for each in read(data)[1])
+
+
+@pytest.mark.parametrize("name", ["due", "retire", "Now", "a b", "../x", "x" * 41, "-x", ""])
+def test_what_cannot_be_typed_is_no_name(name: str) -> None:
+    data = file()
+    data["secrets"][name] = data["secrets"].pop("jwt")
+    assert any("cannot be a name" in each for each in read(data)[1])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_nothing_in_a_file_breaks_the_reading_of_it(data: Any) -> None:
+    read(data)
+    read({"stores": data, "secrets": data})
+    read({"stores": {"app": data}, "secrets": {"jwt": data}})
+    read(file(consumers=data))
+    read(file(consumers=[data], overlap=data, users=data))
