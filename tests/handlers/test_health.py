@@ -83,7 +83,11 @@ def test_a_look_is_a_job_in_a_lane_of_its_own(house: House, words: tuple[str, ..
     assert house.ask(*words) == Start(Draft(LOOK, SHOP, {"section": section}, lane=LANE))
 
 
-@pytest.mark.parametrize(("words", "why"), [(("metrics",), "PROMETHEUS_URL"), (("wiki",), "no target"), (("mongo", "x"), "no target")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [(("metrics",), "PROMETHEUS_URL"), (("wiki",), "no target"), (("mongo", "x"), "no target")],
+    ids=str,
+)
 def test_what_cannot_be_looked_at_says_why(house: House, words: tuple[str, ...], why: str) -> None:
     with pytest.raises(Refusal, match=why):
         house.ask(*words)
