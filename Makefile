@@ -43,7 +43,7 @@ test: $(STAMP) parts check
 
 # The tests of crashes and moments with more of everything than `make test` has time for.
 chaos: $(STAMP) parts
-	@CHAOS=full $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 900 -rA tests/chaos $(ARGS)
+	@CHAOS=full $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 900 -rA tests/chaos tests/handlers/test_consent.py tests/handlers/test_run_clicks.py $(ARGS)
 
 bench: $(STAMP) parts
 	@$(BIN)/python -m tests.bench $(ARGS)
