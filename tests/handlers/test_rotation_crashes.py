@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from handlers.core.accounts import Credentials
 from handlers.core.answers import JobId
+from handlers.core.errors import OutsideError
 from handlers.core.jobs import Job, JobState
 from handlers.core.rotation_journals import unclosed
 from handlers.core.secret_stores import Sealed
@@ -58,6 +61,7 @@ WRITES = ("secrets.stage", "secrets.promote", "secrets.remove")
 CHANGES = (*WRITES, "app.roll_out", "accounts.prepare", "accounts.lock", "store.put_new")
 """What has an effect. After anything else nothing has changed, so before it is the same moment."""
 FULL = os.environ.get("CHAOS") == "full"
+SLOWLY = CASES if FULL else ("key-ring", "retire-key", "user-pair")
 FAR_TOO_LONG = 40 * 86_400
 
 
@@ -81,10 +85,10 @@ def calls(name: str) -> tuple[str, ...]:
     return tuple(house.faults.calls[so_far:])
 
 
-def points(*outside: str) -> list[object]:
+def points(*outside: str, cases: Iterable[str] = CASES) -> list[object]:
     """Every call of every case, by its place among the calls of its name, in every way."""
     found: list[object] = []
-    for name in CASES:
+    for name in cases:
         counts: dict[str, int] = {}
         for call in calls(name):
             counts[call] = counts.get(call, 0) + 1
@@ -156,10 +160,38 @@ def openbao() -> Iterator[OpenBao]:
         yield running
 
 
-@pytest.mark.parametrize(("name", "call", "nth", "way"), points(*WRITES))
+@pytest.mark.parametrize(("name", "call", "nth", "way"), points(*WRITES, cases=SLOWLY))
 def test_one_fault_at_a_write_to_vault_leaves_nobody_locked_out(
     openbao: OpenBao, name: str, call: str, nth: int, way: str
 ) -> None:
     case = CASES[name]
     house, job = struck(case, call, nth, way, lambda faults: FaultyVault(openbao, faults))
     whole(house, case, job)
+
+
+@settings(max_examples=1500 if FULL else 150, deadline=None)
+@given(
+    st.sampled_from(sorted(CASES)),
+    st.tuples(st.integers(1, 160), st.booleans()),
+    st.tuples(st.integers(1, 160), st.booleans()),
+    st.booleans(),
+)
+def test_two_faults_anywhere_leave_nobody_locked_out(
+    name: str, first: tuple[int, bool], second: tuple[int, bool], dies: bool
+) -> None:
+    """Of all calls, those of the state and of the audit record too. The worst end is that a person is asked."""
+    case = CASES[name]
+    house, job = begun(case, None)
+    session = house.apps["jwt"].session() if case.secret == "jwt" else None
+    (house.faults.kill if dies else house.faults.fail)("*", first[0])
+    house.faults.fail("*", second[0], after=second[1])
+    with contextlib.suppress(Killed, OutsideError):
+        house.desk.work(job)
+    if house.rescued(job).state is JobState.QUEUED:
+        house.desk.work(job)  # the queue hands it out again
+    ended = house.job(job)
+    assert ended.state.final
+    if session is not None and not case.logs_out:
+        assert house.apps["jwt"].lets_in(session)
+    if state_of(ended) != "needs":
+        whole(house, case, ended)

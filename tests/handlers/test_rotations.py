@@ -403,3 +403,12 @@ def test_a_store_that_does_not_answer_neither_raises_nor_closes_a_reminder() -> 
     assert reminded(house) == before
     house.faults.fail("secrets.look")
     assert "secrets need a look" in house.said("due")
+
+
+def test_a_user_that_does_not_get_in_is_given_to_nobody() -> None:
+    house = House()
+    house.accounts.prepare = lambda new, like: None  # type: ignore[method-assign]
+    job = house.done("mongo")
+    assert state_of(job) == "aborted"
+    assert house.secrets.seen("mongo") == FIRST["mongo"]
+    assert not any(call == "secrets.promote" for call in house.faults.calls)
