@@ -17,7 +17,9 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bot import settings, wiring
+from bot import settings
+from bot.wiring.commands import WORKER_NICENESS
+from bot.wiring.house import Nobody, build
 from bot.worker import Beat
 from handlers.core.answers import Actor, Invocation, PersonId, Surface
 from handlers.core.approval import WORKSPACE
@@ -67,14 +69,14 @@ def memory_bytes(name: str) -> int:
 
 def main() -> int:
     """See the module."""
-    os.nice(wiring.WORKER_NICENESS)
+    os.nice(WORKER_NICENESS)
     given = settings.read(os.environ, slack=False)
-    desk = wiring.build(given, wiring.Nobody()).desk
+    desk = build(given, Nobody()).desk
     with Beat(desk):
         if "--until-closed" not in sys.argv:
             print(json.dumps(asdict(back_up(desk))))
             return 0
-        os.nice(wiring.WORKER_NICENESS)  # as a worker
+        os.nice(WORKER_NICENESS)  # as a worker
         while not select.select([sys.stdin], [], [], 0)[0]:
             back_up(desk)
             shutil.rmtree(Path(given.backup_dir) / "v1")

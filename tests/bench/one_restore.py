@@ -14,7 +14,8 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bot import settings, wiring
+from bot import settings
+from bot.wiring.commands import WORKER_NICENESS
 from bot.worker import Beat
 from handlers.core.jobs import JobState
 from tests.bench.one_backup import memory_bytes
@@ -49,7 +50,7 @@ def forget_the_peak() -> None:
 
 def main() -> int:
     """See the module."""
-    os.nice(wiring.WORKER_NICENESS)
+    os.nice(WORKER_NICENESS)
     given = settings.read(os.environ, slack=False)
     breaking = Break("fed.1.before", forget_the_peak)
     places = given.mongodb_uri, given.redis_url, Path(given.backup_dir), os.environ["PATH"]

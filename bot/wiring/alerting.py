@@ -1,0 +1,52 @@
+"""What stands behind alerts: Alertmanager, routes, the watch, and the plots in cards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bot.adapters import yaml_file
+from bot.adapters.clock import SystemClock, SystemEntropy
+from bot.adapters.state_redis import RedisState
+from bot.settings import Settings
+from handlers.alerts import Alerts
+from handlers.core import routes
+from handlers.core.alertmanagers import Alertmanager
+from handlers.core.errors import Refusal
+from handlers.core.ledger import Ledger
+from handlers.core.plots import Plotter
+from handlers.core.routes import Route, Routes
+from handlers.core.text import Text
+
+
+def alerts_of(given: Settings, state: RedisState) -> Alerts:
+    """Takes alerts in, over this state."""
+    return Alerts(Ledger(state), SystemClock(), SystemEntropy(), alertmanager_of(given))
+
+
+def alertmanager_of(given: Settings) -> Alertmanager | None:
+    """None: there is none to ask."""
+    if not given.alertmanager_url:
+        return None
+    from bot.adapters.alertmanager import HttpAlertmanager  # imported only where it is used
+
+    return HttpAlertmanager(given.alertmanager_url)
+
+
+def routes_of(given: Settings) -> Routes:
+    """Raises Refusal, with everything that is wrong with the file."""
+    default = Route(given.alerts_channel)
+    if not given.alerts_routes:
+        return Routes(default)
+    found, problems = routes.read(yaml_file.read(Path(given.alerts_routes)), default)
+    if problems:
+        raise Refusal(Text("ALERTS_ROUTES: {problems}.", problems="; ".join(problems[:10])))
+    return found
+
+
+def plotter_of(given: Settings) -> Plotter | None:
+    """None: there is no Prometheus to draw from."""
+    if not given.prometheus_url:
+        return None
+    from bot.adapters.plots import Plots  # imported only where it is used
+
+    return Plots(given.prometheus_url)

@@ -1,0 +1,88 @@
+"""What stands behind the steps of runbooks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bot.adapters import yaml_file
+from bot.adapters.command import LocalProgram, secrets_of
+from bot.adapters.state_redis import RedisState
+from bot.runbooks import ChannelNotices, DeskBackups
+from bot.settings import Settings
+from handlers.core import programs
+from handlers.core.alarms import Alarms
+from handlers.core.desk import Outside
+from handlers.core.errors import Refusal
+from handlers.core.programs import Allowed
+from handlers.core.records import Jobs
+from handlers.core.rollbacks import CommandRollback
+from handlers.core.run_records import RunRecords
+from handlers.core.text import Text
+from handlers.deeds import Hands
+from handlers.looks import Eyes
+from handlers.performing import Performer
+from handlers.runbooks import NOTICE
+
+
+def performer_of(given: Settings, outside: Outside, state: RedisState, backups: DeskBackups) -> Performer:
+    """Performs steps. Connects nothing yet."""
+    from bot.adapters.alertmanager import HttpAlertmanager  # imported only where it is used
+    from bot.adapters.mongo.replica import ReplicaProbe
+    from bot.adapters.network_probe import NetworkProbe
+    from bot.adapters.promql import HttpMetrics
+    from bot.adapters.web_probe import WebProbe
+
+    clock, program = outside.clock, LocalProgram(secrets_of(given.mongodb_uri))
+    metrics = HttpMetrics(given.prometheus_url) if given.prometheus_url else None
+    eyes = Eyes(WebProbe(), NetworkProbe(), clock, metrics, ReplicaProbe(given.mongodb_uri), given.backend_health_url,
+                _places(given))  # fmt: skip
+    alarms = Alarms(state, outside.audit, clock, outside.entropy)
+    hands = Hands(
+        clock=clock,
+        program=program,
+        programs=_programs(given),
+        backups=backups,
+        alertmanager=HttpAlertmanager(given.alertmanager_url) if given.alertmanager_url else None,
+        notices=ChannelNotices(alarms, NOTICE),
+        rollback=CommandRollback(program, given.rollback_plan_command, given.rollback_command)
+        if given.rollback_command
+        else None,
+    )
+    return Performer(RunRecords(state), Jobs(state), eyes, hands, clock)
+
+
+def runbooks_folder(given: Settings) -> Path:
+    """The team's, or those that come with the bot."""
+    return Path(given.runbooks_dir) if given.runbooks_dir else Path(__file__).parents[2] / "runbooks"
+
+
+def _programs(given: Settings) -> Mapping[str, Allowed]:
+    if not given.runbook_programs:
+        return {}
+    found, problems = programs.read(yaml_file.read(Path(given.runbook_programs)))
+    if problems:
+        raise Refusal(Text("RUNBOOK_PROGRAMS: {problems}.", problems="; ".join(problems[:10])))
+    return found
+
+
+def _places(given: Settings) -> Mapping[str, tuple[str, ...]]:
+    """What a step means by service, mongodb, prometheus, alertmanager."""
+    urls = {"service": given.backend_health_url, "prometheus": given.prometheus_url}
+    found = {name: (address,) for name, url in urls.items() if (address := _address(url))}
+    hosts = tuple(_host_port(host, 27017) for host in urlsplit(given.mongodb_uri).netloc.rpartition("@")[2].split(","))
+    peers = tuple(filter(None, map(_address, given.alertmanager_url)))
+    srv = given.mongodb_uri.startswith("mongodb+srv")
+    return {**found, **({} if srv else {"mongodb": hosts}), **({"alertmanager": peers} if peers else {})}
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return _host_port(host, 443 if parts.scheme == "https" else 80) if host else ""
+
+
+def _host_port(host: str, port: int) -> str:
+    return host if re.search(r":[0-9]+$", host) else f"{host}:{port}"
