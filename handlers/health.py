@@ -3,6 +3,7 @@
 - `/health [all|mongo|metrics|edge|backups|audit] [target]`; without a word, everything that is configured.
 - The checks run side by side, each with its own deadline; what does not come back is UNKNOWN and delays nobody.
 - UNKNOWN is never green: the title counts what failed and what is not known, and the tone is the worst of all.
+- Looks at different sections go on side by side.
 - What changed since the last look is said; a button opens a section with everything in it.
 """
 
@@ -67,7 +68,7 @@ class HealthHandler:
         target = named(self._targets, rest)
         if section != "all" and section not in self._checks:
             raise Refusal(Text("{section} is not configured here: {how}", section=section, how=Text(_MISSING[section])))
-        return Start(Draft(LOOK, target, {"section": section}, lane=LANE))
+        return Start(Draft(LOOK, target, {"section": section}, lane=f"{LANE}-{section}"))
 
     def _help(self) -> Card:
         return Card(

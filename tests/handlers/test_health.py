@@ -80,7 +80,7 @@ def house() -> House:
     ids=["nothing", "all", "a section", "a section of a target", "a target"],
 )
 def test_a_look_is_a_job_in_a_lane_of_its_own(house: House, words: tuple[str, ...], section: str) -> None:
-    assert house.ask(*words) == Start(Draft(LOOK, SHOP, {"section": section}, lane=LANE))
+    assert house.ask(*words) == Start(Draft(LOOK, SHOP, {"section": section}, lane=f"{LANE}-{section}"))
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class ReplicaProbe:
             ) as client:
                 return _looked(client)
         except (PyMongoError, ValueError) as error:
-            why = self._connection.scrubbed(str(error))[:200]
+            why = self._connection.scrubbed(str(error)).partition(", Timeout")[0][:120]
             raise OutsideError(Text("MongoDB could not be asked: {why}", why=why)) from error
 
 

@@ -40,7 +40,7 @@ class ServerProbe:
             ) as client:
                 return _facts(client, self._connection.database)
         except (PyMongoError, ValueError) as error:
-            why = self._connection.scrubbed(str(error))[:200]
+            why = self._connection.scrubbed(str(error)).partition(", Timeout")[0][:120]
             raise OutsideError(Text("MongoDB could not be asked: {why}", why=why)) from error
 
 
