@@ -36,7 +36,7 @@ from handlers.core.answers import PersonId
 from handlers.core.approval import WORKSPACE
 from handlers.core.timelines import Follower
 
-COMMANDS = ("backup", "restore", "health", "rotate", "runbook")
+COMMANDS = ("backup", "restore", "health", "rotate", "runbook", "audit")
 WORKER_NICENESS = 10
 INTAKE_SECONDS = 0.3
 

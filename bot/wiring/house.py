@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot.adapters import yaml_file
-from bot.adapters.audit_file import AuditFile
+from bot.adapters.audit_file import AuditFile, read_lines
 from bot.adapters.clock import SystemClock, SystemEntropy
 from bot.adapters.command import ShellCommand
 from bot.adapters.factors import StoredFactors
@@ -50,6 +50,7 @@ from handlers.restore import RestoreHandler
 from handlers.rotate import RotateHandler
 from handlers.runbooks import Beginnings, RunbookHandler
 from handlers.steps import SHAPES
+from handlers.trail import TrailHandler
 
 
 class Nobody:
@@ -107,6 +108,7 @@ def build(given: Settings, people: People) -> House:
             blocks_writes=given.restore_block_writes,
         ),
         "rotate": RotateHandler(Rotations(estate)),
+        "audit": TrailHandler(lambda: read_lines(audit_path)),
     }
     factors = StoredFactors(store, given.master_key, Totp())
     outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy, rule_book(given))

@@ -55,3 +55,13 @@ def test_a_section_that_is_not_configured_says_how(stage: Stage) -> None:
     sara = stage.slack.person("U0SARA")
     sara.command(OPS, "/health help")
     sara.wait_for_message(OPS, lambda message: "never green" in tour.words(message), 10)
+
+
+def test_the_audit_record_says_who_looked(stage: Stage) -> None:
+    sara = stage.slack.person("U0SARA")
+    sara.command(OPS, "/health audit")
+    sara.wait_for_message(OPS, lambda message: "entries, in order" in tour.words(message), 20)
+    sara.command(OPS, "/audit by U0SARA operation health")
+    sara.wait_for_message(OPS, lambda message: "health.look" in tour.words(message), 20)
+    sara.command(OPS, "/audit verify")
+    sara.wait_for_message(OPS, lambda message: "is whole" in tour.words(message), 20)

@@ -15,7 +15,14 @@ from tests.bot.slack.stage import MANIFEST, rig
 
 def test_it_declares_its_commands_with_hints_over_socket_mode() -> None:
     manifest = read_manifest(MANIFEST)
-    assert [each.command for each in manifest.commands] == ["/backup", "/restore", "/health", "/rotate", "/runbook"]
+    assert [each.command for each in manifest.commands] == [
+        "/backup",
+        "/restore",
+        "/health",
+        "/rotate",
+        "/runbook",
+        "/audit",
+    ]
     assert all(each.usage_hint.startswith("[") and each.description for each in manifest.commands)
     assert (manifest.name, manifest.socket_mode, manifest.interactivity, manifest.home_tab) == (
         "Negahban", True, True, True,
