@@ -283,6 +283,19 @@ def test_a_message_that_was_removed_is_posted_anew_and_its_notes_are_not_repeate
     assert stage.thread(shown["ts"]) == ["two"]
 
 
+@pytest.mark.parametrize("why", ["edit_window_closed", "cant_update_message"])
+def test_a_message_that_may_no_longer_be_edited_is_followed_by_a_new_one(stage: Stage, why: str) -> None:
+    relay = stage.relay()
+    stage.desk.put(job(stage.clock))
+    stage.settle(relay)
+    stage.slack.fault("chat.update", f"error:{why}")
+    stage.desk.put(done(job(stage.clock)))
+    stage.settle(relay)
+    first, second = stage.messages()
+    assert "All is well." not in first["text"]
+    assert "All is well." in second["text"]
+
+
 def test_a_card_that_is_removed_again_and_again_is_given_up(stage: Stage) -> None:
     relay = stage.relay()
     stage.desk.put(job(stage.clock))

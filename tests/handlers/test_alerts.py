@@ -1,219 +1,237 @@
-"""Alerts: who acknowledges what, a Watchdog that falls silent, CI reports that are mended, and hostile words."""
+"""Alerts: what was told and pressed, and what the card says of it."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.slack.blocks import draw
-from handlers.alerts import WATCHDOG, Alerts
+from bot.slack.blocks import draw, draw_note
+from handlers.alerts import SILENT, Alerts
 from handlers.core import notices
 from handlers.core.alert_cards import group_card
-from handlers.core.answers import Actor, PersonId, Press, Surface
-from handlers.core.cards import Card
+from handlers.core.answers import Press
+from handlers.core.cards import Card, Tone
 from handlers.core.errors import Refusal
-from handlers.core.forms import Form
 from handlers.core.groups import Group
 from handlers.core.ledger import Ledger
-from handlers.core.notices import fingerprint_of, group_id
-from tests.fakes import FakeClock, FakeEntropy, MemoryState
+from handlers.core.notices import Notice, group_id
+from tests.fakes import FakeClock, FakeEntropy, MemoryState, someone
 
-A, B = {"alertname": "A", "severity": "critical"}, {"alertname": "B", "severity": "warning"}
-CI = Path(__file__).parents[1] / "fixtures" / "ci"
-ZERO = {"info": 0, "low": 0, "moderate": 0, "high": 0, "critical": 0, "total": 0}
-CLEAN = {"auditReportVersion": 2, "vulnerabilities": {}, "metadata": {"vulnerabilities": ZERO}}
-
-
-def payload(*alerts: dict[str, Any], labels: dict[str, str] | None = None) -> bytes:
-    return json.dumps({"receiver": "slack", "groupLabels": labels or {}, "alerts": alerts}).encode()
+LABELS = {"job": "shop"}
+CLEAN = b'{"ok": true, "vulnerabilities": [], "uniqueCount": 0}'
+FOUND = json.dumps(
+    {"ok": False, "vulnerabilities": [{"id": "S1", "name": "left-pad", "version": "1", "severity": "high"}]}
+).encode()
 
 
-def firing(labels: dict[str, str], start: int = 0, **words: str) -> dict[str, Any]:
-    return {"status": "firing", "labels": labels, "annotations": words, "startsAt": f"2026-11-24T03:{start:02}:00Z"}
+def alert(name: str, started: int = 0, ended: int | None = None, **annotations: str) -> dict[str, Any]:
+    return {
+        "status": "firing" if ended is None else "resolved",
+        "labels": {"alertname": name, "severity": "critical"},
+        "annotations": annotations,
+        "startsAt": f"2026-11-24T03:{started:02}:00Z",
+        "endsAt": "0001-01-01T00:00:00Z" if ended is None else f"2026-11-24T03:{ended:02}:00Z",
+    }
 
 
-def ended(labels: dict[str, str], start: int = 0, end: int = 5) -> dict[str, Any]:
-    return firing(labels, start) | {"status": "resolved", "endsAt": f"2026-11-24T03:{end:02}:00Z"}
+def message(*alerts: dict[str, Any], **changes: Any) -> Notice:
+    data = {"receiver": "slack", "groupLabels": LABELS, "alerts": alerts, **changes}
+    return notices.read(json.dumps(data).encode(), "default")
 
 
-class House:
-    """The alerts over a state in memory."""
+class Stage:
+    """Alerts over a state in memory."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.ledger = Ledger(MemoryState(self.clock))
+        self.state = MemoryState(self.clock)
+        self.ledger = Ledger(self.state)
         self.alerts = Alerts(self.ledger, self.clock, FakeEntropy())
-        self.id = group_id("default", "slack", {})
+        self.id = group_id("default", "slack", LABELS)
 
-    def told(self, *alerts: dict[str, Any]) -> None:
-        self.alerts.take_in(notices.read(payload(*alerts), "default"))
+    def tell(self, *alerts: dict[str, Any]) -> None:
+        self.alerts.take_in(message(*alerts))
+
+    def press(self, action: str, person: str = "U0SARA", group: str = "") -> Card | None:
+        answer = self.alerts.press(Press(action, group or self.id, someone(person), "C0ALERTS"))
+        assert answer is None or isinstance(answer, Card)
+        return answer
 
     def group(self, name: str = "") -> Group:
         group = self.ledger.load(name or self.id)
         assert group is not None
         return group
 
-    def press(self, action: str, person: str = "U0SARA", name: str = "") -> Card | Form | None:
-        actor = Actor(PersonId(person), "T0LOCAL", Surface.SLACK)
-        return self.alerts.press(Press(action, name or self.id, actor, "C0ALERTS"))
+    def report(self, body: bytes) -> Card:
+        self.alerts.take_report("snyk", "shop", "main", body)
+        name = group_id("ci", "ci", {"tool": "snyk", "repo": "shop", "ref": "main"})
+        return group_card(self.group(name), name)
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+def stage() -> Stage:
+    return Stage()
 
 
-def test_the_first_presser_wins_and_the_second_is_told_who_did(house: House) -> None:
-    house.told(firing(A))
-    assert house.press("alert_ack") is None
-    answer = house.press("alert_ack", "U0OMID")
+def test_the_first_presser_wins_and_the_second_is_told_who(stage: Stage) -> None:
+    stage.tell(alert("A"))
+    assert stage.press("alert_ack", "U0SARA") is None
+    before = stage.group()
+    late = stage.press("alert_ack", "U0ALI")
+    assert late is not None
+    assert "U0SARA acknowledged this already" in str(late.title)
+    assert stage.group() == before
+
+
+def test_an_acknowledgement_names_exactly_what_fires(stage: Stage) -> None:
+    stage.tell(alert("A"), alert("B"), alert("C", 0, 5))
+    stage.press("alert_ack")
+    held = stage.group().acknowledged
+    assert held is not None
+    assert set(held.alerts) == set(stage.group().firing)
+    assert len(held.alerts) == 2
+
+
+def test_what_began_to_fire_later_is_not_acknowledged_until_somebody_does(stage: Stage) -> None:
+    stage.tell(alert("A"))
+    stage.press("alert_ack", "U0SARA")
+    stage.tell(alert("A"), alert("D", 9))
+    held = stage.group().acknowledged
+    assert held is not None
+    assert set(stage.group().firing) - set(held.alerts)
+    assert stage.press("alert_ack", "U0ALI") is None
+    held = stage.group().acknowledged
+    assert held is not None
+    assert (held.by, set(held.alerts)) == ("U0ALI", set(stage.group().firing))
+
+
+def test_nothing_is_acknowledged_when_nothing_fires(stage: Stage) -> None:
+    stage.tell(alert("A", 0, 5))
+    answer = stage.press("alert_ack")
     assert answer is not None
-    assert "U0SARA" in str(answer)
-    held = house.group().acknowledged
-    assert held is not None
-    assert held.by == "U0SARA"
+    assert "over since" in str(answer.title)
+    assert stage.group().acknowledged is None
 
 
-def test_an_acknowledgement_names_exactly_what_fires(house: House) -> None:
-    house.told(firing(A), ended(B))
-    house.press("alert_ack")
-    held = house.group().acknowledged
-    assert held is not None
-    assert list(held.alerts) == [fingerprint_of(A)]
+@pytest.mark.parametrize("action", ["alert_ack", "alert_unack", "alert_silence", "alert_unsilence"])
+def test_a_press_on_an_unknown_group_is_refused(stage: Stage, action: str) -> None:
+    with pytest.raises(Refusal):
+        stage.press(action, group="0" * 20)
+    assert stage.state.keys("group:") == ()
 
 
-def test_what_fires_later_is_not_acknowledged_until_somebody_presses_again(house: House) -> None:
-    house.told(firing(A))
-    house.press("alert_ack")
-    house.told(firing(B))
-    held = house.group().acknowledged
-    assert held is None or fingerprint_of(B) not in held.alerts
-    assert house.press("alert_ack", "U0OMID") is None
-    held = house.group().acknowledged
-    assert held is not None
-    assert (held.by, set(held.alerts)) == ("U0OMID", {fingerprint_of(A), fingerprint_of(B)})
-
-
-def test_an_acknowledgement_is_taken_back_once(house: House) -> None:
-    house.told(firing(A))
-    house.press("alert_ack")
-    assert house.press("alert_unack", "U0OMID") is None
-    assert house.group().acknowledged is None
-    assert house.press("alert_unack") is not None
-
-
-def test_what_is_over_cannot_be_acknowledged_and_what_is_unknown_is_refused(house: House) -> None:
-    house.told(ended(A))
-    assert house.press("alert_ack") is not None
-    assert house.group().acknowledged is None
-    with pytest.raises(Refusal, match="no longer know"):
-        house.press("alert_ack", name="0" * 20)
-
-
-def test_a_watchdog_is_no_card_and_five_silent_minutes_are_until_it_is_heard_again(house: House) -> None:
+def test_a_silent_watchdog_is_an_alert_that_ends_when_it_is_heard_again(stage: Stage) -> None:
     name = group_id("negahban", "watchdog", {"source": "default"})
-    house.told(firing({"alertname": WATCHDOG}))
-    assert house.ledger.load(house.id) is None
-    house.clock.advance(300)
-    house.alerts.look()
-    assert house.ledger.load(name) is None
-    house.clock.advance(1)
-    house.alerts.look()
-    house.alerts.look()
-    assert (house.group(name).over, len(house.group(name).alerts)) == (False, 1)
-    house.told(firing({"alertname": WATCHDOG}))
-    house.alerts.look()
-    assert house.group(name).over
+    stage.tell(alert("Watchdog"))
+    assert stage.state.keys("group:") == (), "it is no card"
+    stage.clock.advance(SILENT.total_seconds())
+    stage.alerts.look()
+    assert stage.ledger.load(name) is None
+    stage.clock.advance(1)
+    stage.alerts.look()
+    stage.alerts.look()
+    assert not stage.group(name).over
+    assert group_card(stage.group(name), name).tone is Tone.BAD
+    stage.tell(alert("Watchdog"))
+    stage.alerts.look()
+    assert stage.group(name).over
 
 
-def test_a_ci_report_that_was_mended_is_over_and_one_that_cannot_be_read_never_is(house: House) -> None:
-    name = group_id("ci", "ci", {"tool": "npm-audit", "repo": "shop"})
-
-    def report(body: bytes) -> None:
-        house.clock.advance(3600)
-        house.alerts.take_report("npm-audit", "shop", "", body)
-
-    clean = json.dumps(CLEAN).encode()
-    report(clean)
-    assert house.ledger.load(name) is None
-    report((CI / "npm-7-found.json").read_bytes())
-    assert (house.group(name).over, house.group(name).unclear) == (False, False)
-    report(b"no JSON")
-    assert (house.group(name).over, house.group(name).unclear) == (False, True)
-    report(clean)
-    assert (house.group(name).over, house.group(name).unclear) == (True, False)
-    report(b"no JSON")
-    assert (house.group(name).over, house.group(name).unclear) == (False, True)
+def test_a_watchdog_that_ended_says_nothing_of_a_monitoring_that_works(stage: Stage) -> None:
+    stage.tell(alert("Watchdog", 0, 5))
+    assert stage.ledger.watchdogs() == {}
 
 
-EPISODES = st.builds(
-    lambda labels, start, length: ended(labels, start, start + length) if length else firing(labels, start),
-    st.sampled_from([A, B]),
-    st.integers(0, 20),
-    st.integers(0, 20),
+def test_a_ci_report_is_found_then_fixed_then_clean_then_unusable(stage: Stage) -> None:
+    assert stage.report(FOUND).tone is Tone.BAD
+    fixed = stage.report(CLEAN)
+    assert (fixed.tone, stage.report(CLEAN).tone) == (Tone.GOOD, Tone.GOOD)
+    stage.clock.advance(60)
+    unusable = stage.report(b"{")
+    assert unusable.tone is Tone.UNKNOWN
+    assert "not known" in str(unusable.title)
+
+
+def test_a_clean_ci_report_of_what_was_never_wrong_is_nothing(stage: Stage) -> None:
+    stage.alerts.take_report("snyk", "shop", "", CLEAN)
+    assert stage.state.keys("group:") == ()
+
+
+STORIES = st.lists(
+    st.lists(
+        st.tuples(st.sampled_from("ABC"), st.integers(0, 9), st.none() | st.integers(10, 20)), min_size=1, max_size=3
+    ),
+    min_size=1,
+    max_size=5,
 )
 
 
-@given(st.lists(st.lists(EPISODES, min_size=1, max_size=3), min_size=1, max_size=5), st.randoms(use_true_random=False))
-def test_any_order_and_repetition_of_the_same_payloads_ends_in_the_same_card(
-    messages: list[list[dict[str, Any]]], random: Any
+@given(STORIES, st.randoms(use_true_random=False))
+def test_any_order_and_repetition_of_the_same_messages_ends_in_the_same_card(
+    story: list[list[tuple[str, int, int | None]]], random: Any
 ) -> None:
-    def card(order: list[list[dict[str, Any]]]) -> Card:
-        house = House()
-        for alerts in order:
-            house.told(*alerts)
-        return group_card(replace(house.group(), said=()), house.id)
-
-    other = [*messages, *random.choices(messages, k=3)]
-    random.shuffle(other)
-    assert card(messages) == card(other)
+    told = [message(*(alert(*each, summary=each[0]) for each in alerts)) for alerts in story]
+    again = [*told, *random.choices(told, k=3)]
+    random.shuffle(again)
+    first, second = Stage(), Stage()
+    for one in told:
+        first.alerts.take_in(one)
+    for one in again:
+        second.alerts.take_in(one)
+    assert group_card(first.group(), first.id) == group_card(second.group(), second.id)
 
 
 HOSTILE = [
-    "<!channel>", "<!here|x>", "<@U0SARA>", "<https://evil.example|bank>", "```x```", "\u202eabc", "\x00\x1b[31m",
-    "&lt;!channel&gt;", "a\n<!everyone>", "<!channel>" * 10_000,
+    "<!channel> <!here> <@U0SARA> <!subteam^S0OPS>", "<https://evil.example|your bank>", "```\ncode\n```", "`*_~",
+    "x" * 100_000, "<" * 100_000, "\u202egnol\u202c \u2066x", "فارسی \u200f<!everyone>", "a\x00\x07\x1b[31m\nb\r",
+    "&lt;!channel&gt;", "> quoted", ":bomb:", "\ud800",
 ]  # fmt: skip
 
 
-def marked_up(drawn: object) -> Iterator[str]:
-    """Every text that Slack reads for mentions and links; plain text it shows as it is."""
-    if isinstance(drawn, dict):
-        if drawn.get("type") == "mrkdwn":
-            yield drawn["text"]
-        for each in drawn.values():
-            yield from marked_up(each)
-    elif isinstance(drawn, list | tuple):
-        for each in drawn:
-            yield from marked_up(each)
+def strings(value: object, *, read: bool = True) -> Iterator[tuple[str, bool]]:
+    """Every string, and whether Slack reads it as mrkdwn: `plain_text` it shows as it stands."""
+    if isinstance(value, str):
+        yield value, read
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from strings(each, read=read and value.get("type") != "plain_text")
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from strings(each, read=read)
+
+
+# What our own code may write between angles: a date, and the mention of whoever pressed.
+OURS = re.compile(r"<!date\^[0-9]+\^[^<>|]*\|[^<>]*>|<@U0PRESSER>")
 
 
 @pytest.mark.parametrize("word", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_words_are_drawn_without_a_mention_or_a_link(house: House, word: str) -> None:
-    labels = {"alertname": word, "severity": word, "instance": word, word[:200]: "x"}
-    house.told(firing(labels, summary=word, description=word, runbook=word, dashboard=word, runbook_url=word))
-    drawn = draw(group_card(house.group(), house.id))
-    read_by_slack = [drawn.text, *marked_up(drawn.blocks)]
-    assert len(read_by_slack) > 1
-    for text in read_by_slack:
-        assert not any(wrong in text for wrong in ("<!channel", "<!here", "<!everyone", "<@U0SARA", "<https://evil"))
-    everything = drawn.text + "".join(str(each) for each in strings(drawn.blocks))
-    assert not any(wrong in everything for wrong in "\u202e\x00\x1b")
+def test_hostile_labels_and_annotations_are_drawn_and_obeyed_nowhere(stage: Stage, word: str) -> None:
+    wrong = alert("A") | {
+        "labels": {"alertname": word, "severity": word, "instance": word, word[:100]: word},
+        "annotations": dict.fromkeys(("summary", "description", "runbook_url", "dashboard_url", "message"), word),
+        "generatorURL": word,
+    }
+    bare = wrong | {"annotations": {}, "labels": {"alertname": word, "x": word}, "status": "resolved"}
+    notice = message(wrong, bare, groupLabels={word[:200]: word}, receiver=word, externalURL=word)
+    stage.alerts.take_in(notice)
+    stage.press("alert_ack", "U0PRESSER", notice.group)
+    group = stage.group(notice.group)
+    drawn = [draw(group_card(group, notice.group)), *(draw_note(each) for each in group.said)]
+    for shown, read in strings([[each.text, each.blocks] for each in drawn]):
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", shown)
+        assert len(shown) <= 4000
+        if read:
+            left = OURS.sub("", shown)
+            assert not {"<", ">"} & set(left), "an angle of somebody else"
+            assert "```" not in left
 
 
-def strings(drawn: object) -> Iterator[str]:
-    """Every string that is sent."""
-    if isinstance(drawn, str):
-        yield drawn
-    elif isinstance(drawn, dict):
-        for each in drawn.values():
-            yield from strings(each)
-    elif isinstance(drawn, list | tuple):
-        for each in drawn:
-            yield from strings(each)
+def test_a_moment_is_read_in_utc() -> None:
+    assert notices.moment("2026-11-24T06:30:00+03:30") == datetime(2026, 11, 24, 3, tzinfo=UTC)
