@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import socket
@@ -76,8 +77,8 @@ def test_an_empty_token_lets_nobody_in(house: House, given: str) -> None:
 @pytest.mark.parametrize(
     "body",
     [b"", b"x", b"[]", b"{}", b'{"alerts":{}}', b'{"alerts":[1]}', b"[" * 100_000, b"\xff",
-     b'{"alerts":' + b"9" * 5000],
-    ids=["empty", "word", "list", "object", "mapping", "numbers", "deep", "latin", "digits"],
+     b'{"alerts":' + b"9" * 5000, gzip.compress(b'{"alerts":[]}')],
+    ids=["empty", "word", "list", "object", "mapping", "numbers", "deep", "latin", "digits", "packed"],
 )  # fmt: skip
 def test_what_is_no_webhook_is_refused_for_good_and_counted(house: House, body: bytes) -> None:
     assert house.post(body) == 400

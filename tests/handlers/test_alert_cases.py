@@ -4,7 +4,7 @@
 - Year-1 dates, escaped receivers, absent and unknown fields, no group labels: test_groups
   `test_a_webhook_is_read_without_group_labels_and_with_an_escaped_receiver`.
 - Hostile words: test_alerts `test_hostile_labels_and_annotations_are_drawn_and_obeyed_nowhere`.
-- What is no webhook is refused with 400 and counted: test_intake `test_what_is_no_webhook_is_refused_for_good_and_counted`.
+- What is no webhook: test_intake `test_what_is_no_webhook_is_refused_for_good_and_counted`.
 - The state is away: test_intake `test_while_the_state_is_away_the_sender_is_told_to_try_again_and_then_it_is_stored`.
 - What vanished while nobody looked is closed: test_groups `test_what_vanished_from_alertmanager_is_closed_and_says_so`.
 - The Watchdog is no card: test_alerts `test_a_silent_watchdog_is_an_alert_that_ends_when_it_is_heard_again`.
