@@ -2,6 +2,7 @@
 
 - One message a 1.25 s in a channel, 240 a minute in all; 40 edits a minute, of which what is not urgent leaves some:
   three quarters for changes, three fifths for what is over (docs.slack.dev/apis/web-api/rate-limits).
+- Asking for room and taking it is one step (`take_post`, `take_edit`): several senders share it.
 - One relay acts at a time over all processes. What it sent in the last minute is also in the state (`budget`), so that
   who takes over begins with it. When it cannot be written, the fifth that is kept back has to bear it.
 """
@@ -9,6 +10,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import deque
 from contextlib import suppress
 from datetime import datetime
@@ -32,6 +34,7 @@ class Budget:
         self._free: dict[str, float] = {}
         self._posts: deque[float] = deque()
         self._edits: deque[float] = deque()
+        self._lock = threading.Lock()
 
     def taken_over(self) -> None:
         """This relay acts from now on: it goes on where the one before stopped. Raises OutsideError."""
@@ -50,21 +53,25 @@ class Budget:
         here = min(POST_SECONDS, self._free.get(channel, 0.0) - self._now())
         return max(0.0, here, self._wait(self._posts, POSTS_A_MINUTE))
 
-    def posted(self, channel: str) -> None:
-        """Something is posted now."""
-        now = self._now()
-        self._free = {name: at for name, at in self._free.items() if at > now} | {channel: now + POST_SECONDS}
-        self._posts.append(now)
-        self._keep()
+    def take_post(self, channel: str) -> float:
+        """0: something is posted there now; else in how many seconds it may be."""
+        with self._lock:
+            wait = self.post_in(channel)
+            if not wait:
+                now = self._now()
+                self._free = {name: at for name, at in self._free.items() if at > now} | {channel: now + POST_SECONDS}
+                self._posts.append(now)
+                self._keep()
+        return wait
 
-    def edit_in(self, urgency: int) -> float:
-        """In how many seconds something of this urgency may be edited; 0 now."""
-        return self._wait(self._edits, int(EDITS_A_MINUTE * SHARES[urgency]))
-
-    def edited(self) -> None:
-        """Something is edited now."""
-        self._edits.append(self._now())
-        self._keep()
+    def take_edit(self, urgency: int) -> float:
+        """0: something of this urgency is edited now; else in how many seconds it may be."""
+        with self._lock:
+            wait = self._wait(self._edits, int(EDITS_A_MINUTE * SHARES[urgency]))
+            if not wait:
+                self._edits.append(self._now())
+                self._keep()
+        return wait
 
     def _wait(self, sent: deque[float], limit: int) -> float:
         now = self._now()

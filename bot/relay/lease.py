@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 
 from handlers.core.ports import Clock, State
@@ -22,11 +23,16 @@ class Lease:
         self._name = uuid.uuid4().hex.encode()
         self._version: str | None = None
         self._renewed = 0.0
+        self._lock = threading.Lock()
         self.terms = 0
         """How often this relay began to act."""
 
     def held(self) -> bool:
         """Whether this relay may act for the next ten seconds. Raises OutsideError."""
+        with self._lock:
+            return self._held()
+
+    def _held(self) -> bool:
         now = self._clock.monotonic()
         if self._version is not None and now - self._renewed < RENEW_SECONDS:
             return True

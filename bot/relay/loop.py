@@ -7,7 +7,8 @@
   after a crash or a lost answer the chat is asked for the mark before anything is sent again.
 - One relay acts at a time over all processes: the lease `relay` lives 15 s and is renewed when it is older than 4 s
   before anything is sent; a call takes at most 10 s, so nobody sends under a lease that is somebody else's.
-- What is urgent goes first. The budget is in `budget`. Who is asked to slow down waits as long as asked, only there.
+- What is urgent goes first; several messages may be on their way at a time, of one card only one. The budget is in
+  `budget`. Who is asked to slow down waits as long as asked, only there.
 - A message that is gone is posted anew; where the bot may not write, the card goes to the asker directly, or to the
   posting's refuge, and says why.
 - What fails is tried again, ever more slowly; what ended a day ago is given up.
@@ -19,8 +20,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from bot.relay.budget import Budget
 from bot.relay.lease import LEASE_SECONDS, Lease
@@ -48,8 +51,11 @@ LATE = timedelta(minutes=2)
 class Relay:
     """A thread; `tick` is one pass of it."""
 
-    def __init__(self, boards: Mapping[str, Board], state: State, chat: Chat, clock: Clock) -> None:
-        """`boards`: by the kind of what they show; jobs have the kind ""."""
+    def __init__(
+        self, boards: Mapping[str, Board], state: State, chat: Chat, clock: Clock, *, senders: int = 1
+    ) -> None:
+        """`boards`: by the kind of what they show; jobs have the kind "". `senders`: how many messages may be on their
+        way at a time."""
         self._boards, self._state, self._chat, self._clock = boards, state, chat, clock
         self._lease = Lease(state, clock)
         self._free: dict[str, float] = {}
@@ -62,6 +68,7 @@ class Relay:
         self._pictures = Pictures(clock)
         self._due = 0.0
         self._awake, self._stopped = threading.Event(), threading.Event()
+        self._pool = ThreadPoolExecutor(senders, thread_name_prefix="sender") if senders > 1 else None
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
 
     def start(self) -> None:
@@ -78,6 +85,8 @@ class Relay:
         self._awake.set()
         if self._thread.is_alive():
             self._thread.join(LEASE_SECONDS)
+        if self._pool is not None:
+            self._pool.shutdown(wait=False)
         self._guarded("lease", self._lease.release)
 
     def _run(self) -> None:
@@ -105,10 +114,17 @@ class Relay:
         names = [key.removeprefix(DIRTY) for key in self._state.keys(DIRTY)]
         for kind, board in self._boards.items():
             board.begin([_id(name) for name in names if _kind(name) == kind])
-        for name in sorted(names, key=lambda each: (self._urgency.get(each, 0), self._edited.get(each, 0.0))):
-            if not self._stopped.is_set() and not self._blocked(DIRTY + name):
-                self._guarded(DIRTY + name, lambda name=name: self._show(name))  # type: ignore[misc]
+        order = sorted(names, key=lambda each: (self._urgency.get(each, 0), self._edited.get(each, 0.0)))
+        if self._pool is None:
+            for name in order:
+                self._turn(name)
+        else:
+            list(self._pool.map(self._turn, order))
         self._failures.pop("state", None)
+
+    def _turn(self, name: str) -> None:
+        if not self._stopped.is_set() and not self._blocked(DIRTY + name):
+            self._guarded(DIRTY + name, partial(self._show, name))
 
     def _guarded(self, key: str, step: Callable[[], None]) -> None:
         """One card's trouble is not another's."""
@@ -231,9 +247,10 @@ class Relay:
             found = self._found(shown.channel, mark, near, thread)
             if found is not None:
                 return found, True
+        if self._short(self._budget.take_post(shown.channel)):
+            return None
         record.store(intent=self._clock.now().isoformat())
         self._still_ours()
-        self._budget.posted(shown.channel)
         self.tally.posts += 1
         try:
             return self._chat.post(shown.channel, said, mark, thread), False
@@ -266,11 +283,10 @@ class Relay:
         pause = END_SECONDS if posting.urgency == 0 else EDIT_SECONDS
         if name in self._edited and self._short(self._edited[name] + pause - now):
             return
-        if self._blocked("edit") or self._short(self._budget.edit_in(posting.urgency)):
+        if self._blocked("edit") or self._short(self._budget.take_edit(posting.urgency)):
             return
         self._still_ours()
         self._edited[name] = now
-        self._budget.edited()
         self.tally.edits += 1
         try:
             self._chat.update(record.shown.channel, record.shown.ts, card)

@@ -39,6 +39,7 @@ from handlers.core.timelines import Follower
 COMMANDS = ("backup", "restore", "health", "rotate", "runbook", "audit")
 WORKER_NICENESS = 10
 INTAKE_SECONDS = 0.3
+SENDERS = 8
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     client = slack_client(given.slack_bot_token, given.slack_api_url)
     chat, clock = Chat(client), SystemClock()
     house = build(given, SlackPeople(chat, clock))
-    relay = Relay({"": JobBoard(house.desk), **boards(given, house)}, house.state, chat, clock)
+    relay = Relay({"": JobBoard(house.desk), **boards(given, house)}, house.state, chat, clock, senders=SENDERS)
     intake = Intake(
         alerts_of(given, RedisState(given.redis_url, seconds=INTAKE_SECONDS)), given.webhook_token, relay.wake
     )

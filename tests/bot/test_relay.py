@@ -224,6 +224,19 @@ def test_a_failed_edit_is_made_up_for(stage: Stage, kind: str) -> None:
     assert "All is well." in stage.messages()[0]["text"]
 
 
+def test_several_senders_share_one_budget_and_leave_each_card_to_one_of_them(stage: Stage) -> None:
+    relay = Relay({"": JobBoard(stage.desk)}, stage.state, stage.chat, stage.clock, senders=8)
+    channels = ("C0OPS", "C0ALERTS", "C0AUDIT")
+    for number in range(12):
+        stage.desk.put(job(stage.clock, f"j{number}", channels[number % 3]))
+    relay.tick()
+    assert stage.calls("chat.postMessage") == 3, "one in each channel, whoever was first"
+    stage.settle(relay, 200)
+    relay.stop()
+    for channel in channels:
+        assert len(stage.messages(channel)) == 4
+
+
 def test_an_edit_that_fails_is_tried_ever_more_slowly(stage: Stage) -> None:
     relay = stage.relay()
     stage.desk.put(job(stage.clock))
