@@ -10,13 +10,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from bot import logs, settings, wiring
 from handlers.core.errors import Problem
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code."""
     options = _parser().parse_args(arguments)
+    from bot import logs, settings, wiring  # after the words are read: `--help` needs none of it
+
     try:
         given = settings.read(os.environ, slack=options.command in {"run", "serve", "check"})
     except settings.SettingsError as error:

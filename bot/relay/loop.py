@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 DIRTY = "dirty:"
 EDIT_SECONDS, END_SECONDS, LOOK_SECONDS = 3.0, 1.0, 2.0
-STEP_SECONDS, GAP_SECONDS = 0.1, 0.05
+STEP_SECONDS, GAP_SECONDS, GAP_SHARE = 0.1, 0.05, 3.0
 POLL_SECONDS, SOON_SECONDS, MOST_WAIT_SECONDS = 1.0, 0.02, 60.0
 GIVE_UP = timedelta(days=1)
 MESSAGES = 5
@@ -91,10 +91,13 @@ class Relay:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self._due = self._clock.monotonic() + POLL_SECONDS
+            began = self._clock.monotonic()
+            self._due = began + POLL_SECONDS
             if not self._blocked("state"):
                 self._guarded("state", self._pass)
-            self._stopped.wait(GAP_SECONDS)  # however often it is woken: a storm wakes it hundreds of times a second
+            # However often it is woken (a storm does hundreds of times a second), the intake gets most of the time.
+            took = self._clock.monotonic() - began
+            self._stopped.wait(min(POLL_SECONDS, max(GAP_SECONDS, GAP_SHARE * took)))
             self._awake.wait(max(0.0, self._due - self._clock.monotonic()))
             self._awake.clear()
 

@@ -39,7 +39,7 @@ from handlers.core.timelines import Follower
 COMMANDS = ("backup", "restore", "health", "rotate", "runbook", "audit")
 WORKER_NICENESS = 10
 INTAKE_SECONDS = 0.3
-SENDERS = 8
+SENDERS = 3
 
 _log = logging.getLogger(__name__)
 
