@@ -20,8 +20,12 @@ class Shelf(Protocol):
     """Where the files are."""
 
     def look(self) -> Mapping[str, object | Problem]:
-        """The data in each file by its name without the ending, or why it cannot be read. Raises Problem when the
-        folder cannot be read."""
+        """The data in each file by its name without the ending, or why it cannot be read: the same object as long as
+        the file does not change. Raises Problem when the folder cannot be read."""
+
+
+Judged = tuple[object, Runbook | None, tuple[str, ...]]
+"""A file's data, what it is, and what is wrong with it."""
 
 
 class Library:
@@ -32,6 +36,7 @@ class Library:
         self._shapes = shapes
         self._good: dict[str, Runbook] = {}
         self._wrong: dict[str, tuple[str, ...]] = {}
+        self._known: dict[str, Judged] = {}
 
     def runbooks(self) -> Mapping[str, Runbook]:
         """Every runbook that can be used now."""
@@ -74,12 +79,19 @@ class Library:
             self._wrong = {"folder": (str(problem),)}
             return
         good, wrong = {}, {}
-        for name, data in files.items():
-            problems: tuple[str, ...]
-            runbook, problems = (None, (str(data),)) if isinstance(data, Problem) else read(name, data, self._shapes)
+        self._known = {name: self._judged(name, data) for name, data in files.items()}
+        for name, (_, runbook, problems) in self._known.items():
             kept = runbook or self._good.get(name)
             if kept is not None:
                 good[name] = kept
             if problems:
                 wrong[name] = problems
         self._good, self._wrong = good, wrong
+
+    def _judged(self, name: str, data: object | Problem) -> Judged:
+        known = self._known.get(name)
+        if known is not None and known[0] is data:
+            return known  # the shelf gives the same object for a file that did not change
+        if isinstance(data, Problem):
+            return data, None, (str(data),)
+        return data, *read(name, data, self._shapes)
