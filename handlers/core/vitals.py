@@ -40,7 +40,6 @@ class ServerFacts:
     weak_users: tuple[str, ...] | None
     cache_share: float | None
     oplog_share: float | None
-    data_bytes: int
     disk_bytes: int
     free_bytes: int | None
     whole_bytes: int

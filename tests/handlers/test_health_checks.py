@@ -32,7 +32,6 @@ WELL = ServerFacts(
     weak_users=(),
     cache_share=0.5,
     oplog_share=0.95,
-    data_bytes=10**9,
     disk_bytes=2 * 10**9,
     free_bytes=50 * 10**9,
     whole_bytes=100 * 10**9,

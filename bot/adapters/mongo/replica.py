@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from pymongo import MongoClient, ReadPreference
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo import ReadPreference
+from pymongo.errors import OperationFailure
 
+from bot.adapters.mongo.asking import Client, asking
 from bot.adapters.mongo.connection import Connection
-from handlers.core.errors import OutsideError
 from handlers.core.probes import MemberState, ReplicaState
-from handlers.core.text import Text
 
 MOST_SLOW = 20
 
@@ -31,23 +30,11 @@ class ReplicaProbe:
 
     def look(self, seconds: float) -> ReplicaState:
         """See the port."""
-        limit = max(1, int(seconds * 1000 / 3))
-        try:
-            with MongoClient[dict[str, Any]](
-                self._connection.uri,
-                tz_aware=True,
-                serverSelectionTimeoutMS=limit,
-                connectTimeoutMS=limit,
-                socketTimeoutMS=limit,
-                appname="negahban",
-            ) as client:
-                return _looked(client)
-        except (PyMongoError, ValueError) as error:
-            why = self._connection.scrubbed(str(error)).partition(", Timeout")[0][:120]
-            raise OutsideError(Text("MongoDB could not be asked: {why}", why=why)) from error
+        with asking(self._connection, seconds / 3) as client:
+            return _looked(client)
 
 
-def _looked(client: MongoClient[dict[str, Any]]) -> ReplicaState:
+def _looked(client: Client) -> ReplicaState:
     admin = client.get_database("admin", read_preference=ReadPreference.NEAREST)
     status = admin.command("replSetGetStatus")
     server = admin.command("serverStatus", repl=0, metrics=0, locks=0, wiredTiger=0, tcmalloc=0)
@@ -72,7 +59,7 @@ def _member(data: Mapping[str, Any], primary: Mapping[str, Any] | None) -> Membe
     return MemberState(str(data.get("name", "")), str(data.get("stateStr", "")), data.get("health") == 1, lag)
 
 
-def _window(client: MongoClient[dict[str, Any]]) -> float | None:
+def _window(client: Client) -> float | None:
     oplog = client.get_database("local", read_preference=ReadPreference.NEAREST).get_collection("oplog.rs")
     try:
         ends = [oplog.find_one({}, {"ts": 1}, sort=[("$natural", order)]) for order in (1, -1)]
@@ -83,7 +70,7 @@ def _window(client: MongoClient[dict[str, Any]]) -> float | None:
     return float(ends[1]["ts"].time - ends[0]["ts"].time)
 
 
-def _slow(client: MongoClient[dict[str, Any]]) -> tuple[str, ...] | None:
+def _slow(client: Client) -> tuple[str, ...] | None:
     pipeline: list[dict[str, Any]] = [
         {"$currentOp": {"allUsers": True, "idleConnections": False}},
         {"$match": {"active": True, "secs_running": {"$gte": 1}, "ns": {"$nin": ["", None]}, "op": {"$ne": "none"}}},

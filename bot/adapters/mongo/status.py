@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pymongo import MongoClient, ReadPreference
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo import ReadPreference
+from pymongo.errors import OperationFailure
 
+from bot.adapters.mongo.asking import Client, asking
 from bot.adapters.mongo.connection import Connection
-from handlers.core.errors import OutsideError
-from handlers.core.text import Text
 from handlers.core.vitals import ServerFacts
-
-Client = MongoClient[dict[str, Any]]
 
 
 class ServerProbe:
@@ -28,20 +25,8 @@ class ServerProbe:
 
     def facts(self, seconds: float) -> ServerFacts:
         """See the port."""
-        limit = max(1, int(seconds * 1000 / 2))
-        try:
-            with Client(
-                self._connection.uri,
-                tz_aware=True,
-                serverSelectionTimeoutMS=limit,
-                connectTimeoutMS=limit,
-                socketTimeoutMS=limit,
-                appname="negahban",
-            ) as client:
-                return _facts(client, self._connection.database)
-        except (PyMongoError, ValueError) as error:
-            why = self._connection.scrubbed(str(error)).partition(", Timeout")[0][:120]
-            raise OutsideError(Text("MongoDB could not be asked: {why}", why=why)) from error
+        with asking(self._connection, seconds / 2) as client:
+            return _facts(client, self._connection.database)
 
 
 def _facts(client: Client, database: str) -> ServerFacts:
@@ -59,7 +44,6 @@ def _facts(client: Client, database: str) -> ServerFacts:
         weak_users=_weak_users(client),
         cache_share=_cache(status),
         oplog_share=_oplog(client),
-        data_bytes=int(stats.get("dataSize", 0)),
         disk_bytes=int(stats.get("storageSize", 0)) + int(stats.get("indexSize", 0)),
         free_bytes=whole - int(stats.get("fsUsedSize", 0)) if whole else None,
         whole_bytes=whole,
