@@ -18,6 +18,7 @@ from handlers.core.books import Book
 from handlers.core.errors import OutsideError
 from handlers.core.groups import Acknowledged, Alert, Change, Group, Hush, Quieted, folded
 from handlers.core.jobs import text_from_json, text_json
+from handlers.core.marks import mark
 from handlers.core.matchers import Matcher
 from handlers.core.notices import Notice
 from handlers.core.ports import State
@@ -63,15 +64,7 @@ class Ledger:
 
     def touch(self, group_id: str) -> None:
         """The card may have to change."""
-        self.touch_key(f"alert.{group_id}")
-
-    def touch_key(self, name: str) -> None:
-        """Marks something that the relay shows."""
-        for _ in range(ROUNDS):
-            held = self._state.get(f"dirty:{name}")
-            version = None if held is None else held.version
-            if self._state.put_if(f"dirty:{name}", b"", version, seconds=KEEP_SECONDS) is not None:
-                return
+        mark(self._state, f"dirty:alert.{group_id}", b"", seconds=KEEP_SECONDS, rounds=ROUNDS)
 
     def _stored(self, group_id: str, how: Callable[[Group | None], Group | None]) -> Group | None:
         key = f"group:{group_id}"
@@ -89,12 +82,8 @@ class Ledger:
 
     def saw_watchdog(self, source: str, now: datetime) -> None:
         """The monitoring of that source works."""
-        key = f"watchdog:{source}"
-        for _ in range(ROUNDS):
-            held = self._state.get(key)
-            version = None if held is None else held.version
-            if self._state.put_if(key, now.isoformat().encode(), version, seconds=KEEP_SECONDS) is not None:
-                return
+        value = now.isoformat().encode()
+        mark(self._state, f"watchdog:{source}", value, seconds=KEEP_SECONDS, rounds=ROUNDS)
 
     def watchdogs(self) -> Mapping[str, datetime]:
         """When each source's Watchdog was heard last."""
@@ -104,11 +93,7 @@ class Ledger:
     def watch_over(self, group_id: str, until: datetime, now: datetime) -> None:
         """The watch looks after this group until then, also when it is over and its card forgotten."""
         seconds = max(60, min(KEEP_SECONDS, round((until - now).total_seconds()) + 3600))
-        for _ in range(ROUNDS):
-            held = self._state.get(f"wish:{group_id}")
-            version = None if held is None else held.version
-            if self._state.put_if(f"wish:{group_id}", b"", version, seconds=seconds) is not None:
-                return
+        mark(self._state, f"wish:{group_id}", b"", seconds=seconds, rounds=ROUNDS)
 
     def watched(self) -> tuple[str, ...]:
         """Groups that somebody wished something for."""

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from handlers.core.answers import JobId, PersonId, TargetName
 from handlers.core.errors import OutsideError, Refusal
 from handlers.core.jobs import Job, JobState
+from handlers.core.marks import mark
 from handlers.core.ports import State
 from handlers.core.text import Text
 
@@ -81,11 +82,7 @@ class Jobs:
         self._touch(job.plan.shown or job.id)
 
     def _touch(self, name: str) -> None:
-        for _ in range(ROUNDS):
-            held = self._state.get(f"dirty:{name}")
-            version = None if held is None else held.version
-            if self._state.put_if(f"dirty:{name}", b"", version, seconds=KEEP_SECONDS) is not None:
-                return
+        mark(self._state, f"dirty:{name}", b"", seconds=KEEP_SECONDS, rounds=ROUNDS)
 
     def claim(self, job: Job) -> Job | None:
         """Makes this job the one that works in its lane of its target; the other job when there is one."""
