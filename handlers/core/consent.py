@@ -77,45 +77,37 @@ class Consent:
 
     def complete(self, job: Job) -> bool:
         """Whether everybody who must confirm has done so."""
-        return self._missing(job) is None
+        need = self._need(job, Permission.DESTROY)
+        return isinstance(need, Need) and self._missing(job, need) is None
 
     def void(self, job: Job) -> Text | None:
         """Why a job that is about to run must not, by what holds now; None when it may."""
-        plan = job.plan
         permission = self._permission_of(job)
         if permission is None:
             return Text("Nobody may do that: the policy does not list it.")
-        need = self._permits.ruled(plan.actor, permission, plan.operation, target=plan.target, channel=plan.channel)
+        need = self._need(job, permission)
         if isinstance(need, Text):
             return need
         if permission is not Permission.DESTROY:
             return None
-        if plan.policy != self._permits.rules.version:
+        if job.plan.policy != self._permits.rules.version:
             return Text("The policy was changed after this was asked for. Nothing was done; ask again.")
-        missing = self._missing(job)
-        if isinstance(missing, Text):
-            return missing
-        if missing is not None:
-            return Text("{count} more people must agree to this. Nothing was done.", count=missing)
-        return None
+        return self._missing(job, need)
 
-    def _missing(self, job: Job) -> Text | int | None:
-        """None when nobody is missing; how many others are; or a sentence when the asker's own code is."""
+    def _missing(self, job: Job, need: Need) -> Text | None:
+        """Whose confirmation is missing; None: nobody's."""
         plan = job.plan
         confirmed = self._jobs.confirmed(job.id, plan.digest)
         if plan.actor.person not in confirmed:
             return Text("The plan is not the one that was confirmed. Nothing was done.")
-        need = self._need(job)
-        if isinstance(need, Text):
-            return need
         agreed = self._permits.rules.agreed(plan.actor.person, need, confirmed)
-        return need.approvals - agreed if agreed < need.approvals else None
+        if agreed < need.approvals:
+            return Text("{count} more people must agree to this. Nothing was done.", count=need.approvals - agreed)
+        return None
 
-    def _need(self, job: Job) -> Need | Text:
+    def _need(self, job: Job, permission: Permission) -> Need | Text:
         plan = job.plan
-        return self._permits.ruled(
-            plan.actor, Permission.DESTROY, plan.operation, target=plan.target, channel=plan.channel
-        )
+        return self._permits.ruled(plan.actor, permission, plan.operation, target=plan.target, channel=plan.channel)
 
     def _offered(self, job_id: JobId, actor: Actor) -> Job:
         job = self._jobs.load(job_id)
@@ -139,7 +131,7 @@ class Consent:
     def _may_agree(self, job: Job, actor: Actor) -> None:
         """Raises Refusal unless this person may confirm somebody else's job, now."""
         asker, rules = job.plan.actor, self._permits.rules
-        need = self._need(job)
+        need = self._need(job, Permission.DESTROY)
         if isinstance(need, Text):
             raise Refusal(need)
         if not need.approvals or actor.team != asker.team or actor.surface is not Surface.SLACK:
