@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from bot.adapters import yaml_file
 from bot.adapters.clock import SystemClock, SystemEntropy
 from bot.adapters.state_redis import RedisState
 from bot.settings import Settings
+from bot.wiring.files import read_file
 from handlers.alerts import Alerts
 from handlers.core import routes
 from handlers.core.alertmanagers import Alertmanager
-from handlers.core.errors import Refusal
 from handlers.core.ledger import Ledger
 from handlers.core.plots import Plotter
 from handlers.core.routes import Route, Routes
-from handlers.core.text import Text
 
 
 def alerts_of(given: Settings, state: RedisState) -> Alerts:
@@ -37,10 +33,7 @@ def routes_of(given: Settings) -> Routes:
     default = Route(given.alerts_channel)
     if not given.alerts_routes:
         return Routes(default)
-    found, problems = routes.read(yaml_file.read(Path(given.alerts_routes)), default)
-    if problems:
-        raise Refusal(Text("ALERTS_ROUTES: {problems}.", problems="; ".join(problems[:10])))
-    return found
+    return read_file("ALERTS_ROUTES", given.alerts_routes, lambda data: routes.read(data, default))
 
 
 def plotter_of(given: Settings) -> Plotter | None:

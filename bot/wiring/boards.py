@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.adapters.audit_file import AuditFile
-from bot.adapters.clock import SystemEntropy
 from bot.relay.ports import Board
 from bot.settings import Settings
 from bot.wiring.alerting import alertmanager_of, plotter_of, routes_of
 from bot.wiring.house import House
 from handlers.alerts import AlertBoard, StormBoard
-from handlers.core.alarms import Alarms
-from handlers.core.answers import Actor, Surface
-from handlers.core.approval import WORKSPACE
 from handlers.core.escalations import Step
 from handlers.core.ledger import Ledger
-from handlers.core.misprints import Misprints
 from handlers.core.pictures import Pictures
 from handlers.core.plots import Gallery
-from handlers.core.rota import SCHEDULE
 from handlers.core.watch import Watch
 from handlers.runbooks import RunBoard
 
@@ -41,7 +34,7 @@ def boards(given: Settings, house: House) -> Mapping[str, Board]:
     return {
         "alert": board,
         "book": StormBoard(ledger, refuge),
-        "run": RunBoard(house.performer, _misprints(given, house), refuge),
+        "run": RunBoard(house.performer, house.misprints, refuge),
     }
 
 
@@ -55,9 +48,3 @@ def pictures_of(given: Settings, house: House, gallery: Gallery) -> Pictures | N
     """None: there is nothing to draw from."""
     plotter = plotter_of(given)
     return None if plotter is None else Pictures(Ledger(house.state), house.state, plotter, gallery, house.clock)
-
-
-def _misprints(given: Settings, house: House) -> Misprints:
-    alarms = Alarms(house.state, AuditFile(house.audit_path), house.clock, SystemEntropy())
-    actor = Actor(SCHEDULE, WORKSPACE, Surface.SCHEDULE)
-    return Misprints(house.library, alarms, house.clock, actor, given.ops_channel)

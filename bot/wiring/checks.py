@@ -6,7 +6,7 @@ import shutil
 
 from bot import checking
 from bot.settings import Settings
-from bot.wiring.alerting import plotter_of, routes_of
+from bot.wiring.alerting import alertmanager_of, plotter_of, routes_of
 from bot.wiring.house import Nobody, build, rule_book
 from bot.wiring.rotating import estate_of
 
@@ -62,9 +62,9 @@ def check_table(given: Settings) -> checking.Checks:
         return "; ".join(f"{name}: {problem}" for name, said in wrong.items() for problem in said)
 
     def alertmanager() -> str:
-        from bot.adapters.alertmanager import HttpAlertmanager
-
-        HttpAlertmanager(given.alertmanager_url).look()
+        asked = alertmanager_of(given)
+        if asked is not None:
+            asked.look()
         return ""
 
     def ruled() -> str:

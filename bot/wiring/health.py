@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bot.adapters import yaml_file
 from bot.adapters.audit_file import read_lines
 from bot.adapters.clock import SystemClock
 from bot.settings import Settings
+from bot.wiring.files import read_file
 from handlers.checks import metrics
 from handlers.checks.backups import BackupsCheck
 from handlers.checks.edge import EdgeCheck
@@ -17,10 +17,8 @@ from handlers.checks.mongo import MongoCheck
 from handlers.checks.record import RecordCheck
 from handlers.core.answers import TargetName
 from handlers.core.catalogue import Catalogues
-from handlers.core.errors import Refusal
 from handlers.core.holdings import Holdings
 from handlers.core.ports import Target
-from handlers.core.text import Text
 from handlers.core.vitals import Check as HealthCheck
 
 
@@ -53,7 +51,4 @@ def health_checks(
 def _questions(given: Settings) -> Sequence[Question]:
     if not given.health_queries:
         return DEFAULT
-    found, problems = metrics.read(yaml_file.read(Path(given.health_queries)))
-    if problems:
-        raise Refusal(Text("HEALTH_QUERIES: {problems}.", problems="; ".join(problems[:10])))
-    return found
+    return read_file("HEALTH_QUERIES", given.health_queries, metrics.read)

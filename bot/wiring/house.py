@@ -36,6 +36,7 @@ from handlers.core.holdings import Holdings
 from handlers.core.keeping import Keeping
 from handlers.core.ledger import Ledger
 from handlers.core.library import Library
+from handlers.core.misprints import Misprints
 from handlers.core.objects import Packing
 from handlers.core.ports import ArtifactStore, People, Standing, Target
 from handlers.core.records import Jobs
@@ -79,6 +80,7 @@ class House:
     performer: Performer
     library: Library
     reminders: Reminders
+    misprints: Misprints
 
 
 def build(given: Settings, people: People) -> House:
@@ -114,7 +116,8 @@ def build(given: Settings, people: People) -> House:
     outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy, rule_book(given))
     alerts, backups = alerts_of(given, state), DeskBackups()
     library = Library(Folder(runbooks_folder(given), clock), SHAPES)
-    performer = performer_of(given, outside, state, backups)
+    alarms = Alarms(state, outside.audit, clock, entropy)
+    performer = performer_of(given, outside, state, backups, alarms)
     runbook = RunbookHandler(Beginnings(library, Ledger(state), entropy, name), performer)
     handlers["runbook"] = runbook
     checks = health_checks(given, targets, catalogues, holdings, audit_path)
@@ -123,7 +126,6 @@ def build(given: Settings, people: People) -> House:
     backups.desk = desk
     limit = timedelta(hours=given.backup_catch_up_hours)
     duty = Duty(schedule, WORKSPACE, given.ops_channel, limit, chores(given))
-    alarms = Alarms(state, outside.audit, clock, entropy)
     rota = Rota(desk, holdings, alarms, state, clock, duty)
     reminders = Reminders(estate, alarms, duty.actor, duty.channel)
     return House(
@@ -141,6 +143,7 @@ def build(given: Settings, people: People) -> House:
         performer,
         library,
         reminders,
+        Misprints(library, alarms, clock, duty.actor, duty.channel),
     )
 
 

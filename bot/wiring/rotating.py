@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot.adapters import yaml_file
 from bot.adapters.clock import SystemClock, SystemEntropy
 from bot.adapters.command import ShellCommand
 from bot.adapters.consumer import HttpConsumer
 from bot.adapters.mongo.accounts import MongoAccounts
 from bot.adapters.secrets_files import FileSecrets
 from bot.settings import Settings
+from bot.wiring.files import read_file
 from handlers.core import secrets
 from handlers.core.errors import Refusal
 from handlers.core.estates import Estate
@@ -23,9 +23,7 @@ def estate_of(given: Settings, artifacts: ArtifactStore) -> Estate:
     """Raises Refusal, with everything that is wrong with SECRETS_CONFIG."""
     managed = secrets.Managed()
     if given.secrets_config:
-        managed, problems = secrets.read(yaml_file.read(Path(given.secrets_config)))
-        if problems:
-            raise Refusal(Text("SECRETS_CONFIG: {problems}.", problems="; ".join(problems[:10])))
+        managed = read_file("SECRETS_CONFIG", given.secrets_config, secrets.read)
     consumers = {
         each.name: {
             use.name: HttpConsumer(use, ShellCommand(use.roll_out, ""), ShellCommand(use.verify, ""))

@@ -7,30 +7,30 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from bot.adapters import yaml_file
 from bot.adapters.command import LocalProgram, secrets_of
 from bot.adapters.state_redis import RedisState
 from bot.runbooks import ChannelNotices, DeskBackups
 from bot.settings import Settings
+from bot.wiring.alerting import alertmanager_of
+from bot.wiring.files import read_file
 from handlers.core import programs
 from handlers.core.alarms import Alarms
 from handlers.core.desk import Outside
-from handlers.core.errors import Refusal
 from handlers.core.programs import Allowed
 from handlers.core.records import Jobs
 from handlers.core.rollbacks import CommandRollback
 from handlers.core.run_records import RunRecords
-from handlers.core.text import Text
 from handlers.deeds import Hands
 from handlers.looks import Eyes
 from handlers.performing import Performer
 from handlers.runbooks import NOTICE
 
 
-def performer_of(given: Settings, outside: Outside, state: RedisState, backups: DeskBackups) -> Performer:
+def performer_of(
+    given: Settings, outside: Outside, state: RedisState, backups: DeskBackups, alarms: Alarms
+) -> Performer:
     """Performs steps. Connects nothing yet."""
-    from bot.adapters.alertmanager import HttpAlertmanager  # imported only where it is used
-    from bot.adapters.mongo.replica import ReplicaProbe
+    from bot.adapters.mongo.replica import ReplicaProbe  # imported only where it is used
     from bot.adapters.network_probe import NetworkProbe
     from bot.adapters.promql import HttpMetrics
     from bot.adapters.web_probe import WebProbe
@@ -39,13 +39,12 @@ def performer_of(given: Settings, outside: Outside, state: RedisState, backups: 
     metrics = HttpMetrics(given.prometheus_url) if given.prometheus_url else None
     eyes = Eyes(WebProbe(), NetworkProbe(), clock, metrics, ReplicaProbe(given.mongodb_uri), given.backend_health_url,
                 _places(given))  # fmt: skip
-    alarms = Alarms(state, outside.audit, clock, outside.entropy)
     hands = Hands(
         clock=clock,
         program=program,
         programs=_programs(given),
         backups=backups,
-        alertmanager=HttpAlertmanager(given.alertmanager_url) if given.alertmanager_url else None,
+        alertmanager=alertmanager_of(given),
         notices=ChannelNotices(alarms, NOTICE),
         rollback=CommandRollback(program, given.rollback_plan_command, given.rollback_command)
         if given.rollback_command
@@ -62,10 +61,7 @@ def runbooks_folder(given: Settings) -> Path:
 def _programs(given: Settings) -> Mapping[str, Allowed]:
     if not given.runbook_programs:
         return {}
-    found, problems = programs.read(yaml_file.read(Path(given.runbook_programs)))
-    if problems:
-        raise Refusal(Text("RUNBOOK_PROGRAMS: {problems}.", problems="; ".join(problems[:10])))
-    return found
+    return read_file("RUNBOOK_PROGRAMS", given.runbook_programs, programs.read)
 
 
 def _places(given: Settings) -> Mapping[str, tuple[str, ...]]:
