@@ -1,11 +1,13 @@
 # The bot's image: slim, not root, and content with a read-only root file system.
 #
-#   docker build --build-arg TOOLS_DEB=mongodb-database-tools.deb --build-arg TOOLS_SHA256=… -t negahban .
+#   docker build --build-arg BASE=python:3.12-slim@sha256:… \
+#     --build-arg TOOLS_DEB=mongodb-database-tools.deb --build-arg TOOLS_SHA256=… -t negahban .
 #   docker run --read-only --tmpfs /tmp --env-file .env --volume backups:/backups --publish 8080:8080 negahban
 #
-# BASE       the Python image; give it with its digest (python:3.12-slim@sha256:…) for a build that repeats.
+# BASE       the Python image; give it with its digest for a build that repeats, as the release does.
 # TOOLS_DEB  MongoDB's own package of the Database Tools for the base image's Debian and processor: a file
-#            beside this one, or an address. TOOLS_SHA256 is its checksum, as MongoDB publishes it.
+#            beside this one, or an address. TOOLS_SHA256 is its checksum, as MongoDB publishes it. Without it the
+#            image has none, which is enough for `serve`; a worker needs them, and `check` says so.
 # Writable at run time: /tmp (TMPDIR, a tmpfs is enough) and, with BACKUP_DIR, /backups. Nothing else.
 ARG BASE=python:3.12-slim
 
@@ -15,24 +17,30 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
 WORKDIR /source
 COPY requirements/bot.lock requirements/build.lock requirements/
 RUN python -m venv /opt/negahban \
+ && python -m venv /opt/build \
  && /opt/negahban/bin/pip install --require-hashes --only-binary :all: -r requirements/bot.lock \
- && pip install --require-hashes --only-binary :all: -r requirements/build.lock
+ && /opt/build/bin/pip install --require-hashes --only-binary :all: -r requirements/build.lock
 COPY pyproject.toml LICENSE ./
 COPY bot bot
 COPY handlers handlers
-RUN pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheels . \
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheels . \
  && /opt/negahban/bin/pip install --no-deps --no-index /wheels/negahban-*.whl \
- && /opt/negahban/bin/pip uninstall --yes pip
+ && /opt/negahban/bin/pip uninstall --yes pip \
+ && find /opt/negahban -type d -name tests -path '*/site-packages/*' -prune -exec rm -rf {} +
 
 FROM ${BASE} AS tools
-ARG TOOLS_DEB
-ARG TOOLS_SHA256
+ARG TOOLS_DEB=
+ARG TOOLS_SHA256=
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
-# ADD and not COPY, because it may be an address; the checksum below proves either.
+# ADD and not COPY, because it may be an address; the checksum below proves either. LICENSE stands for none.
 # hadolint ignore=DL3020
-ADD ${TOOLS_DEB} /tools.deb
-RUN echo "${TOOLS_SHA256}  /tools.deb" | sha256sum --check --strict - \
- && dpkg-deb --extract /tools.deb /tools
+ADD ${TOOLS_DEB:-LICENSE} /tools.deb
+RUN mkdir /tools \
+ && if [ -n "${TOOLS_DEB}" ]; then \
+      echo "${TOOLS_SHA256}  /tools.deb" | sha256sum --check --strict - \
+   && dpkg-deb --extract /tools.deb /unpacked \
+   && mv /unpacked/usr/bin/mongodump /unpacked/usr/bin/mongorestore /tools/; \
+    fi
 
 FROM ${BASE}
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
@@ -42,7 +50,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin negahban \
  && install --directory --owner=10001 --group=10001 --mode=0700 /backups
-COPY --from=tools /tools/usr/bin/mongodump /tools/usr/bin/mongorestore /usr/local/bin/
+COPY --from=tools /tools/ /usr/local/bin/
 COPY --from=build /opt/negahban /opt/negahban
 COPY runbooks /opt/negahban/runbooks
 ENV PATH=/opt/negahban/bin:/usr/local/bin:/usr/bin:/bin \

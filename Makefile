@@ -1,4 +1,5 @@
-# make demo | make demo ARGS=--once | make test | make check | make chaos | make bench | make lock | make clean
+# make demo | make demo ARGS=--once | make test | make check | make coverage | make chaos | make mutation | make bench | make profile
+# make words | make lifecycles | make lock | make clean | make audit | make sbom | make docs | make image
 # PYTHON= chooses another Python (3.11 or newer).
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +14,10 @@ APT_VENV := { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get -
 	DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends python3-venv >/dev/null && \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; }
 
-.PHONY: demo test check parts chaos bench lock clean
+.PHONY: demo test check parts coverage chaos mutation bench profile words lifecycles lock clean audit sbom docs image
+# Tools with an environment of their own: $(call OWN,NAME,LOCKS) makes build/NAME from these locks.
+OWN = test -x build/$(1)/bin/python || $(PYTHON) -m venv build/$(1); \
+	for lock in $(2); do build/$(1)/bin/python -m pip install --quiet --no-input --disable-pip-version-check --require-hashes -r requirements/$$lock.lock; done
 .DEFAULT_GOAL := test
 
 $(STAMP): requirements/dev.lock requirements/parts.lock pyproject.toml
@@ -41,20 +45,74 @@ check: $(STAMP)
 test: $(STAMP) parts check
 	@$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
 
+# Which branches of the handlers the tests of the handlers take: fails below all of them (pyproject.toml says what does
+# not count). One process and no servers, so that nothing else counts: a few minutes.
+coverage: $(STAMP)
+	@mkdir -p build
+	@timeout 1200 $(BIN)/python -m coverage run -m pytest -q -p no:cacheprovider -p no:xdist tests/handlers \
+		tests/bot/test_enrolling.py $(ARGS)
+	@$(BIN)/python -m coverage report
+
 # The tests of crashes and moments with more of everything than `make test` has time for.
 chaos: $(STAMP) parts
-	@CHAOS=full $(BIN)/python -m pytest -n 2 --dist loadgroup --timeout 900 -rA tests/chaos tests/handlers/test_consent.py tests/handlers/test_run_clicks.py $(ARGS)
+	@CHAOS=full $(BIN)/python -m pytest -p tests.chaos.results -n 2 --dist loadgroup --timeout 900 -rA tests/chaos tests/handlers/test_consent.py tests/handlers/test_one_byte.py \
+		tests/handlers/test_two_processes.py tests/handlers/test_run_clicks.py tests/handlers/test_rotation_crashes.py tests/bot/mongo/test_accounts.py $(ARGS)
 
+# Says which words of the bot have no translation, and writes their places into bot/words/*.po.
+words: $(STAMP)
+	@$(BIN)/python -m tests.words $(ARGS)
+
+# Writes the life cycles that ship anew, each with the day it is known of: Node's and Electron's from npm's registry.
+lifecycles: $(STAMP)
+	@$(BIN)/python -m tests.lifecycles
+
+# Changes one thing at a time in the gate, the policy and the audit record, and sees whether a test fails:
+# `make mutation`, `make mutation ARGS=seals`, `MUTANTS=all make mutation` for every one.
+mutation: $(STAMP)
+	@$(subst --only-binary :all:,,$(PIP_INSTALL)) -r requirements/mutation.lock  # one of them has no wheel
+	@$(BIN)/python -m tests.mutation $(ARGS)
+
+# `make bench`, `make bench ONLY=gate`, `make bench ARGS=--quick`.
 bench: $(STAMP) parts
-	@$(BIN)/python -m tests.bench $(ARGS)
+	@$(BIN)/python -m tests.bench $(ONLY) $(ARGS)
+
+# Flame graphs of the hot paths, into docs/profiles.
+profile: $(STAMP) parts
+	@$(PIP_INSTALL) -r requirements/profile.lock
+	@$(BIN)/python -m tests.bench.profiles $(ARGS)
 
 # Pins again what pyproject.toml asks for: `make lock`, or `make lock UPGRADE=--upgrade` for newer versions.
 lock: $(STAMP)
 	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements/bot.lock
 	$(COMPILE) $(UPGRADE) pyproject.toml --group dev -c requirements/bot.lock -o requirements/dev.lock
+	$(COMPILE) $(UPGRADE) --group mutation -c requirements/dev.lock -o requirements/mutation.lock
+	$(COMPILE) $(UPGRADE) --group profile -c requirements/dev.lock -o requirements/profile.lock
+	$(COMPILE) $(UPGRADE) --group supply -o requirements/supply.lock
+	$(COMPILE) $(UPGRADE) --group docs -o requirements/docs.lock
 	$(COMPILE) $(UPGRADE) --no-deps --group parts -o requirements/parts.lock
 	$(COMPILE) $(UPGRADE) requirements/build.in -c requirements/dev.lock -o requirements/build.lock
 	$(COMPILE) $(UPGRADE) requirements/npm.in -o requirements/npm.lock
+
+# Whether a known weakness is in what the bot is made of: 0 no, 1 yes, 2 not known.
+audit: $(STAMP)
+	@$(call OWN,supply,supply)
+	@$(BIN)/python -m tests.supply audit --tools build/supply/bin
+
+# What the bot is made of, and under which licences: build/negahban.cdx.json and build/licences.md.
+sbom: $(STAMP)
+	@$(call OWN,supply,supply)
+	@$(call OWN,bot,bot)
+	@$(BIN)/python -m tests.supply sbom --tools build/supply/bin --bot build/bot/bin/python
+
+# The docs site, in build/site.
+docs: $(STAMP)
+	@$(call OWN,pages,docs)
+	@$(BIN)/python -m tests.site build/docs
+	@build/pages/bin/mkdocs build --quiet --strict
+
+# Builds the image with podman and measures it: `make image ARGS="--base IMAGE"`.
+image: $(STAMP)
+	@$(BIN)/python -m tests.image $(ARGS)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Mapping
 
-from handlers.core.answers import TargetName
-from handlers.core.errors import Problem
-from handlers.core.findings import Finding, unknown
-from handlers.core.text import Seconds, Text
-from handlers.core.vitals import Check
+from handlers.core.health.findings import Finding, unknown
+from handlers.core.health.vitals import Check
+from handlers.core.words.answers import TargetName
+from handlers.core.words.errors import Problem
+from handlers.core.words.text import Seconds, Text
 
 GRACE_SECONDS = 0.5
 _log = logging.getLogger(__name__)

@@ -3,7 +3,8 @@
 - Who holds `follow:<target>` follows; another takes over within two minutes after it died. Two at once would only
   save the same twice.
 - A server without an oplog is asked again every ten minutes; a failure is tried again after a few seconds.
-- A gap is logged as an error: from there on a new timeline begins, and moments inside the gap cannot be restored.
+- A gap is logged as an error, and noted for the rota: from there on a new timeline begins, moments inside the gap
+  cannot be restored, and later ones only from a backup of after it.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import logging
 import threading
 from collections.abc import Mapping
 
-from handlers.core.answers import TargetName
-from handlers.core.errors import Problem, Refusal
-from handlers.core.ports import State
-from handlers.core.timelines import Followed, Follower
+from handlers.core.backups.gaps import Gaps
+from handlers.core.backups.timelines import Followed, Follower
+from handlers.core.ports import Clock, State
+from handlers.core.words.answers import TargetName
+from handlers.core.words.errors import Problem, Refusal
 
 LEASE_SECONDS = 120
 OTHERS_SECONDS = 30.0
@@ -29,8 +31,9 @@ _log = logging.getLogger(__name__)
 class Following:
     """A thread for each target, until stopped."""
 
-    def __init__(self, followers: Mapping[TargetName, Follower], state: State) -> None:
+    def __init__(self, followers: Mapping[TargetName, Follower], state: State, clock: Clock) -> None:
         self._followers = followers
+        self._clock = clock
         self._state = state
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -75,6 +78,7 @@ class Following:
                 self._note(target, followed)
                 if followed.gap is not None:
                     _log.error("a new timeline of %s begins: %s", target, followed.gap)
+                    Gaps(self._state, target).note(self._clock.now(), "" if followed.restored else str(followed.gap))
                 version = self._state.put_if(key, b"", version, seconds=LEASE_SECONDS)
         finally:
             if version is not None:

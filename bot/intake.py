@@ -18,18 +18,21 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
-from handlers.core import notices
-from handlers.core.errors import Problem, Refusal
-from handlers.core.notices import Notice
-from handlers.core.text import Text
+from handlers.core.alerts import notices
+from handlers.core.alerts.notices import Notice
+from handlers.core.words.errors import Problem, Refusal
+from handlers.core.words.text import Text
 
 ALERTMANAGER, CI = "/webhooks/alertmanager", "/webhooks/ci"
 MOST_BYTES, MOST_FIELDS = 10 * 1024 * 1024, 10
+TOO_LARGE = 413
 _LENGTH = re.compile(r"[0-9]{1,12}")
 _SOURCE = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _WORD = re.compile(r"[A-Za-z0-9._/@:+-]{1,200}")
 
 Start = Callable[..., Any]
+Tokens = Callable[[], Iterable[bytes]]
+"""Those that are let in now. Raises OutsideError while they are not known."""
 _log = logging.getLogger(__name__)
 
 
@@ -46,11 +49,12 @@ class Alerts(Protocol):
 class Intake:
     """A WSGI application for both paths."""
 
-    def __init__(self, alerts: Alerts, token: str, stored: Callable[[], None] = lambda: None) -> None:
-        """`stored`: called after something was, so that it is shown soon."""
+    def __init__(self, alerts: Alerts, token: str | Tokens, stored: Callable[[], None] = lambda: None) -> None:
+        """`token`: the one that is let in, or those that are now. `stored`: called after something was, so that it is
+        shown soon."""
         self._alerts = alerts
         self._stored = stored
-        self._token = token.encode()
+        self._tokens: Tokens = (lambda: (token.encode(),)) if isinstance(token, str) else token
         self._closing = threading.Event()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
@@ -59,10 +63,21 @@ class Intake:
         """From now on everything is answered with 503."""
         self._closing.set()
 
+    @property
+    def closing(self) -> bool:
+        """Whether nothing is taken in any more."""
+        return self._closing.is_set()
+
     def counts(self) -> dict[tuple[str, str], int]:
         """Answers so far, by path and outcome."""
         with self._lock:
             return dict(self._counts)
+
+    def refused(self, path: str, status: int) -> None:
+        """The server refused something unread; that is counted too when it was for a webhook."""
+        if path in {ALERTMANAGER, CI}:
+            with self._lock:
+                self._counts[path, "too_large" if status == TOO_LARGE else "malformed"] += 1
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         """One request."""
@@ -74,8 +89,12 @@ class Intake:
         return [words]
 
     def _judged(self, path: str, environ: dict[str, Any]) -> tuple[str, str, bytes]:
-        if not self._allowed(environ):
-            return "unauthorized", "401 Unauthorized", b"the bearer token is missing or wrong\n"
+        try:
+            if not self._allowed(environ):
+                return "unauthorized", "401 Unauthorized", b"the bearer token is missing or wrong\n"
+        except Problem as problem:
+            _log.warning("%s: %s", path, problem)
+            return "unavailable", "503 Service Unavailable", b"the token is not known yet; try again\n"
         if self._closing.is_set():
             return "unavailable", "503 Service Unavailable", b"going down; try again\n"
         length = str(environ.get("CONTENT_LENGTH") or 0)
@@ -102,8 +121,9 @@ class Intake:
 
     def _allowed(self, environ: dict[str, Any]) -> bool:
         scheme, _, given = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
-        right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token)
-        return right and scheme.lower() == "bearer" and bool(self._token)
+        typed = given.strip().encode("utf-8", "replace")
+        right = [bool(token) and hmac.compare_digest(typed, token) for token in self._tokens()]
+        return any(right) and scheme.lower() == "bearer"
 
 
 def _asked(query: str) -> dict[str, list[str]]:

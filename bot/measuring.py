@@ -2,33 +2,39 @@
 
 - `negahban_last_good_check_age_seconds{target, check}`: how long ago a scrub or drill passed last. There is no such
   line while none ever did, or while the store cannot be reached: alert on its absence too.
+  `check="moment"`: a drill that went on to the newest moment that the saved oplog leads to.
+- `negahban_drill_ready_seconds{target, check}`: how long until the data of a backup, or of that moment, was there.
 - `negahban_quarantined_backups{target}`: how many backups a failed check keeps from being `latest`.
 - `negahban_backup_age_seconds{target}` of the newest good one, `negahban_backup_good_copies{target}`,
-  `negahban_pitr_lag_seconds{target}`: how far behind the saved oplog is. As workers noted them.
+  `negahban_pitr_lag_seconds{target}`: how far behind the saved oplog is, `negahban_database_bytes{target}`. As workers
+  noted them.
 - The store is listed at most once a minute, however often Prometheus asks.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from bot.intake import Intake
 from bot.relay import Relay
 from bot.relay.tally import BOUNDS
 from bot.web import Measure, Spread
-from handlers.core.answers import TargetName
-from handlers.core.catalogue import Catalogue, Catalogues
-from handlers.core.errors import Problem
-from handlers.core.evidence import Check
-from handlers.core.optimes import OpTime
+from handlers.core.backups.catalogue import Catalogue, Catalogues
+from handlers.core.backups.rota import Freshness, noted
+from handlers.core.formats.evidence import Check
+from handlers.core.formats.optimes import OpTime
+from handlers.core.health.growth import Entry, GrowthBook
 from handlers.core.ports import Clock, Held, State
-from handlers.core.rota import Freshness, noted
+from handlers.core.words.answers import TargetName
+from handlers.core.words.errors import Problem
 
 FRESH_SECONDS = 60.0
 _AGE = "negahban_last_good_check_age_seconds"
 _AGE_MEANS = "Seconds since a check of this kind passed last"
+_READY = "negahban_drill_ready_seconds"
+_READY_MEANS = "How long the last good drill took until the data could be used"
 _QUARANTINED = "negahban_quarantined_backups"
 _QUARANTINED_MEANS = "Backups that a failed check keeps from being latest"
 
@@ -82,6 +88,13 @@ class Proved:
             if last is not None:
                 age = (self._clock.now() - last.made).total_seconds()
                 yield Measure(_AGE, _AGE_MEANS, {"target": target, "check": check.value}, age)
+                if check is Check.DRILL:
+                    yield Measure(_READY, _READY_MEANS, {"target": target, "check": "drill"}, last.ready_seconds)
+        reached = history.last_moment()
+        if reached is not None and reached.moment is not None:
+            labels = {"target": target, "check": "moment"}
+            yield Measure(_AGE, _AGE_MEANS, labels, (self._clock.now() - reached.made).total_seconds())
+            yield Measure(_READY, _READY_MEANS, labels, reached.moment.ready_seconds)
         yield Measure(_QUARANTINED, _QUARANTINED_MEANS, {"target": target}, len(suspects))
 
 
@@ -98,12 +111,18 @@ class Kept:
         try:
             seen, now = noted(self._state, self._targets), self._clock.now()
             reached = {target: self._state.get(f"followed:{target}") for target in self._targets}
+            book = GrowthBook(self._state)
+            grown = {target: book.entries(target) for target in self._targets}
         except Problem:
             return ()
         return tuple(
             each
             for target in self._targets
-            for each in (*_fresh(target, seen.get(target), now), *_lag(target, reached[target], now))
+            for each in (
+                *_fresh(target, seen.get(target), now),
+                *_lag(target, reached[target], now),
+                *_size(target, grown[target]),
+            )
         )
 
 
@@ -114,6 +133,12 @@ def _fresh(target: TargetName, fresh: Freshness | None, now: datetime) -> Iterat
     if fresh.newest is not None:
         age = (now - fresh.newest).total_seconds()
         yield Measure("negahban_backup_age_seconds", "Age of the newest good backup", {"target": target}, age)
+
+
+def _size(target: TargetName, entries: Sequence[Entry]) -> Iterator[Measure]:
+    if entries:
+        said = "What the database takes on its disk, indexes included, as of the newest day"
+        yield Measure("negahban_database_bytes", said, {"target": target}, entries[-1].whole_bytes)
 
 
 def _lag(target: TargetName, held: Held | None, now: datetime) -> Iterator[Measure]:

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bot.adapters import yaml_file
-from handlers.core.alarms import Alarm, Alarms
-from handlers.core.answers import Actor, Invocation, JobId, TargetName
-from handlers.core.desk import Began, Desk
-from handlers.core.errors import OutsideError, Problem, Refusal
-from handlers.core.jobs import JobState
+from handlers.core.door.alarms import Alarm, Alarms
+from handlers.core.door.desk import Began, Desk
 from handlers.core.ports import Clock
-from handlers.core.text import Code, Text
+from handlers.core.words.answers import Actor, Invocation, JobId, TargetName
+from handlers.core.words.errors import OutsideError, Problem, Refusal
+from handlers.core.words.jobs import JobState
+from handlers.core.words.text import Code, Text
 
 LOOK_SECONDS = 2.0
 MOST_FILES = 200

@@ -1,19 +1,19 @@
-"""The scheduler: every few seconds one round of the rota for every target and of the reminders, in every worker.
+"""The scheduler: every few seconds one round of the rota for every target and of the others, in every worker.
 
-- What is due, and that it is done once over all workers, is decided by handlers.core.rota.
+- What is due, and that it is done once over all workers, is decided by handlers.core.backups.rota.
 - A failing round is tried again in the next: this is one of the places with a broad except.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from handlers.core.answers import TargetName
-from handlers.core.errors import Problem
-from handlers.core.rota import Rota
+from bot.rounds import Rounds
+from handlers.core.backups.rota import Rota
+from handlers.core.words.answers import TargetName
+from handlers.core.words.errors import Problem
 
 ROUND_SECONDS = 5.0
 STOP_SECONDS = 10.0
@@ -21,8 +21,8 @@ STOP_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
-class Scheduler:
-    """A thread, while it is entered."""
+class Scheduler(Rounds):
+    """See the module."""
 
     def __init__(
         self,
@@ -30,29 +30,21 @@ class Scheduler:
         targets: Iterable[TargetName],
         *,
         round_seconds: float = ROUND_SECONDS,
-        reminders: Callable[[], None] = lambda: None,
+        rounds: Mapping[str, Callable[[], None]] | None = None,
     ) -> None:
+        super().__init__("scheduler", STOP_SECONDS)
         self._rota = rota
-        self._reminders = reminders
+        self._rounds = rounds or {}
         self._targets = tuple(targets)
         self._round_seconds = round_seconds
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
 
-    def __enter__(self) -> Scheduler:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(STOP_SECONDS)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            for target in self._targets:
-                self._round(target, partial(self._rota.round, target))
-            self._round("secrets", self._reminders)
-            self._stop.wait(self._round_seconds)
+    def turn(self) -> float:
+        """See Rounds."""
+        for target in self._targets:
+            self._round(target, partial(self._rota.round, target))
+        for name, round_of in self._rounds.items():
+            self._round(name, round_of)
+        return self._round_seconds
 
     def _round(self, target: str, round_of: Callable[[], None]) -> None:
         try:

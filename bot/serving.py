@@ -1,6 +1,7 @@
 """Serving: the Slack and web side of the bot, from start to stop.
 
 - Starts the web side first, so that the platform can ask how it is, then the relay, then Slack; stops the other way.
+- Going down, it is not ready from the first moment on, and answers until the last.
 - `ready` says what is wrong with each part, and "" for what is well. What is not known is not well.
 """
 
@@ -15,8 +16,8 @@ from bot.relay import Relay
 from bot.slack.app import SlackApp, Socket
 from bot.supervisor import Supervisor
 from bot.web import Checks, WebServer
-from handlers.core.errors import Problem
 from handlers.core.ports import State
+from handlers.core.words.errors import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,11 @@ class Serving:
             self.web.close()
 
 
-def ready(state: State, connected: Callable[[], bool] | None, worker: Supervisor | None) -> Checks:
+def ready(
+    state: State, connected: Callable[[], bool] | None, worker: Supervisor | None, going_down: Callable[[], bool]
+) -> Checks:
     """What `/readyz` asks."""
-    checks = {"redis": lambda: _reachable(state)}
+    checks = {"process": lambda: "it is going down" if going_down() else "", "redis": lambda: _reachable(state)}
     if connected is not None:
         checks["slack"] = lambda: "" if connected() else "Slack cannot reach the bot"
     if worker is not None:

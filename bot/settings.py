@@ -18,8 +18,9 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from handlers.core import questions
-from handlers.core.schedules import Schedule
+from bot import languages
+from handlers.core.backups.schedules import Schedule
+from handlers.core.words import questions
 
 MAX_FILE_BYTES = 64 * 1024
 
@@ -85,6 +86,15 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _redis(value: str) -> str:
+    if value.startswith(("redis+cluster://", "rediss+cluster://")):
+        raise ValueError(
+            "one Redis, or its Sentinels (redis+sentinel://…): a cluster keeps what must change together on different "
+            "servers"
+        )
+    return _url("redis", "rediss", "redis+sentinel", "rediss+sentinel")(value)
+
+
 def _peers(value: str) -> tuple[str, ...]:
     one = _url("http", "https")
     return tuple(one(each) for each in value.split())
@@ -97,6 +107,16 @@ def _origins(value: str) -> tuple[str, ...]:
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path or parts.query or "@" in each:
             raise ValueError("origins like https://shop.example, without a path")
     return found
+
+
+def _doors(value: str) -> tuple[tuple[int, str, str], ...]:
+    found: list[tuple[int, str, str]] = []
+    for each in value.replace(",", " ").split():
+        match = re.fullmatch(r"(?:([A-Za-z0-9.-]{1,253}):)?(\d{1,5})=(open|closed)", each)
+        if match is None or not 0 < int(match[2]) < 65_536:
+            raise ValueError("ports like 443=open 22=closed db.shop.example:27017=closed")
+        found.append((int(match[2]), match[3], match[1] or ""))
+    return tuple(found)
 
 
 def _steps(value: str) -> tuple[tuple[int, str], ...]:
@@ -151,6 +171,11 @@ def _zone(value: str) -> ZoneInfo:
         raise ValueError("the name of a time zone, like Asia/Tehran or Europe/Berlin") from None
 
 
+def _languages(value: str) -> str:
+    languages.chosen(value)
+    return value
+
+
 def _whole(least: int, most: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
         if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
@@ -171,6 +196,21 @@ def _words(pattern: str, expected: str) -> Callable[[str], tuple[str, ...]]:
 
 
 _BECH32 = "[02-9ac-hj-np-z]"
+
+
+def _page(value: str) -> str:
+    expected = "an address that begins with https://, without a path (http:// on this machine only)"
+    try:
+        parts = urlsplit(value)
+        here = parts.hostname in {"127.0.0.1", "localhost", "::1"}
+    except ValueError:
+        raise ValueError(expected) from None
+    secure = parts.scheme == "https" or (parts.scheme == "http" and here)
+    if value and not (secure and parts.netloc and parts.path in {"", "/"} and not parts.query and "@" not in value):
+        raise ValueError(expected)
+    return value
+
+
 _CHANNEL = _matching(r"[CGD][A-Z0-9]{2,}", "a Slack channel id, like C0123456789")
 
 SETTINGS = (
@@ -203,8 +243,8 @@ SETTINGS = (
     ),
     Setting(
         "REDIS_URL",
-        _url("redis", "rediss"),
-        "Redis with maxmemory-policy noeviction and an append-only file",
+        _redis,
+        "Redis with maxmemory-policy noeviction and an append-only file, or its Sentinels",
         "redis://127.0.0.1:6379/0",
         secret=True,
     ),
@@ -221,6 +261,12 @@ SETTINGS = (
         _url("s3"),
         "Bucket that keeps the backups; endpoint and keys by boto3's own variables",
         "s3://bucket/prefix",
+    ),
+    Setting(
+        "BACKUP_S3_TIMEOUT_SECONDS",
+        _whole(5, 600),
+        "How long the bucket may be silent in one request, of which three are made; what moves is never given up",
+        default="45",
     ),
     Setting(
         "BACKUP_PITR",
@@ -290,6 +336,12 @@ SETTINGS = (
         "What the team asks of restored data: a JSON list of collection, pipeline and at_least",
         '[{"collection": "orders", "pipeline": [], "at_least": 1}]',
     ),
+    Setting(
+        "NEGAHBAN_CONFIG",
+        _text,
+        "YAML file that names the other servers to which a backup may be restored",
+        "/etc/negahban/config.yaml",
+    ),
     Setting("MIGRATE_COMMAND", _text, "Runs after a restore, without a shell", "npm run migrate:up"),
     Setting(
         "RESTORE_UNDO_HOURS",
@@ -309,6 +361,18 @@ SETTINGS = (
         "What loads a backup: the bot by the driver, or mongorestore",
         default="native",
     ),
+    Setting(
+        "CHAT_LANGUAGE",
+        _languages,
+        "What cards are written in, en or fa; then channels and people with another: fa C0123456789=en U0123456789=en",
+        default="en",
+    ),
+    Setting(
+        "AUDIT_CHANNEL",
+        _CHANNEL,
+        "Channel that hears of changed second factors, broken glass and how far the audit record goes; or OPS_CHANNEL",
+        "C0123456789",
+    ),
     Setting("OPS_CHANNEL", _CHANNEL, "Channel for what nobody asked for in a channel of their own", "C0123456789"),
     Setting(
         "ALERTS_CHANNEL", _CHANNEL, "Channel for alerts that no rule of ALERTS_ROUTES sends elsewhere", "C0123456789"
@@ -324,7 +388,7 @@ SETTINGS = (
         _text,
         "YAML file: who may do what, and who must agree; without it every full member may",
     ),
-    Setting("ALERTS_ROUTES", _text, "YAML file that says which alerts go to which channel"),
+    Setting("ALERTS_ROUTES", _text, "YAML file: which alerts go where, how bad they are, and how that looks"),
     Setting(
         "ALERTS_ESCALATION",
         _steps,
@@ -335,9 +399,94 @@ SETTINGS = (
         "PUBLIC_URL", _url("https", "http"), "The service's public address, for /health edge", "https://shop.example/"
     ),
     Setting("ALLOWED_ORIGINS", _origins, "Origins whose pages may read the service's answers, with blanks or commas"),
+    Setting(
+        "EDGE_PORTS",
+        _doors,
+        "Ports that must be open or closed from where the bot stands, at the public address or another host",
+        "443=open 22=closed db.shop.example:27017=closed",
+    ),
+    Setting(
+        "EDGE_CERTIFICATE",
+        _text,
+        "The certificate file that the proxy serves from, as the bot sees it: is what was renewed also loaded?",
+        "/etc/letsencrypt/live/shop.example/fullchain.pem",
+    ),
+    Setting(
+        "EDGE_NAMES",
+        _words(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}(:[1-9]\d{0,4})?", "names like www.shop.example api.shop.example:8443"),
+        "Other names that are served, whose certificates are looked at too",
+        "www.shop.example api.shop.example:8443",
+    ),
     Setting("HEALTH_QUERIES", _text, "YAML file with the questions of /health metrics; without it, the default ones"),
+    Setting(
+        "HEALTH_LOOK_MINUTES",
+        _whole(0, 60),
+        "How often the bot looks by itself, so that /health compare knows an hour ago; 0: never",
+        default="15",
+    ),
+    Setting(
+        "UPDATES_COMMAND",
+        _line,
+        "Prints which security updates a host waits for, as deploy/updates/host-updates does; runs without a shell",
+        "ssh shop.example /usr/local/bin/host-updates",
+    ),
+    Setting(
+        "LIFECYCLES_FILE",
+        _text,
+        "YAML file: until when series of Node, Electron and MongoDB are supported; without it, what came with the bot",
+    ),
+    Setting(
+        "SCORECARD_SCHEDULE",
+        _schedule,
+        "When the readiness scorecard is looked at, and what changed is told: a cron line, or off",
+        default="0 9 * * 1",
+    ),
+    Setting(
+        "HEALTH_IAM",
+        _yes_or_no,
+        "yes: /health secrets reads the credential report of the AWS account, by boto3's own variables",
+        default="no",
+    ),
     Setting("RUNBOOKS_DIR", _text, "Folder of the team's runbooks; without it, those that come with the bot"),
     Setting("RUNBOOK_PROGRAMS", _text, "YAML file that says which programs steps of runbooks may run"),
+    Setting(
+        "ROLLBACK_BY",
+        _one_of("command", "compose", "kubernetes"),
+        "What takes services back: the team's own pair of commands, Docker Compose, or Kubernetes",
+        default="command",
+    ),
+    Setting(
+        "ROLLBACK_SERVICES",
+        _words(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", "names with blanks between them"),
+        "Which services of the Compose file, or which Deployments, go back; never a database",
+        "backend worker",
+    ),
+    Setting(
+        "ROLLBACK_COMPOSE_FILES",
+        _line,
+        "Compose: the project's files, with blanks, as they are given to -f; the bot never changes them",
+        "/srv/shop/compose.yaml",
+    ),
+    Setting(
+        "ROLLBACK_COMPOSE_PROJECT",
+        _matching(r"[a-z0-9][a-z0-9_-]*", "a project's name: a-z, 0-9, - and _"),
+        "Compose: the project's name, as `docker compose ls` says it",
+        "shop",
+    ),
+    Setting(
+        "ROLLBACK_LOOK_SECONDS",
+        _whole(1, 3600),
+        "Compose: how often what runs is noted while health is green; noted twice, it is known to be good",
+        default="30",
+    ),
+    Setting("ROLLBACK_COMPOSE_COMMAND", _line, "Compose: how it is called", default="docker compose"),
+    Setting("ROLLBACK_CONTAINER_COMMAND", _line, "Compose: how the engine is called", default="docker"),
+    Setting("ROLLBACK_KUBERNETES_NAMESPACE", _text, "Kubernetes: where the Deployments are", default="default"),
+    Setting(
+        "ROLLBACK_KUBERNETES_CONFIG",
+        _text,
+        "Kubernetes: path of a kubeconfig; without it, the service account of the bot's own pod",
+    ),
     Setting(
         "ROLLBACK_PLAN_COMMAND",
         _line,
@@ -360,6 +509,12 @@ SETTINGS = (
     ),
     Setting("ALERTS_STORM", _whole(1, 100), "New cards a minute in a channel before alerts share one", default="5"),
     Setting(
+        "ALERTS_RESOLVE_REPLY",
+        _yes_or_no,
+        "Whether the thread of an alert's card is told when all of it is over; the card says it anyway",
+        default="yes",
+    ),
+    Setting(
         "WEBHOOK_TOKEN",
         _text,
         "Bearer token that Alertmanager and CI jobs must send; without it, no webhooks",
@@ -370,12 +525,36 @@ SETTINGS = (
     Setting("VAULT_TOKEN", _text, "Its token; or give the two below", secret=True),
     Setting("VAULT_ROLE_ID", _text, "AppRole: the role's id"),
     Setting("VAULT_SECRET_ID", _text, "AppRole: the secret id", secret=True),
+    Setting(
+        "BOT_URL",
+        _page,
+        "https address at which browsers reach this HTTP side, for the page of second factors; without it, no page",
+        "https://negahban.shop.example",
+    ),
     Setting("HTTP_HOST", _text, "Where /livez, /readyz, /metrics and Slack's calls are answered", default="127.0.0.1"),
     Setting("HTTP_PORT", _whole(0, 65535), "Its port", default="8080"),
     Setting(
         "MASTER_KEY", _key, "32 bytes in base64: encrypts what the bot keeps about people's second factor", secret=True
     ),
     Setting("AUDIT_FILE", _text, "The audit record; without it, audit.jsonl in BACKUP_DIR"),
+    Setting(
+        "AUDIT_KEY",
+        _key,
+        "32 bytes in base64: the Ed25519 key that seals the audit record; without it, one made from MASTER_KEY",
+        secret=True,
+    ),
+    Setting(
+        "AUDIT_PUBLIC_KEYS",
+        _words("[0-9a-f]{64}", "public keys of 64 hex digits, as `negahban audit key` prints them, with blanks"),
+        "Public keys that sealed the audit record before, when AUDIT_KEY or MASTER_KEY was changed",
+    ),
+    Setting(
+        "AUDIT_LOCK_DAYS",
+        _whole(0, 3650),
+        "How long copies of the audit record are locked in a bucket with Object Lock; 0: not at all",
+        default="365",
+    ),
+    Setting("AUDIT_CHANNEL_MINUTES", _whole(1, 1440), "At most how often, in minutes", default="60"),
     Setting("LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "How much is logged", default="INFO"),
     Setting("LOG_FORMAT", _one_of("json", "text"), "How it is logged", default="json"),
 )
@@ -394,6 +573,7 @@ class Settings:
     mongodb_uri: str
     backup_dir: str
     backup_s3_url: str
+    backup_s3_timeout_seconds: int
     backup_pitr: bool
     backup_pitr_days: int
     backup_schedule: str
@@ -415,10 +595,13 @@ class Settings:
     drill_dir: str
     drill_uri: str
     drill_check: tuple[questions.Question, ...]
+    negahban_config: str
     migrate_command: str
     restore_undo_hours: int
     restore_block_writes: bool
     restore_loader: Literal["native", "mongorestore"]
+    chat_language: str
+    audit_channel: str
     ops_channel: str
     alerts_channel: str
     alertmanager_url: tuple[str, ...]
@@ -427,26 +610,50 @@ class Settings:
     alerts_escalation: tuple[tuple[int, str], ...]
     public_url: str
     allowed_origins: tuple[str, ...]
+    edge_ports: tuple[tuple[int, Literal["open", "closed"], str], ...]
+    edge_certificate: str
+    edge_names: tuple[str, ...]
     health_queries: str
+    health_look_minutes: int
+    updates_command: tuple[str, ...]
+    lifecycles_file: str
+    scorecard_schedule: str
+    health_iam: bool
     runbooks_dir: str
     runbook_programs: str
+    rollback_by: Literal["command", "compose", "kubernetes"]
+    rollback_services: tuple[str, ...]
+    rollback_compose_files: tuple[str, ...]
+    rollback_compose_project: str
+    rollback_look_seconds: int
+    rollback_compose_command: tuple[str, ...]
+    rollback_container_command: tuple[str, ...]
+    rollback_kubernetes_namespace: str
+    rollback_kubernetes_config: str
     rollback_plan_command: tuple[str, ...]
     rollback_command: tuple[str, ...]
     backend_health_url: str
     prometheus_url: str
     alerts_storm: int
+    alerts_resolve_reply: bool
     webhook_token: str
     secrets_config: str
     vault_addr: str
     vault_token: str
     vault_role_id: str
     vault_secret_id: str
+    bot_url: str
     http_host: str
     http_port: int
     master_key: bytes
     audit_file: str
+    audit_key: bytes
+    audit_public_keys: tuple[str, ...]
+    audit_lock_days: int
+    audit_channel_minutes: int
     log_level: str
     log_format: str
+    slack_bot_token_file: str = ""
 
     def __repr__(self) -> str:
         return "Settings(…)"
@@ -462,12 +669,10 @@ def read(environment: Mapping[str, str], *, slack: bool) -> Settings:
         except ValueError as error:
             problems.append(f"{setting.name}: expected {error}")
             values[setting.name.lower()] = setting.parse("") if not setting.default else setting.parse(setting.default)
-    if environment.get("NEGAHBAN_CONFIG"):
-        problems.append("NEGAHBAN_CONFIG: several targets in one file are not supported yet; use the single variables")
     problems += _missing(environment, values, slack=slack)
     if problems:
         raise SettingsError(problems)
-    return Settings(**values)
+    return Settings(**values, slack_bot_token_file=environment.get("SLACK_BOT_TOKEN_FILE", ""))
 
 
 def _given(environment: Mapping[str, str], setting: Setting) -> str:
@@ -525,8 +730,22 @@ def _missing(environment: Mapping[str, str], values: Mapping[str, Any], *, slack
         problems.append("BACKUP_DIR, BACKUP_S3_URL: expected exactly one of the two")
     if bool(values["rollback_plan_command"]) != bool(values["rollback_command"]):
         problems.append("ROLLBACK_PLAN_COMMAND, ROLLBACK_COMMAND: expected both or neither")
+    problems += _missing_for_rollbacks(values)
     if values["webhook_token"] and not values["alerts_channel"]:
         problems.append("ALERTS_CHANNEL: expected a channel, because WEBHOOK_TOKEN is set")
     if values["backup_s3_url"] and not values["audit_file"]:
         problems.append("AUDIT_FILE: expected a path, because BACKUP_S3_URL keeps no local files")
     return problems
+
+
+_NEEDED_BY_ROLLBACKS = {
+    "command": (),
+    "compose": ("ROLLBACK_SERVICES", "ROLLBACK_COMPOSE_FILES", "ROLLBACK_COMPOSE_PROJECT", "BACKEND_HEALTH_URL"),
+    "kubernetes": ("ROLLBACK_SERVICES", "BACKEND_HEALTH_URL"),
+}
+
+
+def _missing_for_rollbacks(values: Mapping[str, Any]) -> list[str]:
+    by = values["rollback_by"]
+    missing = [name for name in _NEEDED_BY_ROLLBACKS[by] if not values[name.lower()]]
+    return [f"{name}: expected a value, because ROLLBACK_BY is {by}" for name in missing]

@@ -3,7 +3,9 @@
 - Of every target: `negahban_backup_age_seconds`, of its newest good copy, and `negahban_backup_good_copies`. What is
   not known is left out, never zero.
 - `/livez` says the process answers; `/readyz` asks what it needs (200 or 503, a line each); `/metrics` Prometheus text.
-- Everything else is 404; a body over 10 MiB is refused before it is read.
+- `/enrol/…` is the page of second factors (bot/enrolling.py).
+- Everything else is 404; a webhook's path that is not posted to 405. A body over 10 MiB is refused before it is read,
+  and whoever counts is told.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from typing import Any
 
 import prometheus_client
 from prometheus_client.metrics_core import HistogramMetricFamily
+from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
+from waitress.task import ErrorTask
 
 THREADS = 8
 BODY_LIMIT_BYTES = 10 * 1024 * 1024
@@ -63,9 +67,10 @@ def application(
     slack: Application | None,
     measures: Callable[[], Iterable[Measure | Spread]] = no_measures,
     webhooks: Mapping[str, Application] = NO_WEBHOOKS,
+    pages: Application | None = None,
 ) -> Application:
     """The WSGI application. `checks`: each says "" or what is wrong, and never raises; nor does `measures`.
-    `webhooks`: who answers a POST to which path."""
+    `webhooks`: who answers a POST to which path; `pages`: who answers under `/enrol/`."""
 
     def answer(environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         path, method = environ.get("PATH_INFO", ""), environ.get("REQUEST_METHOD", "")
@@ -81,8 +86,12 @@ def application(
                 return [prometheus_client.generate_latest() + _spelled(measures())]
             case "POST", "/slack/events" if slack is not None:
                 return slack(environ, start)
+            case _ if pages is not None and path.startswith("/enrol/"):
+                return pages(environ, start)
             case "POST", _ if path in webhooks:
                 return webhooks[path](environ, start)
+            case _ if path in webhooks:
+                return _plain(start, "405 Method Not Allowed", "only POST\n", ("Allow", "POST"))
             case _:
                 return _plain(start, "404 Not Found", "not found\n")
 
@@ -102,15 +111,31 @@ def _spelled(measures: Iterable[Measure | Spread]) -> bytes:
     return prometheus_client.generate_latest(registry)
 
 
-def _plain(start: Start, status: str, body: str) -> Iterable[bytes]:
-    start(status, [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")])
+def _plain(start: Start, status: str, body: str, *more: tuple[str, str]) -> Iterable[bytes]:
+    start(status, [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store"), *more])
     return [body.encode()]
+
+
+class _Refusal(ErrorTask):
+    """What the server answers before the application is asked: a body that is too large, a request that is none."""
+
+    def execute(self) -> None:
+        """Tells who counts, and answers."""
+        self.channel.server.refused(str(getattr(self.request, "path", "")), int(self.request.error.code))
+        super().execute()  # type: ignore[no-untyped-call]
+
+
+class _Channel(HTTPChannel):
+    error_task_class = _Refusal
 
 
 class WebServer:
     """Serves an application from its own thread until closed. `port` 0: a free one."""
 
-    def __init__(self, app: Application, host: str, port: int) -> None:
+    def __init__(
+        self, app: Application, host: str, port: int, refused: Callable[[str, int], None] = lambda path, code: None
+    ) -> None:
+        """`refused`: told of what was refused unread, by path and status."""
         self._server: BaseWSGIServer = create_server(
             app,
             host=host,
@@ -119,7 +144,10 @@ class WebServer:
             max_request_body_size=BODY_LIMIT_BYTES,
             ident="negahban",
         )
-        self._thread = threading.Thread(target=self._server.run, name="web", daemon=True)
+        self._server.channel_class = _Channel
+        self._server.refused = refused
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     @property
     def port(self) -> int:
@@ -132,5 +160,13 @@ class WebServer:
 
     def close(self) -> None:
         """Stops answering."""
+        self._closing.set()
         self._server.close()
         self._thread.join(5)
+
+    def _run(self) -> None:
+        try:
+            self._server.run()
+        except OSError:  # it may be waiting for the very sockets that `close` takes away
+            if not self._closing.is_set():
+                raise

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from handlers.core.answers import JobId
-from handlers.core.desk import Desk
-from handlers.core.errors import Problem
+from handlers.core.door.desk import Desk
+from handlers.core.words.answers import JobId
+from handlers.core.words.errors import Problem
 
 BEAT_SECONDS = 2.0
 TEND_SECONDS = 5.0
@@ -77,7 +77,7 @@ class Worker:
         self._stopping.set()
 
     def run(self) -> None:
-        """Works until `stop`. Running jobs then stop at their next check and clean up."""
+        """Works until `stop`. Running jobs then stop at their next check and clean up, or are handed on."""
         consumer = self._consume(self._work, THREADS)
         with Beat(self._desk), self._beside:
             consumer.start()
@@ -89,8 +89,10 @@ class Worker:
                     rounds += 1
                     self._stopping.wait(TEND_SECONDS)
             finally:
+                ending = threading.Thread(target=consumer.stop, args=(STOP_SECONDS,), name="ending")
+                ending.start()  # first: what is handed on is not to come to this process again
                 self._desk.stop()
-                consumer.stop(STOP_SECONDS)
+                ending.join()
 
     def _tend(self, *, find: bool) -> None:
         try:

@@ -1,16 +1,25 @@
 #!/usr/bin/env python3
 """Verifies an audit record of Negahban without Negahban: Python's standard library and nothing else.
 
-    python3 verify_audit.py audit.jsonl [--anchor SEQ:HASH]... [--json]
+    python3 verify_audit.py audit.jsonl [--key HEX]... [--copies FOLDER]... [--anchor SEQ:HASH]... [--json]
 
 The record is one JSON object a line. Each has `seq` (0, 1, 2, …), `prev` (the `hash` of the record before; sixty-four
 zeros for the first) and `hash`: SHA-256 over the bytes `negahban/audit/1`, a newline, and the record without `hash` in
 canonical JSON (keys sorted, no spaces, ASCII escapes).
 
-An anchor is a number and a hash that were written down somewhere else (a channel, a ticket, a printout) at some time:
-whatever was cut off or rewritten since then shows. What comes after the last anchor is reported as not anchored: it may
-have been rewritten by whoever could write the file.
+A seal (event `audit.sealed`) is an Ed25519 signature under everything before it: `size` records, of which the last has
+the hash `head` and the first the hash `chain`. What is signed is `negahban/seal/1`, a newline, and the canonical JSON
+of at, chain, head, key, size. `--key` is the public key you trust (`negahban audit key` prints it): ask somebody other
+than whoever gave you the record. Without it, who made the seals is not known, and that is said.
 
+Another key takes over by a record (event `audit.key`) that both have signed: `negahban/audit-key/1`, a newline, and the
+canonical JSON of at, chain, former, head, key, size. So trusting one of them is enough for the seals of both. Ten
+minutes after it a seal by the former key is tampering.
+
+A copy or an anchor is a number and a hash that stand somewhere else: in the name of a copy (`audit/<chain>/FIRST-SIZE-
+HASH.jsonl` in the bucket, locked), in a channel, in a printout. What was cut off or rewritten since then shows. What
+comes after the last one is reported as not anchored: it may have been rewritten by whoever could write the file.
+An export (`negahban audit export`) begins with a line that says which records it holds; it must end with a seal.
 Exit codes: 0 clean, 1 tampered with, 2 incomplete (the last line is cut), 3 wrong use.
 """
 
@@ -19,43 +28,104 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 GENESIS = "0" * 64
+READING = json.JSONDecoder()
+SPELLING = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 BACKWARDS = timedelta(seconds=2)
 DESTROYS = ("restore.", "rotate.")
+NEEDS_NO_CODE = {"rotate.pause"}  # it only stops something
+LATE = timedelta(minutes=10)
+COPY = re.compile(r"[0-9]{12}-([0-9]{12})-([0-9a-f]{64})\.jsonl")
+CHECKED_SEALS = 100  # the newest ones: pure Python takes milliseconds for each, and one vouches for all before it
+
+# -- Ed25519, RFC 8032, section 6 (verification only: nothing here is secret, so nothing need take constant time) ------
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, P) % P
+ROOT = pow(2, (P - 1) // 4, P)
+Point = tuple[int, int, int, int]
 
 
+def add(one: Point, two: Point) -> Point:
+    """Their sum."""
+    a, b = (one[1] - one[0]) * (two[1] - two[0]) % P, (one[1] + one[0]) * (two[1] + two[0]) % P
+    c, d = 2 * one[3] * two[3] * D % P, 2 * one[2] * two[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def times(numbers: tuple[int, int], points: tuple[Point, Point]) -> Point:
+    """The sum of the two points, each added so often: both in one walk over the bits (Straus)."""
+    steps = ((0, 1, 1, 0), points[0], points[1], add(*points))
+    found: Point = steps[0]
+    for bit in range(max(numbers).bit_length() - 1, -1, -1):
+        found = add(found, found)
+        if which := (numbers[0] >> bit & 1) | (numbers[1] >> bit & 1) << 1:
+            found = add(found, steps[which])
+    return found
+
+
+@cache
+def point_of(data: bytes) -> Point | None:
+    """None for bytes that are no point."""
+    y, odd = int.from_bytes(data, "little") & (2**255 - 1), data[31] >> 7
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * ROOT % P
+    if y >= P or (x * x - square) % P or (x == 0 and odd):
+        return None
+    x = P - x if x & 1 != odd else x
+    return x, y, 1, x * y % P
+
+
+BASE = point_of((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
+
+
+def signed(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the signature is the one of this public key under this message."""
+    if len(key) != 32 or len(signature) != 64 or BASE is None:
+        return False
+    a, s = point_of(key), int.from_bytes(signature[32:], "little")
+    if a is None or s >= L:
+        return False
+    k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
+    x, y, z, _ = times((s, k), (BASE, (P - a[0], a[1], a[2], P - a[3])))  # what R must be: sB - kA
+    small = pow(z, -1, P)
+    return (y * small % P | (x * small % P & 1) << 255).to_bytes(32, "little") == signature[:32]
+
+
+# -- the record --------------------------------------------------------------------------------------------------------
 class Tampered(Exception):
     """The record is not what was written; the text says where and how."""
 
 
 def canonical(value: object) -> bytes:
     """The one spelling of a JSON value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+    return SPELLING.encode(value).encode()
 
 
-def lines(path: Path) -> Iterator[bytes]:
-    """With their ends."""
-    with path.open("rb") as file:
-        yield from file
-
-
-def checked(raw: bytes, sequence: int, previous: str, seen: dict[str, int]) -> dict[str, object]:
+def checked(raw: bytes, sequence: int, previous: str, seen: dict[str, int]) -> dict[str, Any]:
     """The record, if it is the next one. Raises Tampered with the kind of damage."""
     try:
-        entry = json.loads(raw)
+        text = raw.decode("ascii")[:-1]
+        entry, _ = READING.raw_decode(text)
     except (ValueError, RecursionError):
         raise Tampered(f"record {sequence}: not JSON") from None
-    if not isinstance(entry, dict) or canonical(entry) + b"\n" != raw:
+    if not isinstance(entry, dict) or SPELLING.encode(entry) != text:
         raise Tampered(f"record {sequence}: not spelled as it was written")
     # Spelled canonically, so the record without its hash is the line without these bytes.
     said = str(entry.get("hash"))
-    body = raw[:-1].replace(f',"hash":{json.dumps(said)}'.encode(), b"", 1)
-    own = hashlib.sha256(b"negahban/audit/1\n" + body).hexdigest()
+    body = text.replace(f',"hash":"{said}"', "", 1)
+    own = hashlib.sha256(f"negahban/audit/1\n{body}".encode()).hexdigest()
     if own != said:
         raise Tampered(f"record {sequence}: edited")
     number = entry.get("seq")
@@ -74,40 +144,75 @@ def _misplaced(number: object, sequence: int, own: str, seen: dict[str, int]) ->
     return f"added or reordered: it says it is record {number}"
 
 
-def verify(source: Iterator[bytes], anchors: dict[int, str]) -> dict[str, object]:
-    """What was found. Raises Tampered at the first record that does not fit."""
-    count, head, last = 0, GENESIS, None
-    seen: dict[str, int] = {}
-    story = Story()
-    torn = False
-    for raw in source:
-        if not raw.endswith(b"\n"):
-            torn = True
-            break
-        entry = checked(raw, count, head, seen)
-        head = str(entry["hash"])
-        if count in anchors and anchors[count] != head:
-            raise Tampered(f"record {count}: rewritten: the anchor says {anchors[count][:16]}…, it is {head[:16]}…")
-        moment = _moment(entry.get("ts"), count)
-        if last is not None and moment < last - BACKWARDS:
-            story.warnings.append(f"record {count}: the clock went back by {(last - moment).total_seconds():.0f} s")
-        last = moment if last is None else max(last, moment)
-        story.tell(count, entry)
-        seen[head] = count
-        count += 1
-    beyond = [number for number in anchors if number >= count]
-    if beyond:
-        raise Tampered(f"truncated: an anchor is for record {max(beyond)}, and there are {count} records")
-    anchored = max(anchors, default=-1) + 1
-    return {"records": count, "head": head, "torn": torn, "anchored": anchored, "not_anchored": count - anchored,
-            **story.told()}  # fmt: skip
+def fits(key: str, message: bytes, signature: str) -> bool:
+    """Whether the signature is the one of this key, both in hex."""
+    try:
+        return signed(bytes.fromhex(key), message, bytes.fromhex(signature))
+    except (ValueError, TypeError):
+        return False
 
 
-def _moment(value: object, number: int) -> datetime:
+def moment(number: int, value: object) -> datetime:
+    """When. Raises Tampered."""
     try:
         return datetime.fromisoformat(str(value))
     except ValueError:
         raise Tampered(f"record {number}: has no time") from None
+
+
+class Seals:
+    """Every seal is in its place, and the newest ones are signed by a key that is trusted."""
+
+    def __init__(self, keys: set[str], chain: str) -> None:
+        self.keys, self.chain, self.found = set(keys), chain, list[tuple[int, dict[str, Any]]]()
+        self.links, self.left = list[tuple[str, str]](), dict[str, datetime]()
+
+    def tell(self, number: int, entry: dict[str, Any]) -> None:
+        """One more record."""
+        self.chain = self.chain or str(entry["hash"])
+        facts = entry.get("facts")
+        if entry.get("event") == "audit.key":
+            self._handed_over(number, facts, entry["prev"])
+        if entry.get("event") != "audit.sealed":
+            return
+        if not isinstance(facts, dict) or set(facts) != {"at", "chain", "head", "key", "signature", "size"}:
+            raise Tampered(f"record {number}: a seal that cannot be read")
+        if (facts["chain"], facts["size"], facts["head"]) != (self.chain, number, entry["prev"]):
+            raise Tampered(f"record {number}: a seal of another record or another place")
+        if facts["key"] in self.left and moment(number, facts["at"]) - self.left[facts["key"]] > LATE:
+            raise Tampered(f"record {number}: sealed with a key that another one had taken over from: {facts['key']}")
+        self.found.append((number, facts))
+
+    def _handed_over(self, number: int, facts: Any, previous: object) -> None:
+        names = {"after", "at", "before", "chain", "former", "head", "key", "size"}
+        if not isinstance(facts, dict) or set(facts) != names:
+            raise Tampered(f"record {number}: a change of the key that cannot be read")
+        if (facts["chain"], facts["size"], facts["head"]) != (self.chain, number, previous):
+            raise Tampered(f"record {number}: a change of the key in another record or another place")
+        said = {name: facts[name] for name in facts if name not in {"before", "after"}}
+        message = b"negahban/audit-key/1\n" + canonical(said)
+        if not all(fits(facts[key], message, facts[by]) for key, by in (("former", "before"), ("key", "after"))):
+            raise Tampered(f"record {number}: a change of the key that one of both did not sign")
+        self.links.append((facts["former"], facts["key"]))
+        self.left[facts["former"]] = moment(number, facts["at"])
+        self.left.pop(facts["key"], None)
+
+    def _trust(self) -> None:
+        for _ in self.links:  # as often as there can be one more
+            for pair in self.links:
+                self.keys |= set(pair) if self.keys & set(pair) else set()
+        for number, facts in self.found:
+            if self.keys and facts["key"] not in self.keys:
+                raise Tampered(f"record {number}: sealed with a key that you do not trust: {facts['key']}")
+
+    def check(self) -> int:
+        """How many records the newest seal vouches for."""
+        self._trust()
+        for number, facts in self.found[-CHECKED_SEALS:]:
+            message = b"negahban/seal/1\n" + canonical({name: facts[name] for name in facts if name != "signature"})
+            if not fits(facts["key"], message, facts["signature"]):
+                raise Tampered(f"record {number}: a seal whose signature is wrong")
+        return self.found[-1][0] if self.found else 0
 
 
 class Story:
@@ -117,9 +222,11 @@ class Story:
         self.warnings: list[str] = []
         self._open: dict[str, int] = {}
         self._codes: set[tuple[str, str]] = set()
+        self._last: datetime | None = None
 
-    def tell(self, number: int, entry: dict[str, object]) -> None:
-        """One more record."""
+    def tell(self, number: int, entry: dict[str, Any], *, whole: bool) -> None:
+        """One more record. `whole`: what was before is here too."""
+        self._clock(number, entry.get("ts"))
         facts = entry.get("facts")
         job = str(facts.get("job", "")) if isinstance(facts, dict) else ""
         event, digest = entry.get("event"), str(entry.get("digest", ""))
@@ -127,30 +234,86 @@ class Story:
             self._codes.add((job, digest))
         elif event == "job.started":
             self._open[job] = number
-            if str(entry.get("operation", "")).startswith(DESTROYS) and (job, digest) not in self._codes:
+            operation = str(entry.get("operation", ""))
+            destroys = operation.startswith(DESTROYS) and operation not in NEEDS_NO_CODE
+            if destroys and whole and (job, digest) not in self._codes:
                 self.warnings.append(f"record {number}: {entry.get('operation')} began without a code for its plan")
         elif event == "job.ended":
             self._open.pop(job, None)
+
+    def _clock(self, number: int, value: object) -> None:
+        at = moment(number, value)
+        if self._last is not None and at < self._last - BACKWARDS:
+            back = (self._last - at).total_seconds()
+            self.warnings.append(f"record {number}: the clock went back by {back:.0f} s")
+        self._last = at if self._last is None else max(self._last, at)
 
     def told(self) -> dict[str, object]:
         """For the report."""
         return {"warnings": self.warnings, "without_result": sorted(self._open.values())}
 
 
+def verify(source: Iterator[bytes], anchors: dict[int, str], keys: set[str]) -> dict[str, Any]:
+    """What was found. Raises Tampered at the first record that does not fit."""
+    part = json.loads(first).get("export") if (first := next(source, b"")).startswith(b'{"export":') else None
+    begin = count = 0 if part is None else int(part["first"])
+    head, seen, story, torn = GENESIS if part is None else str(part["prev"]), dict[str, int](), Story(), False
+    seals = Seals(keys, "" if part is None else str(part["chain"]))
+    for raw in source if part is not None else _again(first, source):
+        if not raw.endswith(b"\n"):
+            torn = True
+            break
+        entry = checked(raw, count, head, seen)
+        head = str(entry["hash"])
+        if count in anchors and anchors[count] != head:
+            raise Tampered(f"record {count}: rewritten: the anchor says {anchors[count][:16]}…, it is {head[:16]}…")
+        seals.tell(count, entry)
+        story.tell(count, entry, whole=part is None)
+        seen[head] = count
+        count += 1
+    if part is not None and not torn and (count <= part["last"] or not seals.found or seals.found[-1][0] != count - 1):
+        raise Tampered(f"truncated: an export through record {part['last']} must go on to a seal; it ends at {count}")
+    beyond = [number for number in anchors if number >= count]
+    if part is None and beyond and not torn:
+        raise Tampered(f"truncated: an anchor is for record {max(beyond)}, and there are {count} records")
+    anchored = max((number for number in anchors if begin <= number < count), default=begin - 1) + 1
+    return {"first": begin, "records": count - begin, "head": head, "torn": torn, "sealed": seals.check(),
+            "keys": sorted({str(facts["key"]) for _, facts in seals.found}), "trusted": bool(keys),
+            "anchored": anchored - begin, "not_anchored": count - anchored, **story.told()}  # fmt: skip
+
+
+def _again(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield from [first] if first else []
+    yield from rest
+
+
+def elsewhere(anchors: list[str], folders: list[Path]) -> dict[int, str]:
+    """The anchors that were given, and those that names of copies are. Raises Tampered when they contradict."""
+    pairs = [(int(number), value) for number, _, value in (each.partition(":") for each in anchors)]
+    names = (COPY.fullmatch(path.name) for folder in folders for path in sorted(folder.iterdir()))
+    found: dict[int, str] = {}
+    for number, value in [*pairs, *((int(each[1]) - 1, each[2]) for each in names if each)]:
+        if found.setdefault(number, value) != value:
+            raise Tampered(f"record {number}: forked: two copies have different records with this number")
+    return found
+
+
 def main() -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", type=Path)
+    parser.add_argument("--key", action="append", default=[], metavar="HEX")
+    parser.add_argument("--copies", action="append", default=[], metavar="FOLDER", type=Path)
     parser.add_argument("--anchor", action="append", default=[], metavar="SEQ:HASH")
     parser.add_argument("--json", action="store_true", help="the report as JSON")
     try:
         given = parser.parse_args()
-        anchors = {int(number): value for number, _, value in (each.partition(":") for each in given.anchor)}
-        found = verify(lines(given.path), anchors)
+        with given.path.open("rb") as file:
+            found = verify(iter(file), elsewhere(given.anchor, given.copies), set(given.key))
     except Tampered as damage:
         print(f"TAMPERED: {damage}")
         return 1
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         print(f"cannot verify: {error}", file=sys.stderr)
         return 3
     except SystemExit as stop:
@@ -159,16 +322,15 @@ def main() -> int:
     return 2 if found["torn"] else 0
 
 
-def _spelled(found: dict[str, object]) -> str:
-    def each(name: str) -> list[object]:
-        listed = found[name]
-        return list(listed) if isinstance(listed, list) else []
-
+def _spelled(found: dict[str, Any]) -> str:
+    keys = ", ".join(found["keys"])
+    trust = "which you trust" if found["trusted"] else "and nobody said (--key) whether that is the bot's: ASK"
     rows = [
-        f"{found['records']} records, in order. The last hash is {found['head']}.",
+        f"{found['records']} records from number {found['first']} on, in order. The last hash is {found['head']}.",
         f"{found['anchored']} of them are covered by anchors; {found['not_anchored']} are not.",
-        *(f"look at this: {warning}" for warning in each("warnings")),
-        *(f"record {number} began something that has no result" for number in each("without_result")),
+        f"sealed through number {found['sealed'] - 1} with {keys}, {trust}." if keys else "NOT SEALED.",
+        *(f"look at this: {warning}" for warning in found["warnings"]),
+        *(f"record {number} began something that has no result" for number in found["without_result"]),
         *(["INCOMPLETE: the last line is cut."] if found["torn"] else []),
     ]
     return "\n".join(rows)

@@ -16,23 +16,24 @@ from datetime import datetime, timedelta
 
 from handlers import ci_reports
 from handlers.ci_reports import CiReport
-from handlers.core import books, silences
-from handlers.core.alert_cards import group_card, history, shared_card, who_did
-from handlers.core.alertmanagers import Alertmanager
-from handlers.core.answers import Press
-from handlers.core.books import Book
-from handlers.core.cards import Card, Tone
-from handlers.core.errors import Refusal
-from handlers.core.escalations import Step, escalated
-from handlers.core.forms import Form
-from handlers.core.groups import Acknowledged, Group
-from handlers.core.ledger import Ledger, noted
-from handlers.core.notices import Notice, Seen, fingerprint_of, group_id
-from handlers.core.policy import Permission
+from handlers.core.alerts import books, silences
+from handlers.core.alerts.alert_cards import group_card, history, shared_card, who_did
+from handlers.core.alerts.alertmanagers import Alertmanager
+from handlers.core.alerts.books import Book
+from handlers.core.alerts.escalations import Step, escalated
+from handlers.core.alerts.groups import Acknowledged, Group
+from handlers.core.alerts.ledger import Ledger, Said, noted
+from handlers.core.alerts.notices import Labels, Notice, Seen, fingerprint_of, group_id
+from handlers.core.alerts.routes import Route, Routes
+from handlers.core.alerts.severities import own_word
+from handlers.core.door.policy import Permission
 from handlers.core.ports import Clock, Entropy
-from handlers.core.postings import Posting
-from handlers.core.routes import Route, Routes
-from handlers.core.text import Person, Text
+from handlers.core.words.answers import Press
+from handlers.core.words.cards import Card, Tone
+from handlers.core.words.errors import Refusal
+from handlers.core.words.forms import Form
+from handlers.core.words.postings import Posting
+from handlers.core.words.text import Person, Text
 
 THRESHOLD = 5
 LOOK_SECONDS = 5.0
@@ -47,8 +48,18 @@ class Alerts:
     """Takes messages in, and answers buttons."""
 
     def __init__(
-        self, ledger: Ledger, clock: Clock, entropy: Entropy, alertmanager: Alertmanager | None = None
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        entropy: Entropy,
+        alertmanager: Alertmanager | None = None,
+        *,
+        said: Said = history,
+        graded: Callable[[Labels], str] = own_word,
     ) -> None:
+        """`said`: what the thread is told; `graded`: how bad an alert with these labels is."""
+        self._said = said
+        self._graded = graded
         self._ledger = ledger
         self._clock = clock
         self._entropy = entropy
@@ -61,17 +72,19 @@ class Alerts:
         if any(each.ended is None for each in notice.alerts if each not in rest):
             self._ledger.saw_watchdog(notice.source, now)
         if rest or not notice.alerts:
-            self._ledger.fold(replace(notice, alerts=rest), now, history)
+            rest = tuple(replace(each, severity=self._graded(each.labels)) for each in rest)
+            self._ledger.fold(replace(notice, alerts=rest), now, self._said)
 
     def take_report(self, tool: str, repo: str, ref: str, body: bytes) -> None:
         """The same for a report of npm audit or Snyk. Raises Refusal without the words that name it."""
         if not (tool and repo):
             raise Refusal(Text("A CI report needs ?tool=npm-audit or snyk, and &repo=NAME; perhaps &ref=NAME."))
         labels = {"tool": tool, "repo": repo, **({"ref": ref} if ref else {})}
+        self._ledger.saw_report(repo, self._clock.now())
         known = self._ledger.load(group_id("ci", "ci", labels))
         notice = ci_notice(ci_reports.read(tool, body), labels, known, self._clock.now())
         if notice is not None:
-            self._ledger.fold(notice, self._clock.now(), history)
+            self._ledger.fold(notice, self._clock.now(), self._said)
 
     def look(self) -> None:
         """Every few seconds: a Watchdog that is silent for five minutes is an alert of our own. Raises OutsideError."""
@@ -81,7 +94,7 @@ class Alerts:
             silent = now - last > SILENT
             if silent == (known is not None and not known.over):
                 continue
-            self._ledger.fold(_silence(source, last, known, now, silent=silent), now, history)
+            self._ledger.fold(_silence(source, last, known, now, silent=silent), now, self._said)
 
     @property
     def presses(self) -> Mapping[str, Permission]:
@@ -169,16 +182,24 @@ def _acted(press: Press, group: Group, now: datetime, operation: str) -> tuple[G
     held, who = group.acknowledged, Person(press.actor.person)
     if press.action == "alert_unack":
         if held is None:
-            return group, Text("Nobody has acknowledged this, so there is nothing to take back.")
+            return group, _nothing_held(group)
         said = Text("{person} took the acknowledgement back.", person=who)
-        return noted(replace(group, acknowledged=None), said), None
+        return noted(replace(group, acknowledged=None, unheld=(press.actor.person, now)), said), None
     firing = group.firing
     if not firing or (held is not None and all(name in held.alerts for name in firing)):
         return group, who_did(group)
     stands = {} if held is None else held.alerts
     taken = Acknowledged(press.actor.person, now, operation, {name: stands.get(name, "") for name in firing})
     said = Text("{person} acknowledged {count} alerts.", person=who, count=len(firing))
-    return noted(replace(group, acknowledged=taken), said), None
+    answered = group.answered or (press.actor.person, now)
+    return noted(replace(group, acknowledged=taken, answered=answered), said), None
+
+
+def _nothing_held(group: Group) -> Text:
+    if group.unheld is None:
+        return Text("Nobody has acknowledged this, so there is nothing to take back.")
+    who, at = group.unheld
+    return Text("{person} took the acknowledgement back already, {at}.", person=Person(who), at=at)
 
 
 class AlertBoard:
@@ -209,9 +230,10 @@ class AlertBoard:
         self._answered = answered
         self._looked: float | None = None
 
-    def begin(self, names: Sequence[str]) -> None:
-        """Puts changed groups into the books of their channels."""
+    def begin(self, names: Sequence[str]) -> Mapping[str, int]:
+        """Puts changed groups into the books of their channels; how urgent each is."""
         by_channel: dict[str, dict[str, Group]] = {}
+        old: dict[str, Group | None] = {}
         for name in names:
             group = self._ledger.load(name)
             if group is not None:
@@ -222,35 +244,44 @@ class AlertBoard:
             self._alerts.look()
             for channel in self._ledger.channels():
                 by_channel.setdefault(channel, {})
+                old |= self._old(channel)
                 self._escalate(channel)
+        urgency: dict[str, int] = {}
         for channel, groups in by_channel.items():
-            self._sort(channel, groups)
+            book = self._sort(channel, groups, old)
+            urgency |= {name: _urgency(each, shown=book.showed(name)) for name, each in groups.items()}
+        return urgency
+
+    def _old(self, channel: str) -> Mapping[str, Group | None]:
+        """Groups that fire for a day, as far as the channel's book says; None for those that nobody knows any more."""
+        return {name: self._ledger.load(name) for name in books.old(self._ledger.book(channel), self._clock.now())}
 
     def _escalate(self, channel: str) -> None:
         if self._steps or self._routes.mentioning:
             for name, own in self._ledger.book(channel).own.items():
-                if own.shown:
+                if own.shown and own.over is None:
                     self._ledger.change(name, self._escalated)
 
     def _escalated(self, group: Group) -> Group:
         called = tuple(Step(0, who) for who in self._route(group).mention)
         return escalated(group, (*called, *self._steps), self._clock.now())
 
-    def _sort(self, channel: str, groups: Mapping[str, Group]) -> None:
+    def _sort(self, channel: str, groups: Mapping[str, Group], old: Mapping[str, Group | None]) -> Book:
         given: tuple[str, ...] = ()
+        known = {name: group for name, group in old.items() if group is not None}
+        unknown = frozenset(old) - frozenset(known)
 
         def how(book: Book) -> Book:
             nonlocal given
-            over = frozenset(name for name, group in groups.items() if group.over)
-            after, given = books.sorted_in(
-                books.forgotten(book, over, self._clock.now()), groups, self._clock.now(), self._threshold
-            )
-            return after
+            now = self._clock.now()
+            after, given = books.sorted_in(books.told(book, known, now), groups, now, self._threshold)
+            return books.forgotten(after, unknown, now)
 
-        self._ledger.change_book(channel, how)
+        book = self._ledger.change_book(channel, how)
         for name in given:
             if name not in groups:
                 self._ledger.touch(name)
+        return book
 
     def _route(self, group: Group) -> Route:
         first = next(iter((group.firing or group.alerts).values()), None)
@@ -262,7 +293,9 @@ class AlertBoard:
         if group is None:
             return None
         route = self._route(group)
-        book = self._ledger.book(route.channel)
+        book = self._book(route.channel, name, shown=shown)
+        if not book.holds(name, group.serial) or books.told(book, {name: group}, self._clock.now()) is not book:
+            book = self._sort(route.channel, {name: group}, {})  # it may have changed since the pass began
         if not book.holds(name, group.serial) and not (shown and group.over):
             return None
         if group.over and not shown:
@@ -270,11 +303,15 @@ class AlertBoard:
                 route.channel, lambda each: books.handed_over(each, name, group, self._clock.now())
             )
             return None
-        if shown:
-            self._ledger.change_book(route.channel, lambda each: books.marked(each, name))
         return Posting(
             channel=route.channel,
-            card=group_card(group, name, silencing=self._silencing, runbook=self._answered(group)),
+            card=group_card(
+                group,
+                name,
+                silencing=self._silencing,
+                runbook=self._answered(group),
+                style=self._routes.severities.style(group.severity),
+            ),
             began=group.first,
             notes=group.said,
             ended=group.ended,
@@ -284,6 +321,16 @@ class AlertBoard:
             elsewhere=True,
             tells_late=True,
         )
+
+    def placed(self, name: str, channel: str, address: str) -> None:
+        """Its card was posted, and a shared card that lists the group leads to it."""
+        self._ledger.change_book(channel, lambda each: books.placed(books.marked(each, name), name, address))
+
+    def _book(self, channel: str, name: str, *, shown: bool) -> Book:
+        """The channel's book, in which it stands that this group's card was posted, once it was."""
+        if not shown:
+            return self._ledger.book(channel)
+        return self._ledger.change_book(channel, lambda each: books.marked(each, name))
 
 
 def _urgency(group: Group, *, shown: bool) -> int:
@@ -300,9 +347,11 @@ class StormBoard:
     def __init__(self, ledger: Ledger, refuge: str) -> None:
         self._ledger = ledger
         self._refuge = refuge
+        self._shown: set[str] = set()
 
-    def begin(self, names: Sequence[str]) -> None:
-        """The books are written by the other board."""
+    def begin(self, names: Sequence[str]) -> Mapping[str, int]:
+        """The books are written by the other board; the shared card is new, or counts anew."""
+        return {name: 2 if name in self._shown else 1 for name in names}
 
     def posting(self, name: str, *, shown: bool) -> Posting | None:
         """None when the channel has no shared card."""
@@ -310,16 +359,20 @@ class StormBoard:
         shared = book.shared
         if shared is None:
             return None
+        (self._shown.add if shown else self._shown.discard)(name)
         return Posting(
             channel=name,
             card=shared_card(shared),
             began=shared.began,
             ended=shared.ended,
-            urgency=1,
+            urgency=2 if shown else 1,
             serial=book.serial,
             refuge=self._refuge,
             elsewhere=True,
         )
+
+    def placed(self, name: str, channel: str, address: str) -> None:
+        """Nobody asks."""
 
 
 def _silence(source: str, last: datetime, known: Group | None, now: datetime, *, silent: bool) -> Notice:

@@ -3,8 +3,8 @@
 - `now` starts a job at once; it adds and removes nothing, so it needs no code.
 - `list` shows the newest twenty with age, size and why each is kept; `show ID` what is in one; `status` the last good
   one, what runs, what comes next, and which moments can be restored.
-- `verify` and `drill` prove that a copy can be relied on (handlers.core.proofs).
-- `prune`, `pin ID` and `unpin ID` are about what stays (handlers.core.keeping).
+- `verify` and `drill` prove that a copy can be relied on (handlers.core.restores.proofs).
+- `prune`, `pin ID` and `unpin ID` are about what stays (handlers.core.backups.keeping).
 - A word that means nothing gets a short sentence and changes nothing.
 """
 
@@ -13,28 +13,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from handlers.core.answers import Confirm, Draft, Invocation, Reply, Start, Surface, TargetName
-from handlers.core.captures import capture
-from handlers.core.cards import Card, Fact, Tone
-from handlers.core.catalogue import Catalogues, Listing, folder, new_id
-from handlers.core.digests import Json
-from handlers.core.drills import Laboratory
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.job_cards import Wording, job_card
-from handlers.core.jobs import Job, JobState, Outcome
-from handlers.core.keeping import Keeping, alarm_card, warnings
-from handlers.core.manifests import BackupKind, CollectionKind, Manifest
-from handlers.core.policy import Permission
+from handlers.core.backups.captures import capture
+from handlers.core.backups.catalogue import Catalogues, Listing, folder, new_id
+from handlers.core.backups.keeping import Keeping, alarm_card, warnings
+from handlers.core.backups.targets import KINDS, named, span
+from handlers.core.backups.timelines import Link, links, reachable
+from handlers.core.door.policy import Permission
+from handlers.core.door.records import Jobs
+from handlers.core.door.work import Work
+from handlers.core.formats.manifests import BackupKind, CollectionKind, Manifest
 from handlers.core.ports import Clock, Target
-from handlers.core.proofs import OPERATIONS, Proofs
-from handlers.core.records import Jobs
-from handlers.core.targets import KINDS, named, span
-from handlers.core.text import Bytes, Code, Lines, Person, Seconds, Text
-from handlers.core.timelines import Link, links, reachable
-from handlers.core.work import Work
+from handlers.core.restores.drills import Laboratory
+from handlers.core.restores.proofs import OPERATIONS, Proofs
+from handlers.core.words.answers import Confirm, Draft, Invocation, Reply, Start, Surface, TargetName
+from handlers.core.words.cards import Card, Fact, Tone
+from handlers.core.words.digests import Json
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.job_cards import Wording, job_card
+from handlers.core.words.jobs import Job, JobState, Outcome
+from handlers.core.words.text import Bytes, Code, Lines, Person, Seconds, Text
 
 LISTED = 20
-WATCHED = frozenset({"backup.stale", "backup.missed"})
+AWAY_ROUNDS, AWAY_PAUSE_SECONDS = 4, 5.0
+"""How often, and how soon again, a store that is away is asked to take away what is half made."""
+WATCHED = frozenset({"backup.stale", "backup.missed", "backup.gap"})
 
 
 class BackupHandler:
@@ -142,13 +144,26 @@ class BackupHandler:
         if job.plan.operation in {"backup.pin", "backup.unpin"}:
             text = Text("{why} Whether the copy is pinned now, `/backup list` says.", why=why)
             return Outcome(_ended_state(reason), text, {})
+        # While the manifest was not asked for, there is no backup, whatever the store would say.
+        sure = reason is not None and not self._catalogues[job.target].tried(new_id(job.created, job.id))
+        for _ in range(AWAY_ROUNDS if sure else 1):
+            try:
+                return self._looked(job, why, _ended_state(reason))
+            except OutsideError:
+                if not sure:
+                    raise
+                self._clock.sleep(AWAY_PAUSE_SECONDS)
+        text = Text("{why} No backup was kept. What was uploaded of it goes with a later pruning.", why=why)
+        return Outcome(JobState.FAILED, text, {})
+
+    def _looked(self, job: Job, why: Text, state: JobState) -> Outcome:
         target, catalogue = self._targets[job.target], self._catalogues[job.target]
         backup = new_id(job.created, job.id)
         if catalogue.exists(backup):
             return self._made(catalogue.find(backup))
         catalogue.forget_data(backup)
         target.store.sweep(self._clock.now() + timedelta(minutes=1), folder(target.name, backup))
-        return Outcome(_ended_state(reason), Text("{why} No backup was kept.", why=why), {})
+        return Outcome(state, Text("{why} No backup was kept.", why=why), {}, again=True)
 
     def lost(self) -> tuple[Job, ...]:
         """A backup that lost its record left nothing that anybody would believe: its data has no manifest."""
@@ -180,7 +195,7 @@ class BackupHandler:
                 "{name}: {documents} {unit}, {indexes} indexes",
                 name=Code(spec.name),
                 documents=spec.documents,
-                unit="buckets" if spec.kind is CollectionKind.TIMESERIES else "documents",
+                unit=Text("buckets") if spec.kind is CollectionKind.TIMESERIES else Text("documents"),
                 indexes=len(spec.indexes),
             )
             if spec.kind is not CollectionKind.VIEW

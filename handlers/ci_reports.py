@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, NoReturn
 
-from handlers.core.text import Text
+from handlers.core.words.text import Text
 
 SEVERITIES = ("critical", "high", "moderate", "low", "info")
 WORST_SHOWN = 10
@@ -53,7 +53,7 @@ class _Unusable(Exception):
 def read(tool: str, body: bytes) -> CiReport:
     """The report in the body of the tool `npm-audit` or `snyk`. Never raises for what is in the body."""
     try:
-        found, totals = _READERS[tool](_parsed(body)) if tool in _READERS else _refuse("The tool is not known.")
+        found, totals = _READERS[tool](_parsed(body)) if tool in _READERS else _refuse(Text("The tool is not known."))
     except _Unusable as unusable:
         return CiReport("unknown", MappingProxyType({}), (), unusable.reason, 0)
     counts = totals or {name: sum(1 for one in found if one.severity == name) for name in SEVERITIES}
@@ -62,17 +62,17 @@ def read(tool: str, body: bytes) -> CiReport:
     return CiReport("found" if total else "clean", MappingProxyType(counts), tuple(worst), None, total)
 
 
-def _refuse(template: str, **values: Any) -> NoReturn:
-    raise _Unusable(Text(template, **values))
+def _refuse(reason: Text) -> NoReturn:
+    raise _Unusable(reason)
 
 
 def _parsed(body: bytes) -> Any:
     if not body.strip():
-        _refuse("The report is empty.")
+        _refuse(Text("The report is empty."))
     try:
         return json.loads(body, object_pairs_hook=_object)
     except (ValueError, RecursionError):
-        _refuse("The report is not whole JSON.")
+        _refuse(Text("The report is not whole JSON."))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _npm(report: Any) -> tuple[list[WorstPackage], dict[str, int]]:
     report = _mapping(report)
     if "error" in report or "message" in report:
-        _refuse("npm audit did not work: {said}", said=_said(report))
+        _refuse(Text("npm audit did not work: {said}", said=_said(report)))
     version = report.get("auditReportVersion")
     if type(version) is int and version == 2:
         entries = _mapping(report.get("vulnerabilities"))
@@ -93,21 +93,23 @@ def _npm(report: Any) -> tuple[list[WorstPackage], dict[str, int]]:
     elif version is None and "advisories" in report:
         found = [_npm_advisory(one) for one in _mapping(report["advisories"]).values()]
     else:
-        _refuse("This is no report of npm audit.")
+        _refuse(Text("This is no report of npm audit."))
     totals = _npm_totals(_mapping(_mapping(report.get("metadata")).get("vulnerabilities")))
     total = sum(totals.values())
     listed = {name: sum(1 for one in found if one.severity == name) for name in SEVERITIES}
     # npm 6 counts a package once for each path to it, so its counts may exceed its advisories; never the reverse.
     agree = totals == listed if version == 2 else all((totals[s] > 0) == (listed[s] > 0) for s in SEVERITIES)
     if not agree or total < len(found):
-        _refuse("The report contradicts itself: it counts {total} and lists {listed}.", total=total, listed=len(found))
+        _refuse(
+            Text("The report contradicts itself: it counts {total} and lists {listed}.", total=total, listed=len(found))
+        )
     return found, totals
 
 
 def _npm_totals(given: dict[str, Any]) -> dict[str, int]:
     totals = {name: _count(given.get(name, 0 if name == "info" else None)) for name in SEVERITIES}
     if "total" in given and _count(given["total"]) != sum(totals.values()):
-        _refuse("The report contradicts itself: its counts do not add up.")
+        _refuse(Text("The report contradicts itself: its counts do not add up."))
     return totals
 
 
@@ -130,7 +132,7 @@ def _npm_advisory(given: Any) -> WorstPackage:
 def _snyk(report: Any) -> tuple[list[WorstPackage], dict[str, int]]:
     projects = report if isinstance(report, list) else [report]
     if not projects:
-        _refuse("The report names no project.")
+        _refuse(Text("The report names no project."))
     found: list[WorstPackage] = []
     for project in projects:
         found.extend(_snyk_project(_mapping(project)))
@@ -140,7 +142,7 @@ def _snyk(report: Any) -> tuple[list[WorstPackage], dict[str, int]]:
 def _snyk_project(project: dict[str, Any]) -> list[WorstPackage]:
     ok, entries = project.get("ok"), project.get("vulnerabilities")
     if "error" in project or not isinstance(ok, bool) or not isinstance(entries, list):
-        _refuse("Snyk did not test the project: {said}", said=_said(project))
+        _refuse(Text("Snyk did not test the project: {said}", said=_said(project)))
     distinct = {}
     for given in entries:
         entry = _mapping(given)
@@ -152,7 +154,7 @@ def _snyk_project(project: dict[str, Any]) -> list[WorstPackage]:
     unique = project.get("uniqueCount")
     ids = len({number for number, _, _ in distinct})
     if ok == bool(distinct) or (unique is not None and (_count(unique) > 0) != (ids > 0)):
-        _refuse("The report contradicts itself: it lists {listed}.", listed=len(distinct))
+        _refuse(Text("The report contradicts itself: it lists {listed}.", listed=len(distinct)))
     return list(distinct.values())
 
 
@@ -165,28 +167,30 @@ def _said(report: dict[str, Any]) -> str:
 
 
 def _mapping(given: Any) -> dict[str, Any]:
-    return given if isinstance(given, dict) else _refuse("The report does not have the documented shape.")
+    return given if isinstance(given, dict) else _refuse(Text("The report does not have the documented shape."))
 
 
 def _list(given: Any) -> list[Any]:
-    return given if isinstance(given, list) else _refuse("The report does not have the documented shape.")
+    return given if isinstance(given, list) else _refuse(Text("The report does not have the documented shape."))
 
 
 def _word(given: Any) -> str:
     if not isinstance(given, str):
-        _refuse("The report does not have the documented shape.")
+        _refuse(Text("The report does not have the documented shape."))
     return str(given)[:_WORD_LIMIT]
 
 
 def _count(given: Any) -> int:
     if type(given) is not int or not 0 <= given <= _HIGHEST_COUNT:
-        _refuse("The report has a count that is none.")
+        _refuse(Text("The report has a count that is none."))
     return int(given)
 
 
 def _severity(given: Any) -> str:
     word = "moderate" if given == "medium" else given
-    return word if isinstance(word, str) and word in SEVERITIES else _refuse("The report has an unknown severity.")
+    return (
+        word if isinstance(word, str) and word in SEVERITIES else _refuse(Text("The report has an unknown severity."))
+    )
 
 
 _READERS = {"npm-audit": _npm, "snyk": _snyk}

@@ -1,7 +1,7 @@
 """Steps that do something: command, backup, silence, rollback, wait, notify.
 
 - Each goes through what a person would go through: a backup through the desk, a silence through Alertmanager.
-- A rollback does exactly the changes that were confirmed, then looks whether the service is well again.
+- A rollback does exactly the changes that were confirmed (handlers/core/runbooks/rollbacks.py).
 - What was begun and not seen to its end is INTERRUPTED or UNKNOWN, never a PASS.
 """
 
@@ -10,25 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
-from handlers import looks
-from handlers.core import matchers
-from handlers.core.alertmanagers import Alertmanager
-from handlers.core.answers import Actor
-from handlers.core.attempts import Result, StepState
-from handlers.core.errors import OutsideError, Refusal
+from handlers.core.alerts import matchers
+from handlers.core.alerts.alertmanagers import Alertmanager
 from handlers.core.ports import Clock
-from handlers.core.probes import Backups, Finished, Notices, Program
-from handlers.core.programs import Allowed
-from handlers.core.rollbacks import Change, Rollback
-from handlers.core.runbooks import Step
-from handlers.core.runs import Run
-from handlers.core.text import Code, Seconds, Text
+from handlers.core.runbooks.attempts import Result
+from handlers.core.runbooks.deployments import Change
+from handlers.core.runbooks.probes import Backups, Finished, Notices, Program
+from handlers.core.runbooks.programs import Allowed
+from handlers.core.runbooks.rollbacks import Rollbacks
+from handlers.core.runbooks.runbooks import Step
+from handlers.core.runbooks.runs import Run
+from handlers.core.words.answers import Actor
+from handlers.core.words.errors import Refusal
+from handlers.core.words.jobs import Job
+from handlers.core.words.text import Code, Seconds, Text
 from handlers.looks import Arguments, Eyes, failed, passed, unknown
 
 POLL_SECONDS = 2.0
 COMMENT = "Silenced from a runbook"
+NO_WAY_BACK = Text("No way to roll back is configured: see ROLLBACK_BY.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,13 @@ class Hands:
     backups: Backups | None = None
     alertmanager: Alertmanager | None = None
     notices: Notices | None = None
-    rollback: Rollback | None = None
+    rollbacks: Rollbacks | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One attempt. `given`: filled arguments; `confirmed`: the plan's, for what a code confirmed; `check` raises when
-    it must stop."""
+    """One attempt. `given`: filled arguments; `job`: whose plan is what a code confirmed; `check` raises when it must
+    stop."""
 
     run: Run
     step: Step
@@ -55,7 +56,7 @@ class Call:
     actor: Actor
     channel: str
     check: Callable[[], None]
-    confirmed: Mapping[str, Any]
+    job: Job
 
     def beats(self) -> Iterator[None]:
         """One check each."""
@@ -113,40 +114,9 @@ def silence(eyes: Eyes, hands: Hands, call: Call) -> Result:
 
 def rollback(eyes: Eyes, hands: Hands, call: Call) -> Result:
     """The confirmed changes, and health afterwards."""
-    if hands.rollback is None:
-        return unknown(Text("No way to roll back is configured: ROLLBACK_COMMAND is not set."))
-    changes = tuple(Change(*each) for each in call.confirmed.get("changes", ()))
-    now = hands.rollback.plan()
-    if now != changes:
-        raise Refusal(Text("What would be rolled back changed since it was confirmed. Nothing was done; plan it anew."))
-    until = hands.clock.monotonic() + call.step.seconds
-    ended = hands.rollback.run(changes, call.step.seconds, call.beats())
-    facts = tuple((each.service, f"{each.before} → {each.after}") for each in changes)
-    if ended.code is None:
-        return unknown(Text("The rollback was stopped: it took too long. What runs now is not known."), *facts,
-                       output=ended.output)  # fmt: skip
-    if ended.code:
-        return failed(Text("The rollback ended with {code}.", code=ended.code), *facts, output=ended.output)
-    health = _health(eyes, hands, call, until)
-    if health.state is StepState.PASSED:
-        return passed(Text("{count} services went back. {health}", count=len(changes), health=health.text), *facts,
-                      output=ended.output)  # fmt: skip
-    text = Text("{count} services went back, but: {health}", count=len(changes), health=health.text)
-    return Result(health.state, text, facts, ended.output)
-
-
-def _health(eyes: Eyes, hands: Hands, call: Call, until: float) -> Result:
-    """The service's health, asked for until it is well or the time is over."""
-    while True:
-        left = until - hands.clock.monotonic()
-        try:
-            found = looks.http(eyes, {}, max(1.0, min(5.0, left)))
-        except OutsideError as error:
-            found = unknown(error.text)
-        if found.state is StepState.PASSED or left <= POLL_SECONDS or not eyes.health_url:
-            return found
-        call.check()
-        hands.clock.sleep(POLL_SECONDS)
+    if hands.rollbacks is None:
+        return unknown(NO_WAY_BACK)
+    return hands.rollbacks.run(call.job, float(call.step.seconds), call.check)
 
 
 def wait(eyes: Eyes, hands: Hands, call: Call) -> Result:
@@ -172,9 +142,6 @@ def planned(hands: Hands, step: Step) -> Sequence[Change]:
     """What a step would change, for the card that is confirmed. Raises Refusal or OutsideError."""
     if step.kind != "rollback":
         return ()
-    if hands.rollback is None:
-        raise Refusal(Text("No way to roll back is configured: ROLLBACK_COMMAND is not set."))
-    changes = hands.rollback.plan()
-    if not changes:
-        raise Refusal(Text("Everything runs in the version that was well: there is nothing to roll back."))
-    return changes
+    if hands.rollbacks is None:
+        raise Refusal(NO_WAY_BACK)
+    return hands.rollbacks.plan()

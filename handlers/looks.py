@@ -1,4 +1,4 @@
-"""Steps that only look: http, network, promql, mongo.
+"""Steps that only look: http, network, promql, mongo, slack_token.
 
 - PASS and FAIL are what was established; what could not be established raises OutsideError and is UNKNOWN.
 - The sentence says the worst thing; the facts say the rest.
@@ -11,18 +11,18 @@ import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from handlers.core.attempts import Result, StepState
-from handlers.core.errors import OutsideError
 from handlers.core.ports import Clock
-from handlers.core.probes import Metrics, MongoState, Network, ReplicaState, Web
-from handlers.core.text import Seconds, Text, spelled_seconds
+from handlers.core.runbooks.attempts import Result, StepState
+from handlers.core.runbooks.probes import ChatTokens, Metrics, MongoState, Network, ReplicaState, Web
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Seconds, Text, spelled_seconds
 
 Arguments = Mapping[str, str]
+MOST_ROWS = 300
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "above": operator.gt,
     "below": operator.lt,
 }
-TLS_PORT = 443
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Eyes:
     mongo: MongoState | None = None
     health_url: str = ""
     places: Mapping[str, tuple[str, ...]] | None = None
+    chat: ChatTokens | None = None
 
 
 def passed(text: Text, *facts: tuple[str, str], output: str = "") -> Result:
@@ -75,6 +76,24 @@ def http(eyes: Eyes, given: Arguments, seconds: float) -> Result:
         return failed(text, *facts, output=page.body)
     text = Text("{url} answered {status} in {took}.", url=shown, status=str(page.status), took=Seconds(page.seconds))
     return passed(text, *facts, output=page.body)
+
+
+def slack_token(eyes: Eyes, given: Arguments, seconds: float) -> Result:
+    """The token in the file works: as a new one that nobody uses yet, or as the one that is in use."""
+    found = None if eyes.chat is None else eyes.chat.look()
+    if found is None or not found.stored:
+        return unknown(
+            Text("SLACK_BOT_TOKEN_FILE is not set, so the bot sees a new token only when it is restarted. Look there.")
+        )
+    if found.why:
+        return failed(Text("Slack does not let the token in the file in as this bot: {why}.", why=found.why))
+    if given.get("used", "no") == "yes":
+        if found.changed:
+            return failed(Text("The bot still uses another token than the one in the file. Restart it."))
+        return passed(Text("The bot uses the token in the file, and Slack lets it in."))
+    if not found.changed:
+        return failed(Text("The file holds the token that the bot uses already. Put the new one there."))
+    return passed(Text("Slack lets the new token in the file in, as this bot in this workspace."))
 
 
 def network(eyes: Eyes, given: Arguments, seconds: float) -> Result:
@@ -138,7 +157,7 @@ def promql(eyes: Eyes, given: Arguments, seconds: float) -> Result:
     expression = given["query"]
     samples = eyes.metrics.ask(expression, seconds)
     bounds = {name: float(given[name]) for name in COMPARISONS if name in given}
-    rows = "\n".join(f"{_series(each.labels)}  {each.value:g}" for each in samples[:30])
+    rows = "\n".join(f"{_series(each.labels)}  {each.value:g}" for each in samples[:MOST_ROWS])
     if not samples:
         if given.get("absent") == "yes":
             return passed(Text("Nothing is there, as it should be."))
@@ -152,7 +171,7 @@ def promql(eyes: Eyes, given: Arguments, seconds: float) -> Result:
         text = Text("{count} of {all} are not as they should ({said}); the first is {value}.", count=len(worst),
                     all=len(samples), said=said, value=f"{worst[0].value:g}")  # fmt: skip
         return failed(text, *facts, output=rows)
-    return passed(Text("{count} values, {said}.", count=len(samples), said=said or "read"), *facts, output=rows)
+    return passed(Text("{count} values, {said}.", count=len(samples), said=said or Text("read")), *facts, output=rows)
 
 
 def _series(labels: Mapping[str, str]) -> str:
@@ -170,7 +189,7 @@ def mongo(eyes: Eyes, given: Arguments, seconds: float) -> Result:
         f"{each.name:<30} {each.state:<12} {'-' if each.lag_seconds is None else spelled_seconds(each.lag_seconds)}"
         for each in state.members
     )
-    output = "\n".join((rows, *(state.slow or ())[:10]))
+    output = "\n".join((rows, *(state.slow or ())[:MOST_ROWS]))
     if problems:
         return failed(problems[0], *facts, output=output)
     doubts = [each.name for each in state.members if each.healthy and each.lag_seconds is None
@@ -187,10 +206,12 @@ def mongo(eyes: Eyes, given: Arguments, seconds: float) -> Result:
 
 def _mongo_problems(state: ReplicaState, given: Arguments) -> list[Text]:
     found = []
-    if not state.primary:
+    if state.silent:
+        found.append(Text("{name} should be the primary and does not answer.", name=state.silent))
+    elif not state.primary:
         found.append(Text("There is no primary: nobody can write."))
     found += [
-        Text("{name} is {state}.", name=each.name, state=each.state or "not reachable")
+        Text("{name} is {state}.", name=each.name, state=each.state or Text("not reachable"))
         for each in state.members
         if not each.healthy or each.state not in {"PRIMARY", "SECONDARY", "ARBITER"}
     ]

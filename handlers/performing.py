@@ -2,7 +2,8 @@
 
 - The worker takes the attempt by compare-and-set before it does anything: no attempt is taken twice. Who comes too
   late does nothing, and the run's thread says so.
-- A worker that died leaves its step INTERRUPTED; it is run again only when somebody presses again.
+- A worker that died leaves its step INTERRUPTED; it is run again only when somebody presses again. A rollback has a
+  journal, by which it is brought to an end (handlers/core/runbooks/rollbacks.py).
 - What destroys is a plan of its own, confirmed by a code; what is done is what the plan says.
 """
 
@@ -12,21 +13,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from handlers import steps
-from handlers.core.answers import Confirm, Draft, Press, Start
-from handlers.core.attempts import Result, StepState
-from handlers.core.cards import Button, Card, Fact
-from handlers.core.digests import Json, spoken
-from handlers.core.errors import Cancelled, OutsideError, Problem, Refusal
-from handlers.core.job_cards import Wording, job_card
-from handlers.core.jobs import Job, JobState, Outcome
-from handlers.core.policy import Permission
+from handlers.core.door.policy import Permission
+from handlers.core.door.records import Jobs
+from handlers.core.door.work import Work
 from handlers.core.ports import Clock
-from handlers.core.records import Jobs
-from handlers.core.run_records import RunRecords
-from handlers.core.runbooks import Step
-from handlers.core.runs import Run, begun, fenced, finished, permitted
-from handlers.core.text import Code, Person, Text
-from handlers.core.work import Work
+from handlers.core.runbooks.attempts import Result, StepState
+from handlers.core.runbooks.rollback_journals import changes_of
+from handlers.core.runbooks.run_records import RunRecords
+from handlers.core.runbooks.runbooks import Step
+from handlers.core.runbooks.runs import Run, begun, fenced, finished, permitted, shown_end
+from handlers.core.words.answers import Confirm, Draft, Press, Start
+from handlers.core.words.cards import Button, Card, Fact
+from handlers.core.words.digests import Json, spoken
+from handlers.core.words.errors import Cancelled, OutsideError, Problem, Refusal
+from handlers.core.words.job_cards import Wording, job_card
+from handlers.core.words.jobs import Job, JobState, Outcome
+from handlers.core.words.text import Code, Person, Text
 from handlers.deeds import Call, Hands, planned
 from handlers.looks import Eyes
 
@@ -35,8 +37,14 @@ OPERATIONS = {
     Permission.OPERATE: "runbook.act",
     Permission.DESTROY: "runbook.destroy",
 }
+MEASURED = frozenset({StepState.PASSED, StepState.FAILED})
 STOPPABLE = frozenset({"wait", "backup"})
+ROLLBACK_SECONDS = 300
+"""How long one that is taken over waits, when the run that says it is gone."""
 GONE = Text("I no longer know this run: the last word about it is older than 30 days.")
+
+
+_ENDS = {StepState.PASSED: JobState.DONE, StepState.INTERRUPTED: JobState.INTERRUPTED}
 
 
 def lane(run_id: str) -> str:
@@ -124,11 +132,13 @@ class Performer:
         if job.plan.operation == OPERATIONS[Permission.DESTROY]:
             work.settle()
 
-        call = Call(taken, step, given, actor, taken.channel, _Check(self, work, taken, step), job.plan.arguments)
+        call = Call(taken, step, given, actor, taken.channel, _Check(self, work, taken, step), job)
         try:
             call.check()
             result = steps.perform(self.eyes, self.hands, call)
         except Problem as problem:
+            if step.kind == "rollback":
+                raise  # its journal knows how far it came, and `recover` brings that to an end
             cut = isinstance(problem, Cancelled | _Stopped)
             state = StepState.INTERRUPTED if cut else StepState.UNKNOWN
             text = Text("{why} It can be run again.", why=problem.text) if cut else problem.text
@@ -140,6 +150,10 @@ class Performer:
     def recover(self, job: Job, reason: Text | None) -> Outcome:
         """See Handler: the attempt is interrupted, or was refused; nothing is done again."""
         run_id, name, _ = _named(job)
+        ended = self._resumed(job)
+        if ended is not None:
+            self._finish(run_id, name, job, ended)
+            return _outcome(ended)
         dead = reason is None
         text = reason or Text("Its worker stopped; what it did is not known. It can be run again.")
         run = self.records.load(run_id)
@@ -152,8 +166,26 @@ class Performer:
             self._refused(run_id, name, job, text)
         return Outcome(JobState.INTERRUPTED if dead else JobState.FAILED, text, {})
 
+    def lost(self) -> tuple[Job, ...]:
+        """Rollbacks that are not over. Runs live in the state: what else was lost with it is lost."""
+        return () if self.hands.rollbacks is None else self.hands.rollbacks.lost()
+
+    def _resumed(self, job: Job) -> Result | None:
+        """How a rollback that was begun ended; None for everything else."""
+        if self.hands.rollbacks is None or "changes" not in job.plan.arguments:
+            return None
+        run_id, name, _ = _named(job)
+        run = self.records.load(run_id)
+        seconds = ROLLBACK_SECONDS if run is None else run.step(name).seconds
+        return self.hands.rollbacks.resume(job, float(seconds))
+
     def _finish(self, run_id: str, name: str, job: Job, result: Result) -> None:
-        self.records.change(run_id, lambda run: finished(run, name, job.id, result, self.clock.now()))
+        if shown_end(result.output) != result.output.strip("\n"):
+            self.records.keep_output(run_id, name, _named(job)[2], result.output)
+        run = self.records.change(run_id, lambda run: finished(run, name, job.id, result, self.clock.now()))
+        if run is not None and run.step(name).kind == "promql" and result.state in MEASURED:
+            # The verdict is stored: when this fails, `recover` finds it, and only the picture is missing.
+            self.records.sketch(run_id, name, len(run.tries(name)))
 
     def _refused(self, run_id: str, name: str, job: Job, why: Text) -> None:
         told = Text("{person} pressed for {step}, and nothing was done: {why}", person=Person(job.plan.actor.person),
@@ -199,10 +231,9 @@ def _named(job: Job) -> tuple[str, str, int]:
 
 def _facts(job: Job, run: Run | None, name: str) -> list[Fact]:
     facts = []
-    changes: object = job.plan.arguments.get("changes", ())
-    for service, before, after in changes if isinstance(changes, list | tuple) else ():
-        value = Text("{before} → {after}", before=Code(before), after=Code(after))
-        facts.append(Fact(Text("{service}", service=service), value))
+    for each in changes_of(job):
+        value = Text("{before} → {after}", before=Code(str(each.before)), after=Code(str(each.after)))
+        facts.append(Fact(Text("{service}", service=each.service), value))
     if run is not None and not facts:
         given: Mapping[str, str] = run.step(name).arguments
         facts += [Fact(Text("{key}", key=key), Text("{value}", value=Code(value))) for key, value in given.items()]
@@ -210,5 +241,4 @@ def _facts(job: Job, run: Run | None, name: str) -> list[Fact]:
 
 
 def _outcome(result: Result) -> Outcome:
-    well = result.state is StepState.PASSED
-    return Outcome(JobState.DONE if well else JobState.FAILED, result.text, {})
+    return Outcome(_ENDS.get(result.state, JobState.FAILED), result.text, {})

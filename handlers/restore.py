@@ -1,40 +1,50 @@
 """/restore: put a backup, or a moment, back in place of the live data, without ever destroying before it has proved.
 
-- `/restore` lists and offers; `/restore ID|latest|TIME [target] [only NAMES] [into DATABASE]` makes a plan: what will
-  be replaced, what will be lost, what comes, how much room it takes. `/restore undo JOB` plans to put back what that
-  restore replaced.
+- `/restore` lists and offers; `/restore ID|latest|TIME [target] [only NAMES] [into DATABASE] [to SERVER]` makes a
+  plan: what will be replaced, what will be lost, what comes, how much room it takes. `/restore undo JOB` plans to put
+  back what that restore replaced.
 - A plan needs a code. It names the manifest by its digest and the live collections by theirs; if either is different
   when the work begins, nothing is done.
-- How a restore works, and what is true when it was interrupted: handlers/core/restorations.py.
+- How a restore works, and what is true when it was interrupted: handlers/core/restores/restorations.py.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from handlers.core.answers import Confirm, Draft, Invocation, JobId, Reply, Start, TargetName
-from handlers.core.cards import Button, Card, Tone
-from handlers.core.digests import spoken
-from handlers.core.errors import Refusal
-from handlers.core.evidence import Check
-from handlers.core.job_cards import Wording, job_card
-from handlers.core.jobs import Job, JobState, Outcome
-from handlers.core.journals import Journal, kept
-from handlers.core.manifests import Manifest
-from handlers.core.optimes import OpTime
-from handlers.core.policy import Permission
+from handlers.core.backups.journals import Journal, kept
+from handlers.core.backups.targets import line_of, named, span
+from handlers.core.backups.timelines import base, links, reachable
+from handlers.core.backups.wishes import Wish, wish
+from handlers.core.door.policy import Permission
+from handlers.core.door.work import Work
+from handlers.core.formats.evidence import Check
+from handlers.core.formats.manifests import Manifest
+from handlers.core.formats.optimes import OpTime
 from handlers.core.ports import Database, DatabaseFacts, LiveCollection, Target
-from handlers.core.restorations import TIDY, UNDO, Restorations, kept_collections
-from handlers.core.restore_plans import UNKNOWN, RestorePlan, UndoPlan, offer_lines, place, plan_facts, undo_lines
-from handlers.core.stagings import definitions_digest
-from handlers.core.switches import own, too_long
-from handlers.core.targets import line_of, named, span
-from handlers.core.text import Bytes, Code, Text
-from handlers.core.timelines import base, links, reachable
-from handlers.core.wishes import Wish, wish
-from handlers.core.work import Work
+from handlers.core.restores.destinations import destination, fit, place_of
+from handlers.core.restores.restorations import TIDY, UNDO, Restorations, kept_collections
+from handlers.core.restores.restore_plans import (
+    UNKNOWN,
+    RestorePlan,
+    UndoPlan,
+    offer_lines,
+    place,
+    plan_facts,
+    undo_lines,
+)
+from handlers.core.restores.stagings import definitions_digest
+from handlers.core.restores.switches import own, too_long
+from handlers.core.words.answers import Confirm, Draft, Invocation, JobId, Reply, Start, TargetName
+from handlers.core.words.cards import Button, Card, Tone
+from handlers.core.words.digests import spoken
+from handlers.core.words.errors import Refusal
+from handlers.core.words.job_cards import Wording, job_card
+from handlers.core.words.jobs import Job, JobState, Outcome
+from handlers.core.words.text import Bytes, Code, Text
 
 OFFERED = 5
 RUN = "restore.run"
@@ -80,7 +90,7 @@ class RestoreHandler:
 
     def _draft(self, wanted: Wish) -> Draft:
         name = named(self._targets, [wanted.target] if wanted.target else [])
-        target = self._targets[name]
+        target = destination(self._targets, self._restorations.servers, name, wanted.to)
         manifest, until = self._found(name, wanted)
         names = {spec.name for spec in manifest.collections}
         for missing in (each for each in wanted.only if each not in names):
@@ -98,6 +108,9 @@ class RestoreHandler:
         if long:
             raise Refusal(Text("These names are too long to be restored safely: {names}.", names=", ".join(long)))
         plan = self._plan(target, database, manifest, until, wanted, live)
+        if target.name != name:
+            fit(manifest, plan.server, target.name)
+            plan = replace(plan, source=name, place=place_of(target))
         if UNKNOWN != plan.free_bytes < plan.needs_bytes:
             raise Refusal(
                 Text(
@@ -106,7 +119,7 @@ class RestoreHandler:
                     free=Bytes(plan.free_bytes),
                 )
             )
-        return Draft(RUN, name, plan.arguments())
+        return Draft(RUN, target.name, plan.arguments())
 
     def _plan(
         self,
@@ -117,11 +130,13 @@ class RestoreHandler:
         wanted: Wish,
         live: Sequence[LiveCollection],
     ) -> RestorePlan:
+        source = manifest.target
         facts, there = database.facts(), {each.spec.name for each in live}
         free = facts.free_bytes if facts.free_bytes is not None else target.database.facts().free_bytes
         at = OpTime.parse(until).moment if until else manifest.moment
         touched = sorted(there & set(wanted.only) if wanted.only else there)
         newer = database.newer(at, touched) if live else {}
+        unreadable = self._targets[source].data_keys.missing(manifest)
         return RestorePlan(
             backup=manifest.id,
             manifest=hashlib.sha256(manifest.to_bytes()).hexdigest(),
@@ -151,8 +166,8 @@ class RestoreHandler:
             blocks_writes=self._blocks_writes,
             # The command knows the live database only.
             migrate="" if wanted.into else target.migrate.line,
-            cautions=tuple(map(str, self._catalogues[target.name].cautions(wanted.backup, manifest))),
-            expected_seconds=self._expected(target.name),
+            cautions=tuple(map(str, (*self._catalogues[source].cautions(wanted.backup, manifest), *unreadable))),
+            expected_seconds=self._expected(source),
         )
 
     def _expected(self, target: TargetName) -> int:
@@ -186,7 +201,7 @@ class RestoreHandler:
             found = next((each for each in kept(target.store, name) if each.job == of), None)
             if found is None:
                 continue
-            there_target = Target(name, target.database.sibling(found.database), target.store, target.migrate)
+            there_target = replace(target, database=target.database.sibling(found.database))
             if found.until <= self._clock.now():
                 raise Refusal(Text("The time for undoing that is over. Its card names the backup to go back to."))
             back = kept_collections(there_target, Journal(target.store, name, of))
@@ -229,6 +244,8 @@ class RestoreHandler:
         subject = Text("Restore {backup} into {database}", backup=Code(plan.backup), database=Code(plan.database))
         if plan.at:
             subject = Text("Restore {database} as of {time}", database=Code(plan.database), time=plan.wanted_moment)
+        if plan.source:
+            subject = Text("{subject} on {server}", subject=subject, server=Code(job.target))
         age = (job.created - datetime.fromisoformat(plan.made)).total_seconds()
         facts = plan_facts(plan, job.target, age, over=job.state.final)
         lines = offer_lines(plan, spoken(job.plan.digest)) if offered else ()
@@ -264,10 +281,15 @@ class RestoreHandler:
                 Text("`/restore` shows the newest backups; `/restore latest` or `/restore ID` shows the plan for one."),
                 Text("`/restore 2026-11-23T14:05:30+03:30` shows the plan for a moment that `/backup status` names."),
                 Text("Add `only orders,users` for some collections, `into shop_copy` for another database."),
+                *self._help_elsewhere(),
                 Text("Nothing happens until you confirm the plan with a code from your authenticator."),
                 Text("What is live is saved first, and kept for a while: a finished restore has an Undo button."),
             ),
         )
+
+    def _help_elsewhere(self) -> tuple[Text, ...]:
+        names = ", ".join(self._restorations.servers)
+        return (Text("Add `to SERVER` for another server: {names}.", names=names),) if names else ()
 
     # -- work --------------------------------------------------------------------------------------------------
 

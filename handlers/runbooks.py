@@ -3,47 +3,40 @@
 - `/runbook` lists, `show NAME` shows, `NAME` starts a run, `runs` lists runs, `report RUN` writes one down. An alert's
   button starts the runbook that answers it; two who press get one run.
 - Running a step is a job of the desk in a lane of the run, shown by the run's card (handlers/performing.py).
-- What is done by hand, left out, ended or taken over is a compare-and-set on the run; the slower click is told why.
+- What is done by hand, left out, ended or handed over asks first (handlers/handwork.py), and is a compare-and-set on
+  the run; the slower click is told why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 
-from handlers.core.answers import Confirm, Invocation, PersonId, Press, Reply, Start, Surface, TargetName
-from handlers.core.cards import Card, Tone
-from handlers.core.errors import Refusal
-from handlers.core.groups import Group
-from handlers.core.jobs import Job, Outcome
-from handlers.core.ledger import Ledger
-from handlers.core.library import Library
-from handlers.core.misprints import OPERATION, Misprints, misprint_card
-from handlers.core.policy import Permission
-from handlers.core.ports import Entropy
-from handlers.core.postings import Posting
-from handlers.core.run_cards import run_card, shown_card
-from handlers.core.run_reports import report
-from handlers.core.runbooks import Runbook
-from handlers.core.runs import Run, by_hand, closed, noted, taken_over
-from handlers.core.text import Code, Lines, Person, Text
-from handlers.core.work import Work
-from handlers.performing import OPERATIONS, Performer, lane, parsed
+from handlers.beginnings import Beginnings, episode, of_alert
+from handlers.core.alerts.handlings import Handling, joined
+from handlers.core.alerts.ledger import Ledger
+from handlers.core.door.policy import Permission
+from handlers.core.door.work import Work
+from handlers.core.runbooks.attempts import StepState
+from handlers.core.runbooks.misprints import OPERATION, Misprints, misprint_card
+from handlers.core.runbooks.run_acts import reported
+from handlers.core.runbooks.run_cards import run_card, shown_card, summary
+from handlers.core.runbooks.run_reports import report
+from handlers.core.runbooks.runbooks import Runbook
+from handlers.core.runbooks.runs import Run, Said
+from handlers.core.words.answers import Confirm, Invocation, Press, Reply, Start, Surface
+from handlers.core.words.cards import Card, Tone
+from handlers.core.words.errors import Refusal
+from handlers.core.words.forms import Form
+from handlers.core.words.jobs import Job, Outcome
+from handlers.core.words.postings import Document, Posting
+from handlers.core.words.text import Code, Lines, Person, Text
+from handlers.handwork import Handwork
+from handlers.performing import OPERATIONS, Performer, lane
 
 NOTICE = "runbook.notice"
 LISTED = 15
 PAGE = 2300
-
-
-@dataclass(frozen=True, slots=True)
-class Beginnings:
-    """What a run is made from."""
-
-    library: Library
-    ledger: Ledger
-    entropy: Entropy
-    target: TargetName
 
 
 class RunbookHandler:
@@ -53,22 +46,20 @@ class RunbookHandler:
         "read": Permission.READ,
         **{operation: permission for permission, operation in OPERATIONS.items()},
     }
-    asking: frozenset[str] = frozenset()
+    asking: frozenset[str] = Handwork.asking
     presses: Mapping[str, Permission] = {
         "alert_runbook": Permission.OPERATE,
         "step_run": Permission.READ,
-        "step_done": Permission.OPERATE,
-        "step_skip": Permission.OPERATE,
-        "run_abort": Permission.OPERATE,
-        "run_hand_over": Permission.OPERATE,
+        **Handwork.presses,
         "run_report": Permission.READ,
     }
 
-    def __init__(self, beginnings: Beginnings, performer: Performer) -> None:
+    def __init__(self, beginnings: Beginnings, performer: Performer, handwork: Handwork) -> None:
+        self._handwork = handwork
+        self._beginnings = beginnings
         self._library = beginnings.library
         self._ledger = beginnings.ledger
         self._entropy = beginnings.entropy
-        self._target = beginnings.target
         self._performer = performer
         self._records = performer.records
         self._clock = performer.clock
@@ -87,8 +78,7 @@ class RunbookHandler:
             case ("show", name):
                 return Reply(shown_card(self._library.find(name)))
             case ("report", run_id):
-                run = self._performer.known(run_id)
-                return Reply(Card(Text("Report of run {id}", id=Code(run.id)), lines=self._pages(run)))
+                return Reply(self._report(run_id, invocation))
             case ("show",):
                 raise Refusal(Text("Which runbook? `/runbook` lists them."))
             case ("report",):
@@ -101,20 +91,9 @@ class RunbookHandler:
     def _started(self, runbook: Runbook, invocation: Invocation) -> Card:
         if invocation.actor.surface is Surface.TERMINAL:
             raise Refusal(Text("A run is worked through in Slack; here only `show`, `runs` and `report` work."))
-        run = self._new(runbook, invocation.actor.person, invocation.channel, self._entropy.token(10))
-        self._records.create(run)
+        who, run_id = invocation.actor.person, self._entropy.token(10)
+        self._records.create(self._beginnings.run(runbook, who, invocation.channel, run_id, self._clock.now()))
         return Card(Text("{title} is started; its card is in this channel.", title=runbook.title))
-
-    def _new(self, runbook: Runbook, person: PersonId, channel: str, run_id: str) -> Run:
-        return Run(
-            id=run_id,
-            runbook=runbook,
-            target=self._target,
-            channel=channel,
-            by=person,
-            lead=person,
-            began=self._clock.now(),
-        )
 
     def _list(self) -> Card:
         runbooks, problems = self._library.runbooks(), self._library.problems()
@@ -136,13 +115,21 @@ class RunbookHandler:
                 "{id}: {title}, {state}, started by {person} {at}",
                 id=Code(each.id),
                 title=each.runbook.title,
-                state="over" if each.over is not None else "open",
-                person=Person(each.by),
+                state=Text("over") if each.over is not None else Text("open"),
+                person=Person("itself" if each.itself else each.by),
                 at=each.began,
             )
             for each in self._records.all()[:LISTED]
         ]
         return Card(Text("The newest runs"), lines=tuple(lines) or (Text("None in the last 30 days."),))
+
+    def _report(self, run_id: str, invocation: Invocation) -> Card:
+        """In the terminal it is printed; in Slack it is put into the run's thread."""
+        run, who = self._performer.known(run_id), invocation.actor
+        if who.surface is Surface.TERMINAL:
+            return Card(Text("Report of run {id}", id=Code(run.id)), lines=self._pages(run))
+        self._performer.changed(run_id, lambda run: reported(run, who.person, self._clock.now()))
+        return Card(Text("The report of run {id} comes into its thread as a file.", id=Code(run.id)))
 
     def _pages(self, run: Run) -> tuple[Text, ...]:
         written = report(run, self._ledger.load(run.group) if run.group else None)
@@ -155,39 +142,34 @@ class RunbookHandler:
 
     # -- buttons -----------------------------------------------------------------------------------------------
 
-    def press(self, press: Press) -> Card | Start | Confirm | None:
+    def press(self, press: Press) -> Card | Form | Start | Confirm | None:
         """See Pressable."""
-        now, who, changed = self._clock.now(), press.actor.person, self._performer.changed
         match press.action:
             case "alert_runbook":
                 return self._answered(press)
             case "step_run":
                 return self._performer.pressed(press)
-            case "step_done" | "step_skip":
-                run_id, name, attempt = parsed(press.value)
-                self._performer.free(self._performer.known(run_id))
-                changed(run_id, lambda run: by_hand(run, name, attempt, who, now, skip=press.action == "step_skip"))
-            case "run_abort":
-                changed(press.value, lambda run: closed(run, who, now))
-            case "run_hand_over":
-                changed(press.value, lambda run: taken_over(run, who, now))
+            case "run_report":
+                who = press.actor.person
+                self._performer.changed(press.value, lambda run: reported(run, who, self._clock.now()))
+                return None
             case _:
-                pages = self._pages(self._performer.known(press.value))
-                changed(press.value, lambda run: _noted(run, pages, now))
-        return None
+                return self._handwork.press(press)
 
     def _answered(self, press: Press) -> Card | None:
         group = self._ledger.load(press.value)
         runbook = None if group is None else self._library.of(group)
         if group is None or runbook is None:
             raise Refusal(Text("No runbook answers this, or nothing of it fires any more. `/runbook` lists them."))
-        run_id = self._records.of_alert(f"{press.value}.{group.serial}.{runbook.name}", self._entropy.token(10))
+        run_id = self._records.of_alert(f"{episode(press.value, group)}.{runbook.name}", self._entropy.token(10))
         there = self._records.load(run_id)
         if there is not None:
             who = Person(there.by)
-            return Card(Text("{person} started this runbook {at}; see its card.", person=who, at=there.began))
-        run = self._new(runbook, press.actor.person, press.channel, run_id)
-        self._records.create(_of_alert(run, press.value, group))
+            told = Text("{person} started this runbook {at}; see its card.", person=who, at=there.began)
+            itself = Text("This runbook began by itself {at}; see its card.", at=there.began)
+            return Card(itself if there.itself else told)
+        run = self._beginnings.run(runbook, press.actor.person, press.channel, run_id, self._clock.now())
+        self._records.create(of_alert(run, press.value, group, next(iter(group.firing.values()))))
         return None
 
     # -- jobs --------------------------------------------------------------------------------------------------
@@ -210,55 +192,82 @@ class RunbookHandler:
         return self._performer.recover(job, reason)
 
     def lost(self) -> tuple[Job, ...]:
-        """Runs live in the state: what was lost with it is lost."""
-        return ()
+        """See Handler."""
+        return self._performer.lost()
 
 
 class RunBoard:
     """What the card of each run should say; see the relay's Board. `refuge`: where it goes when its channel is shut."""
 
-    def __init__(self, performer: Performer, misprints: Misprints, refuge: str) -> None:
+    def __init__(self, performer: Performer, ledger: Ledger, misprints: Misprints, refuge: str) -> None:
         self._performer = performer
+        self._ledger = ledger
         self._misprints = misprints
+        self._ledger = ledger
         self._refuge = refuge
 
-    def begin(self, names: Sequence[str]) -> None:
+    def begin(self, names: Sequence[str]) -> Mapping[str, int]:
         """Every run has its own card; whether the files are right is looked at now and then."""
         self._misprints.look()
+        return {}
 
     def posting(self, name: str, *, shown: bool) -> Posting | None:
         """None for a run that is gone."""
         run = self._performer.records.load(name)
         if run is None:
             return None
+        self._tell(run, "")
         return Posting(
             channel=run.channel,
             card=run_card(run, self._performer.jobs.holder(run.target, lane(run.id))),
             began=run.began,
-            notes=tuple(each.text for each in run.said),
+            notes=tuple(self._note(run, number, each) for number, each in enumerate(run.said)),
             ended=run.closed,
             urgency=0,
             refuge=self._refuge,
             elsewhere=True,
         )
 
+    def _note(self, run: Run, number: int, said: Said) -> Text | Document:
+        if said.output:
+            return self._output(run, said)
+        if not said.report:
+            return said.text
+        group = self._ledger.load(run.group) if run.group else None
+        title = Text("Report of {title}, run {id}", title=run.runbook.title, id=run.id)
+        return Document(f"{run.runbook.name}-{run.id}-{number}.md", title, report(run, group))
 
-def _of_alert(run: Run, group_id: str, group: Group) -> Run:
-    first = next(iter(group.firing.values()))
-    return replace(run, labels=dict(first.labels), alert=first.name, group=group_id, fired=group.began)
+    def _output(self, run: Run, said: Said) -> Text | Document:
+        kept = self._performer.records.output(run.id, said.output)
+        if kept is None:
+            return Text("{title} is not kept any more.", title=said.text)
+        return Document(f"{run.runbook.name}-{run.id}-{said.output.replace('/', '-')}.txt", said.text, kept)
+
+    def placed(self, name: str, channel: str, address: str) -> None:
+        """The alert's card leads to the run's."""
+        run = self._performer.records.load(name)
+        if run is not None:
+            self._tell(run, address)
+
+    def _tell(self, run: Run, address: str) -> None:
+        """The alert's group knows how far the run is."""
+        if run.group:
+            told = handling_of(run, address)
+            self._ledger.change(run.group, lambda each: replace(each, handled=joined(each.handled, told)))
 
 
-def _noted(run: Run, pages: Sequence[Text], now: datetime) -> Run:
-    for page in pages:
-        run = noted(run, page, now, result=True)
-    return run
+def handling_of(run: Run, address: str) -> Handling:
+    """What an alert's card says of a run. Attempts are never taken back, so their number tells newer from older."""
+    tries = [each for tries in run.attempts.values() for each in tries]
+    turns = sum(1 if each.state is StepState.RUNNING else 2 for each in tries)
+    return Handling(run.id, run.runbook.title, run.by, run.began, summary(run), turns, run.over, address)
 
 
 def _help() -> Card:
     lines = (
         Text("`/runbook` lists the runbooks, `/runbook show NAME` shows one."),
         Text("`/runbook NAME` starts it here: a card with its steps, each with a button."),
-        Text("`/runbook runs` lists the newest runs, `/runbook report RUN` writes one down as a timeline."),
+        Text("`/runbook runs` lists the newest runs, `/runbook report RUN` puts its report into its thread."),
         Text("A step that changes something in earnest asks for a code, like `/restore`."),
     )
     return Card(Text("/runbook"), lines=lines)

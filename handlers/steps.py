@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from handlers import deeds, looks
-from handlers.core import arguments
-from handlers.core.attempts import Result, StepState
-from handlers.core.errors import OutsideError
-from handlers.core.policy import Permission
-from handlers.core.runbooks import Argument, Shape, Step
+from handlers.core.door.policy import Permission
+from handlers.core.runbooks import arguments
+from handlers.core.runbooks.attempts import Result, StepState
+from handlers.core.runbooks.runbooks import Argument, Shape, Step
+from handlers.core.words.errors import OutsideError
 from handlers.deeds import Call, Hands
 from handlers.looks import Eyes
 
@@ -86,6 +86,9 @@ KINDS: Mapping[str, Kind] = {
         Permission.READ,
         look=looks.promql,
     ),
+    "slack_token": Kind(
+        Shape({"used": Argument("yes-or-no", default="no")}, seconds=15), Permission.READ, look=looks.slack_token
+    ),
     "command": Kind(
         Shape({"program": Argument("name", required=True)}, seconds=120, more="text"),
         Permission.OPERATE,
@@ -104,7 +107,7 @@ KINDS: Mapping[str, Kind] = {
     ),
 }
 
-SHAPES: Mapping[str, Shape] = {name: kind.shape for name, kind in KINDS.items()}
+SHAPES: Mapping[str, Shape] = {name: replace(kind.shape, looks=kind.look is not None) for name, kind in KINDS.items()}
 
 
 def needs(step: Step) -> Permission:

@@ -1,8 +1,10 @@
 """/audit: what was done, by whom, when, and whether the record of it is whole.
 
 - `/audit` shows the newest entries; `by U…`, `target NAME`, `operation WORD`, `denied` narrow it; a number: how many.
-- `/audit verify` reads the whole chain and says its last hash, to be written down elsewhere.
-- Only words: seen by the asker alone. An entry is shown as it is written; nothing of it is trusted as formatting.
+- `/audit verify` reads the whole chain, its seals and copies elsewhere, and says its last hash.
+- `/audit export FROM TO` gives the asker a file that `docs/verify_audit.py` checks alone; it is sealed first.
+- Only words and that file: seen by the asker alone. An entry is shown as it is written; nothing of it is trusted as
+  formatting.
 """
 
 from __future__ import annotations
@@ -14,14 +16,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from handlers.core import audit
-from handlers.core.answers import Invocation, Reply
-from handlers.core.cards import Card, Tone
-from handlers.core.errors import Refusal
-from handlers.core.jobs import Job, Outcome
-from handlers.core.policy import Permission
-from handlers.core.text import Code, Person, Text
-from handlers.core.work import Work
+from handlers.core.door.policy import Permission
+from handlers.core.door.work import Work
+from handlers.core.sealing import exports
+from handlers.core.sealing.witness import alarm_card
+from handlers.core.words import audit
+from handlers.core.words.answers import Attachment, Invocation, Reply
+from handlers.core.words.cards import Card, Tone
+from handlers.core.words.errors import Refusal
+from handlers.core.words.jobs import Job, Outcome
+from handlers.core.words.text import Code, Person, Text
 
 SHOWN, MOST = 15, 40
 
@@ -54,8 +58,15 @@ class TrailHandler:
 
     permissions: Mapping[str, Permission] = {"read": Permission.OPERATE}
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(
+        self,
+        lines: Lines,
+        examine: Callable[[Iterable[bytes]], audit.Verdict] = audit.verify,
+        seal: Callable[[], object] = lambda: None,
+    ) -> None:
         self._lines = lines
+        self._examine = examine
+        self._seal = seal
 
     def ask(self, invocation: Invocation) -> Reply:
         """See Handler."""
@@ -64,12 +75,14 @@ class TrailHandler:
                 return Reply(_help())
             case ("verify",):
                 return Reply(self._verified())
+            case ("export", *words):
+                return self._exported(words)
             case words:
                 return Reply(self._listed(wanted(words)))
 
     def describe(self, job: Job) -> Card:
-        """See Handler: there are no jobs of this kind."""
-        return Card(Text("There is no such job."))
+        """See Handler: alarms about the record."""
+        return alarm_card(job)
 
     def run(self, work: Work) -> Outcome:
         """See Handler: there are no jobs of this kind."""
@@ -83,8 +96,21 @@ class TrailHandler:
         """See Handler."""
         return ()
 
+    def _exported(self, words: Sequence[str]) -> Reply:
+        wanted_range = exports.asked(words)
+        self._seal()
+        made = exports.exported(self._lines(), wanted_range)
+        card = Card(
+            Text("Entries {first} to {last} of the audit record", first=made.first, last=made.last),
+            lines=(
+                Text("I sent you {name}. The seal at its end vouches for all of it.", name=Code(made.name)),
+                Text("Check it with `python3 verify_audit.py {name} --key KEY`, on any machine.", name=made.name),
+            ),
+        )
+        return Reply(card, Attachment(made.name, made.data))
+
     def _verified(self) -> Card:
-        found = audit.verify(self._lines())
+        found = self._examine(self._lines())
         if found.problem:
             return Card(
                 Text("The audit record was tampered with"),
@@ -102,10 +128,16 @@ class TrailHandler:
                         (Text("{count} entries before it are in order.", count=found.records),))  # fmt: skip
         return Card(
             Text("The audit record is whole: {count} entries", count=found.records),
-            Tone.GOOD,
+            Tone.WARNING if found.unasked else Tone.GOOD,
             (
                 Text("The last hash is {head}.", head=Code(found.head)),
-                Text("Write number and hash down elsewhere: whatever is cut off or rewritten later then shows."),
+                Text(
+                    "The bot's signature vouches for {sealed} of them, a copy elsewhere for {anchored}.",
+                    sealed=found.sealed,
+                    anchored=found.anchored,
+                ),
+                *((Text("The copies could not be asked: {why}", why=found.unasked),) if found.unasked else ()),
+                *(Text("Look at this: {remark}.", remark=remark) for remark in found.remarks),
             ),
         )
 
@@ -164,7 +196,7 @@ def _line(entry: Mapping[str, Any]) -> Text:
         "{mark} {when} {who} *{event}* {operation} {target} {told}",
         mark=mark,
         when=_when(entry.get("ts")),
-        who=Person(person) if person else "the bot",
+        who=Person(person) if person else Text("the bot"),
         event=str(entry.get("event", "")),
         operation=str(entry.get("operation", "")),
         target=str(entry.get("target", "")),
@@ -172,12 +204,12 @@ def _line(entry: Mapping[str, Any]) -> Text:
     )
 
 
-def _when(value: object) -> datetime | str:
+def _when(value: object) -> datetime | Text:
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
-        return "at an unknown time"
-    return moment if moment.tzinfo is not None else "at an unknown time"
+        return Text("at an unknown time")
+    return moment if moment.tzinfo is not None else Text("at an unknown time")
 
 
 def _help() -> Card:
@@ -188,6 +220,7 @@ def _help() -> Card:
             Text(
                 "`/audit by U0123456789`, `target shop`, `operation restore`, `denied` narrow it; they can be combined."
             ),
-            Text("`/audit verify` reads the whole chain and says its last hash."),
+            Text("`/audit verify` reads the whole chain, its seals and copies, and says its last hash."),
+            Text("`/audit export 2026-11-01 2026-11-30` gives you these days as a file that proves itself."),
         ),
     )

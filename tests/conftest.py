@@ -15,9 +15,15 @@ import pytest
 from hypothesis import settings
 
 from sandbox import parts
+from sandbox.aws import AwsAccount
+from sandbox.kube.server import Kube
 from sandbox.servers import radosgw as ceph
+from sandbox.servers.containers import Containers
+from sandbox.servers.engines import PROGRAMS
 from sandbox.servers.mongod import Mongod
+from sandbox.servers.openbao import OpenBao
 from sandbox.servers.redis import RedisServer
+from sandbox.servers.registry import Registry
 
 # At home every run tries other examples; in CI the same ones each time, so that it judges the change and not the luck.
 settings.register_profile("house", deadline=None, print_blob=True, derandomize=os.environ.get("CI") == "true")
@@ -52,12 +58,62 @@ def redis_server() -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def openbao() -> Iterator[OpenBao]:
+    """A Vault, with a token that may do everything."""
+    needs("bao")
+    with OpenBao() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[AwsAccount]:
+    """An account of AWS, as unforgiving as the real one."""
+    with AwsAccount() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def kube() -> Iterator[Kube]:
+    """The API of a Kubernetes cluster with nothing in it."""
+    with Kube() as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def radosgw() -> Iterator[ceph.Radosgw]:
     """An S3 with true Object Lock. Tests that use it are of the xdist group `radosgw`, so that there is one."""
     for program in ceph.PROGRAMS:
         needs(program)
     with ceph.Radosgw() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def containers() -> Iterator[Containers]:
+    """Real containers of podman. Tests that use them are of the xdist group `containers`, so that there is one engine.
+    A machine that has podman and does not let it run a container fails the test, everywhere: that is no missing
+    program."""
+    for program in PROGRAMS["podman"]:
+        needs(program)
+    with Containers() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[Containers]:
+    """The same by Docker's own engine and Compose; of the same xdist group."""
+    for program in PROGRAMS["docker"]:
+        needs(program)
+    with Containers("docker") as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[Registry]:
+    """A registry of images; of the same xdist group."""
+    needs("docker-registry")
+    with Registry() as server:
         yield server
 
 

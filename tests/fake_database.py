@@ -21,10 +21,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from handlers.core.errors import Damage, OutsideError, Refusal
-from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence, reported_name
-from handlers.core.objects import Packing
-from handlers.core.optimes import OpTime
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec, DumpEvidence, reported_name
+from handlers.core.formats.objects import Packing
+from handlers.core.formats.optimes import OpTime
 from handlers.core.ports import (
     ArchiveEvidence,
     CommandResult,
@@ -34,7 +33,8 @@ from handlers.core.ports import (
     ReplayEvidence,
     SliceEvidence,
 )
-from handlers.core.text import Code, Text
+from handlers.core.words.errors import Damage, OutsideError, Refusal
+from handlers.core.words.text import Code, Text
 from tests.fakes import Faults
 
 ID_INDEX = '{"key":{"_id":{"$numberInt":"1"}},"name":"_id_"}'
@@ -79,6 +79,8 @@ class FakeDatabase:
         self.seen_by_load: Callable[[LoadEvidence], LoadEvidence] = lambda evidence: evidence
         self.seen_by_tail: Callable[[SliceEvidence], SliceEvidence] = lambda evidence: evidence
         self.deployment = "rs0"
+        self.address = "mongodb://here"
+        self.server = SERVER
         self.oplog: list[FakeEntry] = []
         self.oldest = FIRST
         self.running_tools = 0
@@ -111,11 +113,16 @@ class FakeDatabase:
             for name, each in sorted(deepcopy(self.there).items())
         }
 
+    def same_server(self, other: object) -> bool:
+        with self.faults.at("database.same_server"):
+            return isinstance(other, FakeDatabase) and self.address == other.address
+
     def sibling(self, name: str) -> FakeDatabase:
         if name == self.name:
             return self
         if name not in self.siblings:
             self.siblings[name] = FakeDatabase(name, self.faults, piece_bytes=self.piece_bytes)
+            self.siblings[name].address, self.siblings[name].server = self.address, self.server
         return self.siblings[name]
 
     def newer(self, since: datetime, names: Sequence[str]) -> Mapping[str, int | None]:
@@ -137,7 +144,7 @@ class FakeDatabase:
             size = sum(map(_size, documents))
             return DatabaseFacts(
                 self.name,
-                SERVER,
+                self.server,
                 len(documents),
                 size,
                 len(self.there),
@@ -146,13 +153,16 @@ class FakeDatabase:
                 free_bytes=self.free_bytes,
             )
 
-    def collections(self, *, count: bool = False, prefix: str = "") -> tuple[LiveCollection, ...]:
+    def collections(self, *, count: bool = False, prefix: str = "", indexes: bool = True) -> tuple[LiveCollection, ...]:
         with self.faults.at("database.collections"):
-            return tuple(
+            found = tuple(
                 LiveCollection(_spec(name, each, len(each.documents) if count else 0), each.uuid)
                 for name, each in sorted(self.there.items())
                 if name.startswith(prefix) and not name.startswith("system.")
             )
+            if indexes:
+                return found
+            return tuple(replace(each, spec=replace(each.spec, indexes=())) for each in found)
 
     @contextmanager
     def dump(self) -> Iterator[FakeDump]:
@@ -244,6 +254,13 @@ class FakeDatabase:
     def drop(self, name: str) -> None:
         with self.faults.at("database.drop"):
             self.there.pop(name, None)
+
+    def together(self, steps: Iterable[Callable[[], None]], hold: Callable[[], None]) -> None:
+        """One after the other, every second one first: whoever is killed has done any of them."""
+        everything = list(steps)
+        for step in (*everything[1::2], *everything[::2]):
+            hold()
+            step()
 
     def copy_timeseries(self, spec: CollectionSpec, source: str, to: str) -> None:
         with self.faults.at("database.copy_timeseries"):

@@ -7,13 +7,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from handlers.core.alertmanagers import Listing
-from handlers.core.answers import Actor, JobId, TargetName
-from handlers.core.errors import OutsideError
-from handlers.core.matchers import Matcher
-from handlers.core.probes import Certificate, Connected, Finished, Page, ReplicaState, Sample
-from handlers.core.rollbacks import Change
-from handlers.core.text import Text
+from handlers import looks
+from handlers.core.alerts.alertmanagers import Listing
+from handlers.core.alerts.matchers import Matcher
+from handlers.core.runbooks.attempts import Result, StepState
+from handlers.core.runbooks.deployments import Change, Seen, Version
+from handlers.core.runbooks.probes import Certificate, Connected, Finished, Page, ReplicaState, Sample
+from handlers.core.runbooks.rollbacks import Rollbacks
+from handlers.core.words.answers import Actor, JobId, TargetName
+from handlers.core.words.errors import OutsideError, Problem, Refusal
+from handlers.core.words.text import Text
+from handlers.looks import Eyes
+from tests.fakes import FakeClock, Faults, MemoryStore
 
 _T = TypeVar("_T")
 AWAY = OutsideError(Text("It could not be asked."))
@@ -141,20 +146,68 @@ class FakeNotices:
         self.told.append((channel, str(text)))
 
 
+def v(name: str) -> Version:
+    return Version(name)
+
+
 @dataclass
-class FakeRollback:
-    """Rollback. `during` happens while it is done."""
+class FakeServices:
+    """Services (calls `services.…`): `now` is what runs; `answer` is how the first change ends.`during` happens while a
+    change is made, which has a call of its own for each service."""
 
-    changes: tuple[Change, ...] = (Change("shop", "v2", "v1"),)
-    answer: Finished = field(default_factory=lambda: Finished(0, "rolled"))
-    ran: list[tuple[Change, ...]] = field(default_factory=list)
+    now: dict[str, Version] = field(default_factory=lambda: {"shop": v("v2")})
+    before: dict[str, Version] | None = field(default_factory=lambda: {"shop": v("v1")})
+    takes_back: bool = True
+    answer: Finished | Problem = field(default_factory=lambda: Finished(0, "rolled"))
+    missing: set[str] = field(default_factory=set)
+    puts: list[tuple[Change, ...]] = field(default_factory=list)
     during: Callable[[], None] | None = None
+    faults: Faults = field(default_factory=Faults)
 
-    def plan(self) -> tuple[Change, ...]:
-        return self.changes
+    def look(self) -> Seen:
+        with self.faults.at("services.look"):
+            return Seen(dict(self.now), None if self.before is None else dict(self.before))
 
-    def run(self, changes: Sequence[Change], seconds: float, beat: Iterable[None]) -> Finished:
-        self.ran.append(tuple(changes))
+    def fetch(self, versions: Mapping[str, Version], seconds: float) -> None:
+        with self.faults.at("services.fetch"):
+            for service, version in versions.items():
+                if version.id in self.missing:
+                    raise Refusal(Text("{service}: {version} is not here.", service=service, version=version.id))
+
+    def put(self, changes: Sequence[Change], seconds: float, beat: Iterable[None] = ()) -> Finished:
+        beats = iter(beat)
+        for each in changes:
+            running = self.now.get(each.service)
+            if running is not None and running.id not in {each.before.id, each.after.id}:
+                raise Refusal(Text("{service} was changed by somebody else.", service=each.service))
+        self.puts.append(tuple(changes))
+        answer, self.answer = self.answer, Finished(0, "rolled")
         if self.during is not None:
             self.during()
-        return self.answer
+        for each in changes:
+            next(beats, None)
+            with self.faults.at("services.put"):
+                if not isinstance(answer, Problem) and answer.code == 0:
+                    self.now[each.service] = each.after
+        return given_or_raised(answer)
+
+
+def given_or_raised(answer: Finished | Problem) -> Finished:
+    if isinstance(answer, Problem):
+        raise answer
+    return answer
+
+
+def rollbacks_of(
+    services: FakeServices, clock: FakeClock, eyes: Eyes | None = None, store: MemoryStore | None = None
+) -> Rollbacks:
+    """Rollbacks over fakes; without eyes there is no health address."""
+
+    def well(seconds: float) -> Result:
+        try:
+            return looks.http(eyes, {}, seconds) if eyes else Result(StepState.UNKNOWN, Text(""))
+        except OutsideError as error:
+            return Result(StepState.UNKNOWN, error.text)
+
+    store = store or MemoryStore(clock, services.faults)
+    return Rollbacks(TargetName("shop"), services, store, clock, well if eyes else None)

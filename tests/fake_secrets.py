@@ -12,20 +12,41 @@ import hashlib
 import hmac
 import json
 import re
+import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
+from bot.adapters.aws.secrets_manager import SecretsManager
+from bot.adapters.kubernetes.asking import connected
+from bot.adapters.kubernetes.secrets import KubernetesSecrets
 from bot.adapters.secrets_files import FileSecrets
 from bot.adapters.vault import Login, VaultSecrets
-from handlers.core.accounts import Credentials
-from handlers.core.errors import OutsideError
-from handlers.core.key_rings import KeyRing, signer
-from handlers.core.secret_stores import Report, Sealed, SecretStore, Shelf, Version, absent, crowded, in_use, taken
-from handlers.core.text import Text
+from handlers.core.rotation.access_keys import KeyFacts, KeyPair
+from handlers.core.rotation.accounts import Credentials
+from handlers.core.rotation.data_keys import Batch, KeyCounts
+from handlers.core.rotation.key_rings import KeyRing, signer
+from handlers.core.rotation.secret_stores import (
+    Report,
+    Sealed,
+    SecretStore,
+    Shelf,
+    Version,
+    absent,
+    crowded,
+    in_use,
+    taken,
+)
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Text
+from sandbox.kube.objects import Refused
+from sandbox.kube.server import Kube
 from sandbox.servers.openbao import OpenBao
 from tests.fakes import FakeClock, Faults
 
+BATCH = 3
 PLACE = re.compile(r"[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*")
 ID = re.compile(r"[A-Za-z0-9-]{32,64}")
 
@@ -138,6 +159,10 @@ class FakeApp:
         self.broken: Callable[[bytes], bool] = lambda value: False
         self.lame: set[int] = set()
         self.clock: FakeClock | None = None
+        self.data: dict[str, str] | None = None
+        """Which key each piece of its data is under."""
+        self.damaged: set[str] = set()
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def roll_out(self, beat: Iterable[None] = ()) -> None:
         with self._faults.at("app.roll_out"):
@@ -162,6 +187,33 @@ class FakeApp:
     def verified(self, value: Sealed) -> bool:
         with self._faults.at("app.verified"):
             return all(each == value.reveal() for each in self.values)
+
+    def encrypted(self) -> KeyCounts | None:
+        with self._faults.at("app.encrypted"):
+            if self.data is None:
+                return None
+            active = self._rings()[0].active
+            keys = {active: 0} | {key: list(self.data.values()).count(key) for key in self.data.values()}
+            opens = {key for key in keys if all(key in ring.keys for ring in self._rings())}
+            return KeyCounts(active, keys, frozenset(opens))
+
+    def reencrypt(self, key: str, after: str) -> Batch:
+        with self._faults.at("app.reencrypt"):
+            ring = self._rings()[0]
+            if self.data is None or ring.active != key:
+                raise OutsideError(Text("It writes under another key."), permanent=True)
+            found = sorted(each for each, under in self.data.items() if under != key and each > after)[:BATCH]
+            good = [each for each in found if self.data[each] in ring.keys and each not in self.damaged]
+            self.data |= dict.fromkeys(good, key)
+            self.meanwhile()
+            return Batch(len(good), len(found) - len(good), found[-1] if len(found) == BATCH else "")
+
+    def readable(self) -> bool:
+        """Whether every replica can read every piece of its data."""
+        return all(key in ring.keys for ring in self._rings() for key in (self.data or {}).values())
+
+    def _rings(self) -> list[KeyRing]:
+        return [KeyRing.read(Sealed(each)) for each in self.values]
 
     def session(self, replica: int = 0) -> Sealed:
         """A fresh login at one replica."""
@@ -199,6 +251,70 @@ class FakeAccounts:
     def lets_in(self, user: Credentials) -> bool:
         """Whether somebody with these gets in."""
         return user.username in self.users and self.users[user.username][0] == user.password
+
+
+class FakeKeys:
+    """The access keys of one user (calls `keys.…`). `deleted`: whether each was active when it was deleted;
+    `propagation`: how many seconds a new or changed key is known in every third place only."""
+
+    def __init__(self, clock: FakeClock, faults: Faults | None = None) -> None:
+        self._clock, self._faults = clock, faults or Faults()
+        self.keys: dict[str, tuple[KeyPair, KeyFacts]] = {}
+        self.used: dict[str, datetime] = {}
+        self.deleted: dict[str, bool] = {}
+        self.propagation = 0.0
+        self._changed: dict[str, datetime] = {}
+        self._asked = 0
+        first = KeyPair("AKIAFIRST", "first-key-CANARY")
+        self.keys[first.id] = (first, KeyFacts(first.id, active=True, made=clock.now()))
+
+    def listed(self) -> tuple[KeyFacts, ...]:
+        with self._faults.at("keys.listed"):
+            return tuple(facts for _, facts in self.keys.values())
+
+    def make(self) -> KeyPair:
+        with self._faults.at("keys.make"):
+            if len(self.keys) > 1:
+                raise OutsideError(Text("There are two."), permanent=True)
+            pair = KeyPair(f"AKIA{len(self.deleted) + len(self.keys)}", f"CANARY-{len(self.deleted)}")
+            self.keys[pair.id] = (pair, KeyFacts(pair.id, active=True, made=self._clock.now()))
+            self._changed[pair.id] = self._clock.now()
+            return pair
+
+    def knock(self, key: KeyPair) -> bool:
+        with self._faults.at("keys.knock"):
+            return self.lets_in(key)
+
+    def lets_in(self, key: KeyPair) -> bool:
+        """Whether somebody with it gets in."""
+        found = self.keys.get(key.id)
+        if found is None or found[0].secret != key.secret or not found[1].active:
+            return False
+        self.used[key.id] = self._clock.now()
+        changed = self._changed.get(key.id)
+        self._asked += 1
+        early = changed is not None and (self._clock.now() - changed).total_seconds() < self.propagation
+        return self._asked % 3 == 0 if early else True
+
+    def last_used(self, key: str) -> datetime | None:
+        with self._faults.at("keys.last_used"):
+            return self.used.get(key)
+
+    def switch(self, key: str, *, active: bool) -> None:
+        with self._faults.at("keys.switch"):
+            if key in self.keys and self.keys[key][1].active is not active:
+                self.keys[key] = (self.keys[key][0], replace(self.keys[key][1], active=active))
+                self._changed[key] = self._clock.now()
+
+    def delete(self, key: str) -> None:
+        with self._faults.at("keys.delete"):
+            if key in self.keys:
+                self.deleted[key] = self.keys.pop(key)[1].active
+
+
+def first_key() -> bytes:
+    """What stands in the store before any rotation."""
+    return KeyPair("AKIAFIRST", "first-key-CANARY").sealed("").reveal()
 
 
 def first_user() -> bytes:
@@ -304,3 +420,46 @@ class FaultyVault(FaultySecrets):
         numbers = [number for number, each in live if not each["destroyed"]]
         data = [self._bao.ask("GET", f"secret/data/{place}?version={number}")["data"]["data"] for number in numbers]
         return {each.get("version", number) for each, number in zip(data, numbers, strict=True)}
+
+
+class FaultyKube(FaultySecrets):
+    """Kubernetes, in a namespace of its own."""
+
+    def __init__(self, kube: Kube, config: Path, faults: Faults) -> None:
+        self._kube, self._namespace = kube, f"team-{uuid.uuid4()}"
+        kube.write_config(config)
+        super().__init__(KubernetesSecrets(connected(str(config)), self._namespace), faults)
+
+    def put(self, place: str, value: bytes) -> str:
+        body = {"metadata": {"name": place}, "data": {"value": base64.b64encode(value).decode()}}
+        try:
+            self._kube.secrets.replaced(self._namespace, place, body)
+        except Refused:
+            self._kube.secrets.created(self._namespace, body)
+        return self._store.look(place).current_id
+
+    def versions(self, place: str) -> set[str]:
+        found = self._kube.secrets.listed(self._namespace)["items"]
+        mine = (each["metadata"] for each in found if each["metadata"]["name"].startswith(f"{place}-"))
+        return {each["annotations"]["negahban.dev/version"] for each in mine}
+
+
+class FaultyAws(FaultySecrets):
+    """Secrets Manager, in a place of its own. `client`: boto3's, as the administrator."""
+
+    def __init__(self, client: Any, faults: Faults) -> None:
+        self._prefix = f"team-{uuid.uuid4()}"
+        super().__init__(SecretsManager(self._prefix), faults)
+        self._client = client
+
+    def put(self, place: str, value: bytes) -> str:
+        given = {"SecretString": value.decode(), "ClientRequestToken": str(uuid.uuid4())}
+        try:
+            self._client.create_secret(Name=f"{self._prefix}/{place}", **given)
+        except self._client.exceptions.ResourceExistsException:
+            self._client.put_secret_value(SecretId=f"{self._prefix}/{place}", **given)
+        return self._store.look(place).current_id
+
+    def versions(self, place: str) -> set[str]:
+        found = self._client.list_secret_version_ids(SecretId=f"{self._prefix}/{place}")["Versions"]
+        return {each["VersionId"] for each in found}

@@ -17,12 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from handlers.core.answers import Actor, JobId, PersonId, Surface
-from handlers.core.audit import AuditEvent
-from handlers.core.errors import Damage, OutsideError
-from handlers.core.objects import Receipt
+from handlers.core.formats.objects import Receipt
 from handlers.core.ports import Artifact, Clock, Factor, Held, Locking, Standing
-from handlers.core.text import Text
+from handlers.core.words.answers import Actor, JobId, PersonId, Surface
+from handlers.core.words.audit import AuditEvent
+from handlers.core.words.errors import Damage, OutsideError
+from handlers.core.words.text import Text
 
 STEP_SECONDS = 30
 PIECE_BYTES = 1 << 20
@@ -40,6 +40,7 @@ class Faults:
     def __init__(self) -> None:
         self.calls: list[str] = []
         self._planned: dict[tuple[str, int], tuple[BaseException, bool]] = {}
+        self._meanwhile: dict[tuple[str, int], Callable[[], None]] = {}
         self._lock = threading.Lock()
         self._dead = False
 
@@ -52,6 +53,14 @@ class Faults:
     def kill(self, call: str = "*", nth: int = 1, *, after: bool = False) -> None:
         """The process ends at the nth call from now on, before or after its effect."""
         self._plan(call, nth, Killed(f"{call} {nth}"), after)
+
+    def meanwhile(self, call: str, nth: int, act: Callable[[], None]) -> None:
+        """Something else happens when the nth call from now on has had its effect."""
+        self._meanwhile[call, self.calls.count(call) + nth] = act
+
+    def calm(self) -> None:
+        """What has not happened meanwhile never does."""
+        self._meanwhile.clear()
 
     def revive(self) -> None:
         """Another process goes on; nothing more is planned."""
@@ -71,9 +80,12 @@ class Faults:
             self.calls.append(call)
             planned = self._planned.pop((call, self.calls.count(call)), None)
             planned = planned or self._planned.pop(("*", len(self.calls)), None)
+            act = self._meanwhile.pop((call, self.calls.count(call)), None)
         if planned is not None and not planned[1]:
             self._happen(planned[0])
         yield
+        if act is not None:
+            act()
         if planned is not None:
             self._happen(planned[0])
 
@@ -270,11 +282,16 @@ class FakeFactors:
             now = int(moment.timestamp()) // STEP_SECONDS
             return next((step for step in (now, now - 1) if self.code(factor.person, step) == code), None)
 
-    def mark(self, factor: Factor, team: str, *, used: bool, locked: bool) -> Factor | None:
+    def mark(
+        self, factor: Factor, team: str, *, used: bool, locked: bool, failures: int = 0, floor_step: int = 0
+    ) -> Factor | None:
         with self._lock, self._faults.at("factors.mark"):
             if self._factors[factor.person].version != factor.version:
                 return None
-            changed = replace(factor, used=used, locked=locked, version=factor.version + 1)
+            floor = max(floor_step, factor.floor_step)
+            changed = replace(
+                factor, used=used, locked=locked, failures=failures, floor_step=floor, version=factor.version + 1
+            )
             self._factors[factor.person] = changed
             return changed
 

@@ -25,12 +25,12 @@ from pymongo.database import Database
 
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.packing import Packer
-from handlers.core.answers import BackupId, JobId, TargetName
-from handlers.core.catalogue import data_key, folder
-from handlers.core.digests import canonical, digest
-from handlers.core.manifests import BackupKind, Manifest, incomplete
-from handlers.core.objects import Packing, Slice, Stored
-from handlers.core.optimes import OpTime
+from handlers.core.backups.catalogue import data_key, folder
+from handlers.core.formats.manifests import BackupKind, Manifest, incomplete
+from handlers.core.formats.objects import Packing, Slice, Stored
+from handlers.core.formats.optimes import OpTime
+from handlers.core.words.answers import BackupId, JobId, TargetName
+from handlers.core.words.digests import canonical, digest
 from sandbox.servers.mongod import Mongod
 from tests.bot.mongo.stock import dumped, fill
 from tests.chaos.damage import world

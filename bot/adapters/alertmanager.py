@@ -19,11 +19,11 @@ from urllib.parse import urlencode
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from handlers.core.alertmanagers import Listed, Listing, Standing
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.matchers import Matcher
-from handlers.core.notices import moment
-from handlers.core.text import Code, Text
+from handlers.core.alerts.alertmanagers import Listed, Listing, Standing
+from handlers.core.alerts.matchers import Matcher
+from handlers.core.alerts.notices import moment
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.text import Code, Text
 
 MOST_BYTES = 32 * 1024 * 1024
 TIMEOUT, PERSON_SECONDS = urllib3.Timeout(connect=1.0, read=3.0), 2.0

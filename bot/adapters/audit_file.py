@@ -1,10 +1,12 @@
-"""The audit record as a file: one record a line, in a chain (handlers/core/audit.py).
+"""The audit record as a file: one record a line, in a chain (handlers/core/words/audit.py).
 
 - One writer at a time over all processes and threads: a lock on the file itself (flock), taken for one record.
 - The chain goes on from the last line in the file; it is remembered while the file is the same and as long as before.
 - A record is durable (fsync) when `write` returns. One that could not be written whole is taken back.
 - A last line that is cut (a crash in the middle of a write) is moved to `<path>.torn-<n>`, and a record
   `audit.mended` says so. A last line that is whole but wrong is never mended: nothing is written until somebody looked.
+- A seal (handlers/core/sealing/seals.py) is made under the same lock, so that it is about exactly the records before
+  it; none is made when the last record is one. When another key sealed last, that one hands over first.
 - The file is 0600, and never a symbolic link. Its folder is made (0700) when the one above is there.
 """
 
@@ -14,19 +16,22 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import mmap
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from handlers.core.audit import GENESIS, AuditEvent, line, record
-from handlers.core.digests import digest
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.text import Code, Text
+from handlers.core.sealing.handovers import HANDED_OVER, Signer, handed_over
+from handlers.core.sealing.seals import SEALED, Seal, sealed
+from handlers.core.words.audit import GENESIS, AuditEvent, line, record
+from handlers.core.words.digests import digest
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.text import Code, Text
 
 LOCK_SECONDS = 10.0
 MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -38,24 +43,22 @@ _OPEN = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """Where the chain ends: the file and its size, the next number, and the hash of the last record."""
+    """Where the chain ends: the file and its size, the next number, the hash of the last record, and whether that is a
+    seal."""
 
     device: int
     inode: int
     size_bytes: int
     sequence: int
     head: str
+    sealed: bool = False
 
 
 class AuditFile:
     """The Audit port over a file."""
 
     def __init__(
-        self,
-        path: Path,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-        *,
-        lock_seconds: float = LOCK_SECONDS,
+        self, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC), *, lock_seconds: float = LOCK_SECONDS
     ) -> None:
         """`now` gives the aware UTC time of a record; `lock_seconds`: how long to wait for other writers."""
         self._path = path
@@ -65,11 +68,38 @@ class AuditFile:
 
     def write(self, event: AuditEvent) -> None:
         """Adds a record; durable when it returns. Raises OutsideError; then the caller must not act."""
+        with self._writing() as file:
+            end = self._found_end(file)
+            self._end = None  # until the record is whole, what we know of the file is not sure
+            self._end = self._append(file, end, event)
+
+    def seal(self, signer: Signer, former: Sequence[Signer] = ()) -> Seal | None:
+        """Adds a seal under all there is; None when there is nothing new to seal. `former`: who can hand over. Raises
+        OutsideError."""
+        with self._writing() as file:
+            end = self._found_end(file)
+            if end.sealed or not end.sequence:
+                return None
+            chain, now, last = _chain(file, self._path), self._now().isoformat(timespec="seconds"), _last_key(file)
+            self._end = None
+            before = next((each for each in former if each.public == last), None)
+            if before is not None and last != signer.public:
+                told = handed_over(chain, end.sequence, end.head, now, before, signer)
+                end = self._append(file, end, told.event)
+            seal = sealed(chain, end.sequence, end.head, now, signer)
+            self._end = self._append(file, end, seal.event)
+            return seal
+
+    def lines(self, start_bytes: int = 0) -> Iterator[bytes]:
+        """What was written after that place. Raises as `read_lines`."""
+        return read_lines(self._path, start_bytes)
+
+    @contextmanager
+    def _writing(self) -> Iterator[int]:
+        """The locked file; what the system refuses is said as words."""
         try:
             with self._locked() as file:
-                end = self._found_end(file)
-                self._end = None  # until the record is whole, what we know of the file is not sure
-                self._end = self._append(file, end, event)
+                yield file
         except OSError as error:
             raise OutsideError(
                 Text(
@@ -113,8 +143,8 @@ class AuditFile:
             return _End(facts.st_dev, facts.st_ino, 0, 0, GENESIS)
         last, torn = _tail(file, facts.st_size, self._path)
         whole = facts.st_size - len(torn)
-        sequence, head = _checked(last, self._path) if last else (-1, GENESIS)
-        end = _End(facts.st_dev, facts.st_ino, whole, sequence + 1, head)
+        sequence, head, is_seal = _checked(last, self._path) if last else (-1, GENESIS, False)
+        end = _End(facts.st_dev, facts.st_ino, whole, sequence + 1, head, is_seal)
         return self._mended(file, end, torn) if torn else end
 
     def _mended(self, file: int, end: _End, torn: bytes) -> _End:
@@ -135,17 +165,30 @@ class AuditFile:
             with contextlib.suppress(OSError):
                 os.ftruncate(file, end.size_bytes)
             raise
-        return _End(end.device, end.inode, end.size_bytes + len(data), end.sequence + 1, str(entry["hash"]))
+        size = end.size_bytes + len(data)
+        return _End(end.device, end.inode, size, end.sequence + 1, str(entry["hash"]), event.event == SEALED)
 
 
-def read_lines(path: Path) -> Iterator[bytes]:
-    """The lines of a record, with their ends, as they were when the reading began. Raises Refusal when there is no
-    file, OutsideError when it cannot be read."""
+def _last_key(file: int) -> str:
+    """The key that sealed last or was handed over to; empty when there is none."""
+    with mmap.mmap(file, 0, access=mmap.ACCESS_READ) as data:
+        # Quotes inside of a value are escaped: these bytes are the event of a record and nothing else.
+        at = max(data.rfind(f'"event":"{each}","facts":'.encode()) for each in (SEALED, HANDED_OVER))
+        entry = json.loads(data[data.rfind(b"\n", 0, at) + 1 : data.find(b"\n", at)]) if at >= 0 else {}
+    return str(entry.get("facts", {}).get("key", ""))
+
+
+def read_lines(path: Path, start_bytes: int = 0) -> Iterator[bytes]:
+    """The lines of a record from a place on, with their ends, as they were when the reading began. Raises Refusal when
+    there is no file, or it is shorter; OutsideError when it cannot be read."""
     try:
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH)
-            rest = os.fstat(file.fileno()).st_size
+            rest = os.fstat(file.fileno()).st_size - start_bytes
             fcntl.flock(file, fcntl.LOCK_UN)
+            if rest < 0:
+                raise Refusal(Text("The audit record {path} has become shorter.", path=Code(str(path))))
+            file.seek(start_bytes)
             while rest > 0 and (raw := file.readline(min(rest, MAX_LINE_BYTES))):
                 rest -= len(raw)
                 yield raw
@@ -196,8 +239,18 @@ def _tail(file: int, size_bytes: int, path: Path) -> tuple[bytes, bytes]:
         length *= 4
 
 
-def _checked(raw: bytes, path: Path) -> tuple[int, str]:
-    """The number and the hash of a record. Raises OutsideError when it is not one."""
+def _chain(file: int, path: Path) -> str:
+    """The hash of the very first record. Raises OutsideError when it is not one."""
+    length = _TAIL_BYTES
+    while b"\n" not in (data := os.pread(file, length, 0)):
+        if length >= MAX_LINE_BYTES:
+            raise _broken(path)
+        length *= 4
+    return _checked(data.partition(b"\n")[0] + b"\n", path)[1]
+
+
+def _checked(raw: bytes, path: Path) -> tuple[int, str, bool]:
+    """The number and the hash of a record, and whether it is a seal. Raises OutsideError when it is not one."""
     try:
         entry: Any = json.loads(raw)
         body = {key: value for key, value in entry.items() if key != "hash"}
@@ -207,7 +260,7 @@ def _checked(raw: bytes, path: Path) -> tuple[int, str]:
         raise _broken(path) from error
     if not fits or not isinstance(sequence, int) or sequence < 0:
         raise _broken(path)
-    return sequence, head
+    return sequence, head, entry.get("event") == SEALED
 
 
 def _broken(path: Path) -> OutsideError:

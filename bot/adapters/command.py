@@ -5,8 +5,8 @@
   on its standard input nothing, or what it is given (a secret goes this way, never as an argument or by name).
 - It has a process group of its own. After its time (15 minutes) the group is asked to end, then killed; whatever it
   left running is ended with it.
-- Of its output the last 20 lines are kept, whatever its length, without colours, control characters or the
-  credentials of MONGODB_URI.
+- Of its output the last 20 lines are kept (of a runbook's program the last 200 kB, which says how many lines came
+  before), whatever its length, without colours, control characters or the credentials of MONGODB_URI.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import unquote
 
-from handlers.core.errors import OutsideError, Refusal
 from handlers.core.ports import CommandResult
-from handlers.core.probes import Finished
-from handlers.core.text import Code, Text, cleaned
+from handlers.core.runbooks.probes import Finished
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.text import Code, Text, cleaned
 
-KEPT_LINES = 20
+KEPT_LINES, KEPT_BYTES = 20, 200_000
+LINE_CHARACTERS = 2000
+"""Of a runbook's program; a longer line is cut."""
 LIMIT_SECONDS = 15 * 60.0
 GRACE_SECONDS = 10.0
 BEAT_SECONDS = 1.0
@@ -73,33 +75,37 @@ class ShellCommand:
         """Runs it to its end, taking one from `beat` about each second; what that raises goes through, after the
         program was ended. `given`: what it reads, at most 64 KiB. Raises OutsideError when it cannot be started."""
         process = _started(self._words, {"MONGODB_URI": self._uri}, given)
-        code, lines = _run(process, beat, self._limit_seconds, self._grace_seconds)
-        return CommandResult(code, "\n".join(_shown(lines, secrets_of(self._uri))))
+        last = LastLines(KEPT_LINES)
+        code = _run(process, last, beat, self._limit_seconds, self._grace_seconds)
+        return CommandResult(code, "\n".join(_shown(last.lines(), secrets_of(self._uri))))
 
 
 class LocalProgram:
     """The Program port: programs of runbooks, on this machine."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        """`secrets`: what is never shown of an output."""
+    def __init__(self, secrets: Iterable[str] = (), passed_on: Iterable[str] = ()) -> None:
+        """`secrets`: what is never shown of an output; `passed_on`: what they see of the bot's environment too."""
         self._secrets = tuple(secrets)
+        self._passed_on = tuple(passed_on)
 
     def run(self, words: Sequence[str], seconds: float, beat: Iterable[None] = ()) -> Finished:
         """See the port."""
-        code, lines = _run(_started(words, {}), beat, seconds, GRACE_SECONDS)
-        return Finished(code, "\n".join(_shown(lines, self._secrets)))
+        more = {name: os.environ[name] for name in self._passed_on if name in os.environ}
+        last = LastLines()
+        code = _run(_started(words, more), last, beat, seconds, GRACE_SECONDS)
+        left_out = [f"({last.left_out} lines before these were not kept)"] if last.left_out else []
+        return Finished(code, "\n".join([*left_out, *_shown(last.lines(), self._secrets, LINE_CHARACTERS)]))
 
 
 def _run(
-    process: subprocess.Popen[bytes], beat: Iterable[None], limit_seconds: float, grace_seconds: float
-) -> tuple[int | None, list[str]]:
-    """How it ended, None when its time was over, and its last lines."""
-    last = LastLines()
+    process: subprocess.Popen[bytes], last: LastLines, beat: Iterable[None], limit_seconds: float, grace_seconds: float
+) -> int | None:
+    """How it ended; None when its time was over."""
     try:
         in_time = _watch(process, last, iter(beat), limit_seconds)
     finally:
         _end(process, grace_seconds)
-    return process.returncode if in_time else None, last.lines()
+    return process.returncode if in_time else None
 
 
 def _started(words: Sequence[str], more: Mapping[str, str], given: bytes = b"") -> subprocess.Popen[bytes]:
@@ -145,22 +151,25 @@ def _watch(process: subprocess.Popen[bytes], last: LastLines, beats: Iterator[No
     return True
 
 
-def _shown(lines: Iterable[str], secrets: Sequence[str]) -> Iterator[str]:
+def _shown(lines: Iterable[str], secrets: Sequence[str], limit: int = 300) -> Iterator[str]:
     for line in lines:
         text = _COLOURS.sub("", line.rstrip("\r"))
         if len(text) < _LINE_BYTES // 4:
             text = text.rpartition("\r")[2]  # a progress line: what it said last
         for secret in secrets:
             text = text.replace(secret, _HIDDEN)
-        yield cleaned(_CREDENTIALS.sub(rf"\1{_HIDDEN}@", text))
+        yield cleaned(_CREDENTIALS.sub(rf"\1{_HIDDEN}@", text), limit)
 
 
 class LastLines:
-    """The end of an output of any length, in bounded memory."""
+    """The end of an output of any length, in bounded memory: at most so many lines, and at most 200 kB."""
 
-    def __init__(self) -> None:
-        self._whole: deque[bytes] = deque(maxlen=KEPT_LINES)
+    def __init__(self, most_lines: int | None = None) -> None:
+        self._most_lines = most_lines
+        self._whole: deque[bytes] = deque()
+        self._bytes = 0
         self._begun = b""
+        self.left_out = 0
 
     def read_from(self, process: subprocess.Popen[bytes], seconds: float) -> bool:
         """Takes what the process wrote within that time; False at the end of its output."""
@@ -171,14 +180,24 @@ class LastLines:
             return True
         data = os.read(process.stdout.fileno(), _READ_BYTES)
         *whole, begun = (self._begun + data).split(b"\n")
-        self._whole.extend(line[:_LINE_BYTES] for line in whole)
+        for line in whole:
+            self._keep(line[:_LINE_BYTES])
         self._begun = begun[:_LINE_BYTES]
         return bool(data)
 
     def lines(self) -> list[str]:
-        """The last lines, oldest first."""
-        lines = [*self._whole, self._begun] if self._begun else list(self._whole)
-        return [line.decode(errors="replace") for line in lines[-KEPT_LINES:]]
+        """The last lines, oldest first. Nothing is read afterwards."""
+        if self._begun:
+            self._keep(self._begun)
+            self._begun = b""
+        return [line.decode(errors="replace") for line in self._whole]
+
+    def _keep(self, line: bytes) -> None:
+        self._whole.append(line)
+        self._bytes += len(line) + 1
+        while self._bytes > KEPT_BYTES or (self._most_lines is not None and len(self._whole) > self._most_lines):
+            self._bytes -= len(self._whole.popleft()) + 1
+            self.left_out += 1
 
 
 def secrets_of(uri: str) -> tuple[str, ...]:

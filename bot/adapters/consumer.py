@@ -1,7 +1,7 @@
 """A program that uses a secret, over HTTP and by the team's commands.
 
-- A call waits two seconds for a connection and five for an answer, follows no redirect, is never repeated, and reads at
-  most 64 KiB. A token goes in the `Authorization` header alone.
+- A call waits two seconds for a connection and five for an answer (thirty where data is counted or re-encrypted),
+  follows no redirect, is never repeated, and reads at most 64 KiB. A token goes in the `Authorization` header alone.
 - The probe's login is sent from a file, read anew each time: its password is in no setting.
 - No answer and no output of a command is ever shown: either may hold a secret.
 """
@@ -16,13 +16,15 @@ from typing import Any, Protocol
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from handlers.core.errors import OutsideError
 from handlers.core.ports import CommandResult
-from handlers.core.secret_stores import Report, Sealed
-from handlers.core.secrets import Use
-from handlers.core.text import Code, Text
+from handlers.core.rotation.data_keys import Batch, KeyCounts
+from handlers.core.rotation.secret_stores import Report, Sealed
+from handlers.core.rotation.secrets import Use
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Code, Text
 
 MOST_BYTES = 64 * 1024
+COUNT_SECONDS = 30.0
 
 
 class Program(Protocol):
@@ -100,15 +102,46 @@ class HttpConsumer:
         """See the port."""
         return not self._verify.line or self._verify.run(given=value.reveal()).return_code == 0
 
+    def encrypted(self) -> KeyCounts | None:
+        """See the port."""
+        if not self._use.reencrypt:
+            return None
+        data = self._json(*self._asked("GET", self._use.reencrypt, seconds=COUNT_SECONDS), self._use.reencrypt)
+        try:
+            keys = {str(key): _count(number) for key, number in data["keys"].items()}
+            return KeyCounts(str(data["active"]), keys, frozenset(map(str, data["opens"])))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._strange() from error
+
+    def reencrypt(self, key: str, after: str) -> Batch:
+        """See the port."""
+        if not self._use.reencrypt:
+            raise OutsideError(Text("{name} has no address for that.", name=Code(self._use.name)), permanent=True)
+        body = json.dumps({"key": key, "after": after}).encode()
+        status, content = self._asked("POST", self._use.reencrypt, body, seconds=COUNT_SECONDS)
+        if status == 409:
+            raise OutsideError(
+                Text("{name} writes under another key than it should.", name=Code(self._use.name)), permanent=True
+            )
+        data = self._json(status, content, self._use.reencrypt)
+        try:
+            return Batch(_count(data["moved"]), _count(data["unreadable"]), str(data.get("after") or ""))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._strange() from error
+
+    def _strange(self) -> OutsideError:
+        return OutsideError(Text("{name} does not say how its data is encrypted.", name=Code(self._use.name)))
+
     def _asked(
-        self, method: str, url: str, body: bytes | None = None, token: Sealed | None = None
+        self, method: str, url: str, body: bytes | None = None, token: Sealed | None = None, seconds: float = 5.0
     ) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if token is not None:
             headers["Authorization"] = f"Bearer {token.reveal().decode('ascii')}"
         try:
             answer = self._pool.request(
-                method, url, body=body, headers=headers, redirect=False, preload_content=False
+                method, url, body=body, headers=headers, redirect=False, preload_content=False,
+                timeout=urllib3.Timeout(connect=2.0, read=seconds),
             )  # fmt: skip
             with answer:
                 content = answer.read(MOST_BYTES + 1)
@@ -125,8 +158,16 @@ class HttpConsumer:
                 return json.loads(content)
         except (ValueError, RecursionError):
             pass
-        text = "{name} gave no right answer to {path} (HTTP {status})."
-        raise OutsideError(Text(text, name=Code(self._use.name), path=Code(_path(url)), status=str(status)))
+        name, path = Code(self._use.name), Code(_path(url))
+        raise OutsideError(
+            Text("{name} gave no right answer to {path} (HTTP {status}).", name=name, path=path, status=str(status))
+        )
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("not a count")
+    return value
 
 
 def _path(url: str) -> str:

@@ -14,9 +14,9 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from handlers.core.errors import OutsideError
-from handlers.core.probes import Certificate, Connected
-from handlers.core.text import Code, Text
+from handlers.core.runbooks.probes import Certificate, Connected
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Code, Text
 
 _NO_SUCH = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 

@@ -1,4 +1,4 @@
-"""Prometheus over its HTTP API: instant queries.
+"""Prometheus over its HTTP API: instant queries, and the rules it alerts by.
 
 - No redirect, never repeated, at most 4 MiB; everything ends within the time.
 - A password in the address never reaches an error.
@@ -7,29 +7,43 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
 
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from handlers.core.errors import OutsideError
-from handlers.core.probes import Sample
-from handlers.core.text import Text
+from handlers.core.runbooks.probes import Sample
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Text
 
 MOST_BYTES = 4 * 1024 * 1024
 MOST_SAMPLES = 1000
 
 
 class HttpMetrics:
-    """The Metrics port."""
+    """The Metrics, PastMetrics and AlertRules ports."""
 
     def __init__(self, address: str) -> None:
         self._address = address.rstrip("/")
         self._pool = urllib3.PoolManager(retries=False, maxsize=2, headers={"User-Agent": "negahban"})
 
-    def ask(self, expression: str, seconds: float) -> tuple[Sample, ...]:
-        """See the port."""
-        data = self._asked(expression, seconds)
+    def loaded(self, seconds: float) -> Mapping[str, str]:
+        """See AlertRules."""
+        data = self._asked("rules", {"type": "alert"}, seconds, "GET")
+        try:
+            rules = [rule for group in data["data"]["groups"] for rule in group["rules"]]
+            return {str(each["name"]): str(each["health"]) for each in rules if each["type"] == "alerting"}
+        except (KeyError, TypeError) as error:
+            raise OutsideError(Text("Prometheus' answer is not one."), permanent=True) from error
+
+    def ask(self, expression: str, seconds: float, moment: datetime | None = None) -> tuple[Sample, ...]:
+        """See the ports."""
+        fields = {"query": expression, "timeout": f"{max(1, int(seconds))}s"}
+        if moment is not None:
+            fields["time"] = moment.isoformat(timespec="milliseconds")
+        data = self._asked("query", fields, seconds, "POST")
         found = data.get("data") if isinstance(data, dict) else None
         if not isinstance(found, dict) or data.get("status") != "success":
             said = str(data.get("error", ""))[:200] if isinstance(data, dict) else ""
@@ -41,15 +55,15 @@ class HttpMetrics:
             raise OutsideError(Text("Prometheus answered with something else than values."), permanent=True)
         return tuple(map(_sample, result))
 
-    def _asked(self, expression: str, seconds: float) -> Any:
+    def _asked(self, path: str, fields: Mapping[str, str], seconds: float, method: Literal["GET", "POST"]) -> Any:
         timeout = urllib3.Timeout(total=seconds)
-        fields = {"query": expression, "timeout": f"{max(1, int(seconds))}s"}
+        posted: dict[str, Any] = {"encode_multipart": False} if method == "POST" else {}
         try:
             answer = self._pool.request(
-                "POST",
-                f"{self._address}/api/v1/query",
+                method,
+                f"{self._address}/api/v1/{path}",
                 fields=fields,
-                encode_multipart=False,
+                **posted,
                 redirect=False,
                 preload_content=False,
                 timeout=timeout,

@@ -13,18 +13,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 import dramatiq
 import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.worker import Worker
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from handlers.core.answers import JobId
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.text import Text
+from bot import redis_link
+from handlers.core.words.answers import JobId
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Text
 
 NAMESPACE = "negahban-queue"
 """Not `negahban`: its keys would begin with `negahban:`, as those of the state do."""
@@ -32,7 +30,6 @@ QUEUE = "jobs"
 ACTOR = "work"
 HEARTBEAT_SECONDS = 20.0
 POLL_MILLISECONDS = 500
-CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 # Of a million looks into the queue, how many also look for dead workers. All: Dramatiq's default of 1 000 finds a dead
 # worker after minutes when few look, and looking costs one ZRANGEBYSCORE.
@@ -47,7 +44,9 @@ class DramatiqQueue:
     def __init__(self, url: str, *, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
         """Raises Refusal for what is not an address of a Redis."""
         self._broker = RedisBroker(
-            client=_client(url),
+            # Whole: beside `url` it would leave out the time limits (dramatiq 2.2.1). And a look into the queue that is
+            # sent twice would lose what the first one took: the client sends nothing twice.
+            client=redis_link.client(url, ANSWER_SECONDS),
             namespace=NAMESPACE,
             middleware=[],
             heartbeat_timeout=round(heartbeat_seconds * 1000),
@@ -99,19 +98,3 @@ class Consumer:
             self._worker.stop(timeout=round(timeout * 1000))
         except redis.exceptions.RedisError:
             _log.warning("Redis does not answer, so jobs that were not begun go to other workers a little later")
-
-
-def _client(url: str) -> Any:
-    """Given to the broker whole: beside `url` it would leave out the time limits (dramatiq 2.2.1)."""
-    try:
-        return redis.Redis.from_url(
-            url,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_timeout=ANSWER_SECONDS,
-            health_check_interval=15,
-            # A look into the queue that is sent twice would lose what the first one took.
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError:
-        # Not `from error`: its text quotes a part of the address, which may be a part of the password.
-        raise Refusal(Text("REDIS_URL is not the address of a Redis.")) from None

@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from handlers.core.errors import OutsideError
-from handlers.core.secret_stores import Sealed, Shelf, Version, absent, crowded, in_use, taken
-from handlers.core.text import Code, Text
+from handlers.core.rotation.secret_stores import Sealed, Shelf, Version, absent, crowded, in_use, taken
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Code, Text
 
 MOST_BYTES = 64 * 1024
 _PLACE = re.compile(r"[a-z0-9][a-z0-9_-]*(/[a-z0-9][a-z0-9_-]*)*")

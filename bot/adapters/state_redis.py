@@ -6,6 +6,9 @@
   compare-and-set finds out. A read is asked once more when its connection turns out to be gone.
 - `incarnation` joins the server's run id (changes with a restart), its replication id (changes when a replica takes
   over) and an epoch kept in the data (gone after a flush). The epoch stands outside the keys that callers can name.
+- Behind Sentinels a change counts when one replica has it too, so that what was answered is there after a failover;
+  when none says so in half a second it is reported as failed, like a lost answer. (Sentinel promotes the replica that
+  has most: https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/, replica selection, read 2026-11.)
 - `noeviction` is demanded: a memory that forgets under pressure would forget which codes are spent.
 """
 
@@ -15,8 +18,6 @@ import secrets
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -27,17 +28,17 @@ from redis.exceptions import (
     RedisError,
     ResponseError,
 )
-from redis.retry import Retry
 
-from handlers.core.errors import OutsideError, Refusal
+from bot import redis_link
 from handlers.core.ports import Held
-from handlers.core.text import Text
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Text
 
 PREFIX = "negahban:"
 EPOCH = "negahban-epoch"
-CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 OLDEST_VERSION = (6, 2)
+COPIES, COPIED_MILLISECONDS = 1, 500
 
 _PUT_IF = """
 local now = redis.call('HGET', KEYS[1], 'version') or ''
@@ -67,6 +68,7 @@ _SCRIPT_REASONS = {
     "-READONLY": "it is a read-only replica",
     "-OOM": "its memory is full (maxmemory)",
     "MISCONF": "it cannot write to its disk",
+    "NOREPLICAS": "too few replicas follow it (min-replicas-to-write)",
 }
 
 _T = TypeVar("_T")
@@ -77,7 +79,8 @@ class RedisState:
 
     def __init__(self, url: str, *, seconds: float = ANSWER_SECONDS) -> None:
         """`seconds`: how long one answer may take. Raises Refusal for what is not an address of a Redis."""
-        self._client: Any = _client(url, seconds)
+        self._client: Any = redis_link.client(url, seconds)
+        self._copied = redis_link.guarded_by_sentinels(url)
         self._put_script = self._client.register_script(_PUT_IF)
         self._delete_script = self._client.register_script(_DELETE_IF)
 
@@ -94,11 +97,11 @@ class RedisState:
         lifetime = "" if seconds is None else str(seconds * 1000)
         arguments: list[str | bytes] = [version or "", new, value, lifetime]
         keys = [PREFIX + each for each in (key, touch) if each]
-        return new if _write(lambda: self._put_script(keys=keys, args=arguments)) else None
+        return new if self._changed(self._put_script, keys, arguments) else None
 
     def delete_if(self, key: str, version: str) -> bool:
         """See the port."""
-        return bool(_write(lambda: self._delete_script(keys=[PREFIX + key], args=[version])))
+        return self._changed(self._delete_script, [PREFIX + key], [version])
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         """See the port."""
@@ -108,7 +111,9 @@ class RedisState:
 
     def incarnation(self) -> str:
         """See the port."""
-        run, replication = self._info("server")["run_id"], self._info("replication")["master_replid"]
+        server = self._info("server")
+        _standing_alone(str(server["redis_mode"]))
+        run, replication = server["run_id"], self._info("replication")["master_replid"]
         epoch = _read(lambda: self._client.get(EPOCH))
         if epoch is None:
             _write(lambda: self._client.set(EPOCH, secrets.token_hex(8), nx=True))
@@ -131,33 +136,35 @@ class RedisState:
             )
         if not persistence["aof_enabled"]:
             problems.append(Text("appendonly is off: a restart forgets jobs and makes everybody wait with their codes"))
+        # Only told when min-replicas-to-write is above zero.
+        if self._copied and "min_slaves_good_slaves" not in self._info("replication"):
+            problems.append(
+                Text("min-replicas-to-write is 0: a Redis that the others cannot reach would go on alone, set it to 1")
+            )
         return problems
 
     def close(self) -> None:
         """Lets go of the connections. A later call opens new ones."""
         self._client.close()
 
+    def _changed(self, script: Any, keys: list[str], arguments: list[Any]) -> bool:
+        if not self._copied:
+            return bool(_write(lambda: script(keys=keys, args=arguments)))
+
+        def sent() -> list[Any]:
+            # WAIT is about what its own connection wrote, so both go over the same.
+            with self._client.pipeline(transaction=False) as pipe:
+                script(keys=keys, args=arguments, client=pipe)
+                pipe.wait(COPIES, COPIED_MILLISECONDS)
+                return list(pipe.execute())
+
+        changed, copies = _write(sent)
+        if changed and copies < COPIES:
+            raise _unusable(Text("no replica has what was written"))
+        return bool(changed)
+
     def _info(self, section: str) -> dict[str, Any]:
         return _read(lambda: self._client.info(section))
-
-
-def _client(url: str, seconds: float) -> Any:
-    try:
-        return redis.Redis.from_url(
-            url,
-            socket_connect_timeout=min(CONNECT_SECONDS, seconds),
-            socket_timeout=seconds,
-            health_check_interval=15,
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError:
-        # Not `from error`: its text quotes a part of the address, which may be a part of the password.
-        raise Refusal(
-            Text(
-                "REDIS_URL is not the address of a Redis, like redis://user:password@host:6379/0; special characters "
-                "in the password are written as %XX."
-            )
-        ) from None
 
 
 def _read(action: Callable[[], _T]) -> _T:
@@ -183,6 +190,17 @@ def _away(error: RedisError | None) -> OutsideError:
     if isinstance(error, ResponseError):
         known += [words for code, words in _SCRIPT_REASONS.items() if code in str(error)]
         known.append("it refused what it was asked")
-    return OutsideError(
-        Text("Redis cannot be used ({reason}), so nothing was decided.", reason=[*known, "it does not answer"][0])
-    )
+    return _unusable([*known, "it does not answer"][0])
+
+
+def _unusable(reason: str | Text) -> OutsideError:
+    return OutsideError(Text("Redis cannot be used ({reason}), so nothing was decided.", reason=reason))
+
+
+def _standing_alone(mode: str) -> None:
+    """Raises OutsideError for what answers like a Redis and is none that the state can be in."""
+    if mode == "cluster":
+        raise OutsideError(redis_link.CLUSTER, permanent=True)
+    if mode == "sentinel":
+        text = Text("REDIS_URL is the address of a Sentinel: write it as redis+sentinel://host:26379/SERVICE/0.")
+        raise OutsideError(text, permanent=True)

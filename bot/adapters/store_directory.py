@@ -23,10 +23,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from handlers.core.errors import OutsideError
-from handlers.core.objects import Receipt
+from handlers.core.formats.objects import Receipt
 from handlers.core.ports import Artifact, Locking
-from handlers.core.text import Code, Text
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Code, Text
 
 PIECE_BYTES = 1024 * 1024
 MAX_KEY_CHARACTERS = 200

@@ -21,9 +21,9 @@ from typing import Any, TypeVar
 import hvac
 from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, VaultError
 
-from handlers.core.errors import OutsideError
-from handlers.core.secret_stores import Sealed, Shelf, Version, absent, crowded, in_use, taken
-from handlers.core.text import Code, Text
+from handlers.core.rotation.secret_stores import Sealed, Shelf, Version, absent, crowded, in_use, taken
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Code, Text
 
 TIMEOUT_SECONDS = 5
 MOST_BYTES = 64 * 1024
@@ -132,6 +132,14 @@ class VaultSecrets:
         gone = [each.number for each in slots if each.version.id == version]
         if gone:
             self._called(place, lambda kv: kv.destroy_secret_versions(place, gone, mount_point=self._mount))
+
+    def ends(self) -> datetime | None:
+        """When the bot's own token does; None: never, or a role gets a new one when it does. Raises OutsideError."""
+        facts = self._called("", lambda kv: self._signed_in().auth.token.lookup_self()["data"])
+        expires = None if self._login.role_id else facts.get("expire_time")
+        if expires is None:
+            return None
+        return datetime.fromisoformat(re.sub(r"\.\d+(?=Z|[+-])", "", expires).replace("Z", "+00:00"))
 
     # -- what stands there ---------------------------------------------------------------------------------------
 

@@ -13,9 +13,9 @@ import urllib3
 from urllib3 import exceptions
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, ProtocolError, SSLError
 
-from handlers.core.errors import OutsideError
-from handlers.core.probes import Page
-from handlers.core.text import Code, Text
+from handlers.core.runbooks.probes import Page
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Code, Text
 
 MOST_BYTES = 64 * 1024
 

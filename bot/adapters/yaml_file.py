@@ -1,23 +1,27 @@
 """YAML files that the team wrote: read as plain data, with the line where something is wrong.
 
 - Only plain data: tags, and aliases (which can grow a small file to gigabytes), are refused.
+- A key that is twice in one mapping is refused: YAML demands it, and the first rule would be lost without a word.
 - At most 256 KiB, 50 levels deep, and numbers of 100 characters: every file is read within a moment or refused.
 - Whatever is in the file, the only ends are data and a Refusal that names a line.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
 from yaml.reader import Reader
 
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.text import Code, Text
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.text import Code, Text
 
 MOST_BYTES = 256 * 1024
 MOST_DEPTH, MOST_DIGITS = 50, 100
+MOST_KEY = 60
+MERGE = "tag:yaml.org,2002:merge"
 _NUMBERS = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 _DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
@@ -34,6 +38,20 @@ class _Loader(yaml.CSafeLoader):
         except _DAMAGE as error:
             why = "a value is not what it looks like"
             raise yaml.constructor.ConstructorError(None, None, why, node.start_mark) from error
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """See PyYAML, which lets the last of two equal keys win (yaml.org/spec/1.2.2, 3.2.1.1: keys are unique)."""
+        lines: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            key = MERGE if key_node.tag == MERGE else self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                break  # PyYAML refuses it
+            if key in lines:
+                word = str(key_node.value)[:MOST_KEY]
+                why = f"the key {word} is there already, in line {lines[key]}"
+                raise yaml.constructor.ConstructorError(None, None, why, key_node.start_mark)
+            lines[key] = key_node.start_mark.line + 1
+        return super().construct_mapping(node, deep=deep)
 
 
 def read(path: Path) -> object:

@@ -4,7 +4,8 @@
   three quarters for changes, three fifths for what is over (docs.slack.dev/apis/web-api/rate-limits).
 - Asking for room and taking it is one step (`take_post`, `take_edit`): several senders share it.
 - One relay acts at a time over all processes. What it sent in the last minute is also in the state (`budget`), so that
-  who takes over begins with it. When it cannot be written, the fifth that is kept back has to bear it.
+  who takes over begins with it; `keep` writes it, once for all that one pass sends. When it cannot be written, the
+  fifth that is kept back has to bear it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from collections import deque
 from contextlib import suppress
 from datetime import datetime
 
-from handlers.core.errors import OutsideError
 from handlers.core.ports import Clock, State
+from handlers.core.words.errors import OutsideError
 
 POST_SECONDS = 1.25
 POSTS_A_MINUTE, EDITS_A_MINUTE = 240, 40
@@ -35,6 +36,7 @@ class Budget:
         self._posts: deque[float] = deque()
         self._edits: deque[float] = deque()
         self._lock = threading.Lock()
+        self._kept = True
 
     def taken_over(self) -> None:
         """This relay acts from now on: it goes on where the one before stopped. Raises OutsideError."""
@@ -61,17 +63,21 @@ class Budget:
                 now = self._now()
                 self._free = {name: at for name, at in self._free.items() if at > now} | {channel: now + POST_SECONDS}
                 self._posts.append(now)
-                self._keep()
+                self._kept = False
         return wait
 
     def take_edit(self, urgency: int) -> float:
         """0: something of this urgency is edited now; else in how many seconds it may be."""
         with self._lock:
-            wait = self._wait(self._edits, int(EDITS_A_MINUTE * SHARES[urgency]))
+            wait = self.edit_in(urgency)
             if not wait:
                 self._edits.append(self._now())
-                self._keep()
+                self._kept = False
         return wait
+
+    def edit_in(self, urgency: int) -> float:
+        """In how many seconds something of this urgency may be edited; 0 now."""
+        return self._wait(self._edits, int(EDITS_A_MINUTE * SHARES[urgency]))
 
     def _wait(self, sent: deque[float], limit: int) -> float:
         now = self._now()
@@ -79,7 +85,11 @@ class Budget:
             sent.popleft()  # older than the window, or of a clock that was set back
         return max(0.0, sent[-limit] + WINDOW_SECONDS - now) if len(sent) >= limit else 0.0
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Writes it down for another relay, if anything was taken."""
+        if self._kept:
+            return
+        self._kept = True
         kept = {"free": self._free, "posts": list(self._posts), "edits": list(self._edits)}
         with suppress(OutsideError):
             held = self._state.get(KEY)

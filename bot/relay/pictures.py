@@ -12,9 +12,9 @@ import math
 from dataclasses import dataclass, replace
 
 from bot.relay.ports import Snag
-from handlers.core.cards import Card
-from handlers.core.errors import OutsideError
 from handlers.core.ports import Clock
+from handlers.core.words.cards import Card
+from handlers.core.words.errors import OutsideError
 
 WAIT_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0)
 STRIKES = 3

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from handlers.core.errors import OutsideError
 from handlers.core.ports import State
-from handlers.core.postings import Posting
-from handlers.core.text import Text
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.postings import Posting
+from handlers.core.words.text import Text
 
 KEEP_SECONDS = 30 * 86_400
 OLD = timedelta(seconds=60)
@@ -23,8 +23,9 @@ OLD = timedelta(seconds=60)
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What the chat shows of one thing. `intent`: when the message that may exist was begun; `adopted`: found without a
-    record, so that its notes must be looked for too; `because`: why it is not where it should be. `serial`: see
-    Posting. `late`: by how many seconds the first message came late."""
+    record, so that its notes must be looked for too; `because`: why it is not where it should be; `before`: where the
+    message is that it follows; `anew`: one was there, and another is due. `serial`: see Posting. `late`: by how many
+    seconds the first message came late."""
 
     channel: str
     ts: str = ""
@@ -34,6 +35,8 @@ class Shown:
     message: int = 0
     adopted: bool = False
     because: str = ""
+    before: str = ""
+    anew: bool = False
     serial: int = 0
     late: int = 0
 
@@ -50,8 +53,8 @@ class Record:
 
     @property
     def visible(self) -> bool:
-        """Whether a message may be there."""
-        return bool(self.shown.ts or self.shown.intent)
+        """Whether a message may be there, or was and is due again."""
+        return bool(self.shown.ts or self.shown.intent or self.shown.anew)
 
     def aim(self, posting: Posting, now: datetime) -> None:
         """Where the posting goes, when nothing is known yet or it is another message than before."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 
 BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -18,8 +19,25 @@ class Tally:
     lost: int = 0
     seconds: float = 0.0
     spread: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def posted(self) -> None:
+        """A message is sent."""
+        with self._lock:
+            self.posts += 1
+
+    def edited(self) -> None:
+        """An edit is sent."""
+        with self._lock:
+            self.edits += 1
+
+    def slowed(self) -> None:
+        """The chat asked to slow down."""
+        with self._lock:
+            self.waits += 1
 
     def arrived(self, seconds: float) -> None:
         """The first message about something came so late."""
-        self.seconds += max(0.0, seconds)
-        self.spread[sum(1 for bound in BOUNDS if seconds > bound)] += 1
+        with self._lock:
+            self.seconds += max(0.0, seconds)
+            self.spread[sum(1 for bound in BOUNDS if seconds > bound)] += 1

@@ -5,6 +5,9 @@
   starts. It is checked before Bolt sees the request: Bolt logs the body of what is signed wrongly, and answers 500 to
   a timestamp that is not a number and to a body that is not UTF-8 (slack_bolt 1.30, slack_sdk 3.47).
 - Socket Mode: the first connection is tried until it works or is stopped, waiting 1 to 30 s; the library keeps it.
+- Going down takes nothing new and loses nothing taken: over HTTP what comes then is answered 503, which the proxy takes
+  to another instance; a Socket Mode connection is closed as RFC 6455 (7.1.1) asks, and what Slack sent before it read
+  that is still done. The library would close the socket at once and drop what it had received (slack_sdk 3.47).
 - The tokens stay inside the clients: they are in no error and no log.
 """
 
@@ -14,6 +17,7 @@ import io
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -28,8 +32,8 @@ from slack_sdk.signature import SignatureVerifier
 from bot.slack.listeners import Listeners
 from bot.slack.quiet import quieten
 from bot.slack.snags import translated
-from handlers.core.errors import Problem, Refusal
-from handlers.core.text import Code, Text
+from handlers.core.words.errors import Problem, Refusal
+from handlers.core.words.text import Code, Text
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +42,12 @@ PATH = "/slack/events"
 MOST_BYTES = 1_000_000
 WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 STOP_SECONDS = 15.0
+FINISH_SECONDS = 5.0
+"""How long what was taken may take to be acknowledged; Slack waits three."""
+FAREWELL_SECONDS = 3.0
+QUIET_SECONDS = 0.02
+# A close frame, masked (with zeros) as a client's must be; its body: 1000, "normal closure" (RFC 6455, 5.5.1).
+FAREWELL = bytes([0x88, 0x82, 0, 0, 0, 0]) + (1000).to_bytes(2, "big")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _SIGNATURE = re.compile(r"v0=[0-9a-f]{64}")
 _LENGTH = re.compile(r"[0-9]{1,9}")
@@ -49,6 +59,7 @@ class SlackApp:
 
     def __init__(self, client: WebClient, signing_secret: str, listeners: Listeners, commands: Sequence[str]) -> None:
         self._secret = signing_secret
+        self._doorman: Doorman | None = None
         self._threads = ThreadPoolExecutor(LISTENER_THREADS, thread_name_prefix="slack-listener")
         self.bolt = App(
             name="slack_bolt.app",
@@ -70,20 +81,36 @@ class SlackApp:
         """Answers `POST /slack/events`. Raises Refusal without a signing secret."""
         if not self._secret.strip():
             raise Refusal(Text("{name} is empty: requests could not be checked.", name=Code("SLACK_SIGNING_SECRET")))
-        return Doorman(SlackRequestHandler(self.bolt, PATH), self._secret)
+        self._doorman = Doorman(SlackRequestHandler(self.bolt, PATH), self._secret)
+        return self._doorman
 
     def close(self) -> None:
-        """Lets the listeners finish what they began."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        """Takes nothing new; lets the listeners finish what they began."""
+        if self._doorman is not None:
+            self._doorman.close()
+        self._threads.shutdown(wait=True)
 
 
 class Doorman:
     """Lets in what Slack signed in the last five minutes (docs.slack.dev/authentication/verifying-requests-from-slack),
-    and looks into nothing else: neither a body nor its bytes reach a log or an error."""
+    and looks into nothing else: neither a body nor its bytes reach a log or an error. Once closed it lets nobody in."""
 
     def __init__(self, bolt: WsgiApp, secret: str) -> None:
         self._bolt = bolt
         self._verifier = SignatureVerifier(secret)
+        self._changed = threading.Condition()
+        self._closed, self._inside = False, 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether everybody is sent away."""
+        return self._closed
+
+    def close(self) -> None:
+        """From now on everybody is sent away; waits for those inside."""
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: self._inside == 0, FINISH_SECONDS)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """One request."""
@@ -95,7 +122,16 @@ class Doorman:
         body: bytes = environ["wsgi.input"].read(int(length))
         if not self._signed(environ, body):
             return _answer(start_response, "401 Unauthorized")
-        return self._bolt({**environ, "wsgi.input": io.BytesIO(body)}, start_response)
+        with self._changed:
+            if self._closed:
+                return _answer(start_response, "503 Service Unavailable")
+            self._inside += 1
+        try:
+            return self._bolt({**environ, "wsgi.input": io.BytesIO(body)}, start_response)
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
 
     def _signed(self, environ: WSGIEnvironment, body: bytes) -> bool:
         timestamp = str(environ.get("HTTP_X_SLACK_REQUEST_TIMESTAMP", ""))
@@ -113,11 +149,34 @@ def _answer(start_response: StartResponse, status: str) -> Iterable[bytes]:
     return [b""]
 
 
+class Counting(SocketModeHandler):
+    """Bolt's handler, which knows whether something waits for its ack."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        self._lock, self._busy = threading.Lock(), 0
+        super().__init__(*given, **named)
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that came is acknowledged."""
+        return self._busy == 0
+
+    def handle(self, client: Any, req: Any) -> None:
+        """See the library."""
+        with self._lock:
+            self._busy += 1
+        try:
+            super().handle(client, req)
+        finally:
+            with self._lock:
+                self._busy -= 1
+
+
 class Socket:
     """A Socket Mode connection that is kept until it is stopped."""
 
     def __init__(self, bolt: App, app_token: str) -> None:
-        self._handler: Any = SocketModeHandler(bolt, app_token, ping_interval=5)
+        self._handler: Any = Counting(bolt, app_token, ping_interval=5)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._connect, name="slack-socket", daemon=True)
 
@@ -131,11 +190,35 @@ class Socket:
         return bool(self._handler.client.is_connected())
 
     def stop(self) -> None:
-        """Takes nothing new; ends the connection."""
+        """Takes nothing new; ends the connection when what came over it is done."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
+        self._take_leave()
         self._handler.close()
+
+    def _take_leave(self) -> None:
+        """Tells Slack that nothing more is read here, in a moment when nothing waits for its ack, and reads until Slack
+        has answered: what it sent before is in the library's queue then, and `close` waits for that."""
+        client = self._handler.client
+        client.default_auto_reconnect_enabled = client.auto_reconnect_enabled = False
+        session = client.current_session
+        if session is None or not session.is_active():
+            return
+        self._until(lambda: self._handler.idle and client.message_queue.empty())
+        try:
+            with session.sock_send_lock:
+                session.sock.sendall(FAREWELL)
+        except (OSError, AttributeError):
+            return  # the connection is gone
+        self._until(lambda: not session.is_active())
+        self._until(client.message_queue.empty)
+
+    @staticmethod
+    def _until(true: Callable[[], bool]) -> None:
+        end = time.monotonic() + FAREWELL_SECONDS
+        while not true() and time.monotonic() < end:
+            time.sleep(QUIET_SECONDS)
 
     def _reach(self) -> None:
         self._handler.client.connect_to_new_endpoint(force=True)

@@ -1,5 +1,6 @@
 """Cards as Block Kit: every block, and every limit of a message, is here and nowhere else.
 
+- Whatever is drawn is said in a tongue first, the words of this file too; English when none is named.
 - A card is a title, lines, facts, a picture, a bar, a footer and rows of buttons, in this order; its `text` is what
   notifications and screen readers say.
 - A picture is a file that Slack keeps, named by its id (docs.slack.dev/reference/block-kit/blocks/image-block).
@@ -20,11 +21,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
-from bot.slack.mrkdwn import EMPTY, mrkdwn, plain_text, size
-from handlers.core.cards import Button, Card, Fact, Link, Picture, Tone
-from handlers.core.text import Code, Lines, Person, Text
+from bot.slack.mrkdwn import EMPTY, mrkdwn, openable, plain_text, size
+from handlers.core.words.cards import Button, Card, Fact, Link, Picture, Tone
+from handlers.core.words.text import Code, Lines, Person, Text
+from handlers.core.words.tongues import ENGLISH, Tongue
 
 JSON = dict[str, Any]
 
@@ -70,24 +71,27 @@ class Drawn:
         return hashlib.sha256(shown.encode()).hexdigest()[:32]
 
 
-def draw(card: Card) -> Drawn:
+def draw(card: Card, tongue: Tongue = ENGLISH) -> Drawn:
     """A card as a message."""
-    return Drawn(_fallback(card), tuple(card_blocks(card)))
+    return Drawn(_fallback(tongue.said(card), tongue), tuple(card_blocks(card, tongue)))
 
 
-def draw_note(note: Text) -> Drawn:
+def draw_note(note: Text, tongue: Tongue = ENGLISH) -> Drawn:
     """One sentence as a message."""
+    note = tongue.said(note)
     shown = mrkdwn(note, SECTION) or EMPTY
-    return Drawn(_joined([_cut(shown, note)], TEXT_BYTES), (_section(shown),))
+    return Drawn(_joined([_cut(shown, note)], TEXT_BYTES, tongue), (_section(shown),))
 
 
-def card_blocks(card: Card) -> list[JSON]:
+def card_blocks(card: Card, tongue: Tongue = ENGLISH) -> list[JSON]:
     """A card as blocks, for a message or a modal."""
+    card = tongue.said(card)
     head = [*_title(card)]
-    rows, unshown = _rows(card.buttons)
-    tail = [*_bar(card.progress), *_footer(card.footer), *_links(card.links), *rows, *_more(unshown, "buttons")]
-    facts = _facts(card.facts, FACTS_SUM)
-    lines = _lines(card.lines, SUM - _sum([*head, *facts, *tail]))
+    rows, unshown = _rows(card.buttons, tongue)
+    more = _more(unshown, Text("+{count} more buttons", count=unshown), tongue)
+    tail = [*_bar(card.progress, tongue), *_footer(card.footer), *_links(card.links, tongue), *rows, *more]
+    facts = _facts(card.facts, FACTS_SUM, tongue)
+    lines = _lines(card.lines, SUM - _sum([*head, *facts, *tail]), tongue)
     return [*head, *lines, *facts, *_picture(card.picture), *tail]
 
 
@@ -110,7 +114,7 @@ def _context(text: str) -> JSON:
 
 
 def _title(card: Card) -> Iterable[JSON]:
-    mark = _MARKS[card.tone]
+    mark = card.mark or _MARKS[card.tone]
     shown = f"{mark} {plain_text(card.title, 10 * SECTION)}".strip()
     if size(shown) <= HEADER and not _needs_mrkdwn(card.title):
         yield {"type": "header", "text": plain(shown)}
@@ -128,7 +132,7 @@ def _needs_mrkdwn(text: Text) -> bool:
     )
 
 
-def _lines(lines: Sequence[Text], room: int) -> list[JSON]:
+def _lines(lines: Sequence[Text], room: int, tongue: Tongue) -> list[JSON]:
     """Sections of lines, as many lines as there is room for."""
     shown: list[str] = []
     room -= 20  # for the count of what is left out
@@ -144,10 +148,10 @@ def _lines(lines: Sequence[Text], room: int) -> list[JSON]:
             sections[-1] += "\n" + spelled
         else:
             sections.append(spelled)
-    return [*map(_section, sections), *_more(len(lines) - len(shown), "")]
+    return [*map(_section, sections), *_rest(len(lines) - len(shown), tongue)]
 
 
-def _facts(facts: Sequence[Fact], room: int) -> list[JSON]:
+def _facts(facts: Sequence[Fact], room: int, tongue: Tongue) -> list[JSON]:
     """Sections of at most ten fields, as many facts as there is room for."""
     shown: list[JSON] = []
     for fact in facts[:FACTS]:
@@ -158,7 +162,7 @@ def _facts(facts: Sequence[Fact], room: int) -> list[JSON]:
             break
         shown.append(_mrkdwn(spelled))
     sections = [{"type": "section", "fields": shown[at : at + FIELDS]} for at in range(0, len(shown), FIELDS)]
-    return [*sections, *_more(len(facts) - len(shown), "")]
+    return [*sections, *_rest(len(facts) - len(shown), tongue)]
 
 
 def _picture(picture: Picture | None) -> Iterable[JSON]:
@@ -167,11 +171,11 @@ def _picture(picture: Picture | None) -> Iterable[JSON]:
         yield {"type": "image", "alt_text": alt, "slack_file": {"id": picture.file}}
 
 
-def _bar(progress: float | None) -> Iterable[JSON]:
+def _bar(progress: float | None, tongue: Tongue) -> Iterable[JSON]:
     share = _share(progress)
     if share is not None:
         full = math.floor(share * BAR)
-        yield _section("\u25b0" * full + "\u25b1" * (BAR - full) + f" {_percent(share)}")
+        yield _section("\u25b0" * full + "\u25b1" * (BAR - full) + f" {_percent(share, tongue)}")
 
 
 def _share(progress: float | None) -> float | None:
@@ -179,9 +183,9 @@ def _share(progress: float | None) -> float | None:
     return None if progress is None or math.isnan(progress) else min(max(progress, 0.0), 1.0)
 
 
-def _percent(share: float) -> str:
+def _percent(share: float, tongue: Tongue) -> str:
     """Rounded down: 100 % is said at the end only."""
-    return f"{math.floor(share * 100)} %"
+    return str(tongue.said(Text("{percent} %", percent=math.floor(share * 100))))
 
 
 def _footer(footer: Text | None) -> Iterable[JSON]:
@@ -189,12 +193,16 @@ def _footer(footer: Text | None) -> Iterable[JSON]:
         yield _context(spelled)
 
 
-def _more(count: int, what: str) -> Iterable[JSON]:
+def _more(count: int, text: Text, tongue: Tongue) -> Iterable[JSON]:
     if count > 0:
-        yield _context(f"+{count:,} more {what}".strip())
+        yield _context(mrkdwn(tongue.said(text), FOOTER))
 
 
-def _rows(buttons: Sequence[Button]) -> tuple[list[JSON], int]:
+def _rest(count: int, tongue: Tongue) -> Iterable[JSON]:
+    return _more(count, Text("+{count} more", count=count), tongue)
+
+
+def _rows(buttons: Sequence[Button], tongue: Tongue) -> tuple[list[JSON], int]:
     """Rows of buttons, and how many buttons could not be shown."""
     rows: list[dict[str, JSON]] = []
     shown = 0
@@ -205,39 +213,29 @@ def _rows(buttons: Sequence[Button]) -> tuple[list[JSON], int]:
         shown += 1
         if not rows or button.action in rows[-1] or len(rows[-1]) == ROW:
             rows.append({})
-        rows[-1][button.action] = _button(button)
+        rows[-1][button.action] = _button(button, tongue)
     return [{"type": "actions", "elements": list(row.values())} for row in rows], len(buttons) - shown
 
 
-def _links(links: Sequence[Link]) -> Iterable[JSON]:
+def _links(links: Sequence[Link], tongue: Tongue) -> Iterable[JSON]:
     """Buttons that open an address."""
-    shown = [link for link in links if _openable(link.url)][:LINKS]
+    shown = [link for link in links if openable(link.url, URL)][:LINKS]
     elements = [
         {
             "type": "button",
             "action_id": f"link_{at}",
             "text": plain(plain_text(link.label, BUTTON_TEXT)),
-            "url": link.url,
+            "url": link.address(tongue.code),
         }
         for at, link in enumerate(shown)
     ]
     if elements:
         yield {"type": "actions", "elements": elements}
-    yield from _more(len(links) - len(shown), "links")
+    unshown = len(links) - len(shown)
+    yield from _more(unshown, Text("+{count} more links", count=unshown), tongue)
 
 
-def _openable(url: str) -> bool:
-    if size(url) > URL or not url.isprintable() or " " in url or "\\" in url:
-        return False
-    try:
-        parts = urlsplit(url)
-        right = parts.port is None or parts.port > 0  # a port that is none raises ValueError
-        return right and parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
-    except ValueError:
-        return False
-
-
-def _button(button: Button) -> JSON:
+def _button(button: Button, tongue: Tongue) -> JSON:
     label = plain_text(button.label, BUTTON_TEXT)
     element: JSON = {"type": "button", "action_id": button.action, "text": plain(label)}
     if button.value:
@@ -246,25 +244,25 @@ def _button(button: Button) -> JSON:
         element["style"] = "danger" if button.danger else "primary"
     if button.question is not None:
         element["confirm"] = {
-            "title": plain("Are you sure?"),
+            "title": plain(str(tongue.said(Text("Are you sure?")))),
             "text": plain(plain_text(button.question, QUESTION)),
             "confirm": plain(plain_text(button.label, ANSWER)),
-            "deny": plain("Go back"),
+            "deny": plain(str(tongue.said(Text("Go back")))),
             **({"style": "danger"} if button.danger else {}),
         }
     return element
 
 
-def _fallback(card: Card) -> str:
+def _fallback(card: Card, tongue: Tongue) -> str:
     """What a notification says: the title, how far, then as many lines and facts as fit."""
     title = mrkdwn(card.title, 1000) or EMPTY
-    pieces = [f"{_MARKS[card.tone]} {_cut(title, card.title)}".strip()]
+    pieces = [f"{card.mark or _MARKS[card.tone]} {_cut(title, card.title)}".strip()]
     share = _share(card.progress)
-    pieces += [] if share is None else [_percent(share)]
+    pieces += [] if share is None else [_percent(share, tongue)]
     pieces += [mrkdwn(line, 1000) for line in card.lines[:40]]
     pieces += [f"{mrkdwn(fact.label, LABEL)}: {mrkdwn(fact.value, 500)}" for fact in card.facts[:20]]
     pieces += [mrkdwn(card.footer, 300)] if card.footer is not None else []
-    return _joined(pieces, TEXT_BYTES)
+    return _joined(pieces, TEXT_BYTES, tongue)
 
 
 def _cut(shown: str, text: Text) -> str:
@@ -276,16 +274,17 @@ def _cut(shown: str, text: Text) -> str:
     return shown
 
 
-def _joined(pieces: Iterable[str], most_bytes: int) -> str:
+def _joined(pieces: Iterable[str], most_bytes: int, tongue: Tongue) -> str:
     """Whole pieces, one a line, until the bytes are used up."""
     text, left_out = "", 0
     for piece in filter(None, pieces):
         longer = f"{text}\n{piece}" if text else piece
-        if left_out or len(longer.encode()) > most_bytes - 20:
+        if left_out or len(longer.encode()) > most_bytes - 60:
             left_out += 1
         else:
             text = longer
-    return f"{text}\n+{left_out:,} more" if left_out else text or EMPTY
+    more = str(tongue.said(Text("+{count} more", count=left_out)))
+    return f"{text}\n{more}" if left_out else text or EMPTY
 
 
 def _sum(blocks: object) -> int:

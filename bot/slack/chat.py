@@ -10,6 +10,8 @@
 from __future__ import annotations
 
 import functools
+import ssl
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,24 +20,32 @@ from slack_sdk import WebClient
 from slack_sdk.web import SlackResponse
 from slack_sdk.webhook import WebhookClient
 
-from bot.slack.blocks import JSON, draw, draw_note
-from bot.slack.mrkdwn import plain_text
+from bot.slack.blocks import JSON, Drawn, draw, draw_note
+from bot.slack.mrkdwn import mrkdwn, plain_text
 from bot.slack.snags import Snag, check_status, translated
-from handlers.core.cards import Card
-from handlers.core.text import Code, Text
+from handlers.core.words.cards import Card
+from handlers.core.words.errors import Problem
+from handlers.core.words.postings import Document
+from handlers.core.words.text import Code, Text
+from handlers.core.words.tongues import ENGLISH, Tongue
 
 TIMEOUT_SECONDS = 10
 EVENT_TYPE = "negahban_card"
 BEFORE, AFTER = timedelta(minutes=10), timedelta(minutes=15)
 PAGES, PAGE = 10, 200
+DRAWN = 64
 ALT_LENGTH = 1000
 # These read no JSON body, only form fields (docs.slack.dev/apis/web-api, "GET" methods).
-READS = frozenset({"auth.test", "conversations.history", "conversations.replies", "users.info"})
+READS = frozenset(
+    {"auth.test", "conversations.history", "conversations.replies", "usergroups.users.list", "users.info"}
+)
 
 
 def slack_client(token: str, api_url: str) -> WebClient:
     """A client for Slack's Web API at `api_url`, without repetition."""
-    return WebClient(token=token, base_url=api_url, timeout=TIMEOUT_SECONDS, retry_handlers=[])
+    # Without one the library reads the system's certificates anew for every call: tens of milliseconds of processor.
+    trusted = ssl.create_default_context() if api_url.startswith("https:") else None
+    return WebClient(token=token, base_url=api_url, timeout=TIMEOUT_SECONDS, ssl=trusted, retry_handlers=[])
 
 
 class Chat:
@@ -43,14 +53,30 @@ class Chat:
 
     def __init__(self, client: WebClient) -> None:
         self._client = client
+        self._drawn: dict[int, tuple[Card, Tongue, Drawn]] = {}
+        self._drawing_lock = threading.Lock()
 
-    def digest(self, card: Card) -> str:
+    def digest(self, card: Card, tongue: Tongue = ENGLISH) -> str:
         """Changes when what the card shows in Slack changes."""
-        return draw(card).digest
+        drawn = draw(card, tongue)
+        with self._drawing_lock:
+            self._drawn[id(card)] = (card, tongue, drawn)
+            if len(self._drawn) > DRAWN:
+                del self._drawn[next(iter(self._drawn))]
+        return drawn.digest
 
-    def post(self, channel: str, said: Card | Text, mark: str, thread: str | None = None) -> str:
+    def _drawing(self, card: Card, tongue: Tongue) -> Drawn:
+        """What was drawn for the digest is not drawn again for the message."""
+        with self._drawing_lock:
+            kept, spoken, drawn = self._drawn.pop(id(card), (None, None, None))
+        same = kept is card and spoken is tongue
+        return drawn if drawn is not None and same else draw(card, tongue)
+
+    def post(
+        self, channel: str, said: Card | Text, mark: str, thread: str | None = None, tongue: Tongue = ENGLISH
+    ) -> str:
         """A new message, in the thread of `thread` if given; its ts, which names it inside the channel."""
-        drawn = draw(said) if isinstance(said, Card) else draw_note(said)
+        drawn = self._drawing(said, tongue) if isinstance(said, Card) else draw_note(said, tongue)
         response = self._call(
             "chat.postMessage",
             channel=channel,
@@ -65,9 +91,9 @@ class Chat:
         )
         return _string(response, "ts", "chat.postMessage")
 
-    def update(self, channel: str, ts: str, card: Card) -> None:
+    def update(self, channel: str, ts: str, card: Card, tongue: Tongue = ENGLISH) -> None:
         """Shows a card in the place of what a message of ours said; its metadata stays."""
-        drawn = draw(card)
+        drawn = self._drawing(card, tongue)
         blocks = list(drawn.blocks)
         self._call(
             "chat.update", channel=channel, ts=ts, text=drawn.text, blocks=blocks, parse="none", link_names=False
@@ -115,6 +141,46 @@ class Chat:
             raise _odd(method)
         return str(files[0]["id"])
 
+    def deliver(self, person: str, name: str, data: bytes, words: Text) -> None:
+        """Gives a person a file, in the conversation between them and the bot."""
+        method, channel = "files.completeUploadExternal", self.direct(person)
+        said = mrkdwn(words, ALT_LENGTH)  # unlike a title and an alternative text, Slack reads it as a message
+        translated(
+            method,
+            lambda: self._client.files_upload_v2(
+                content=data, filename=name, title=name, channel=channel, initial_comment=said
+            ),
+        )
+
+    def attach(self, channel: str, document: Document, thread: str) -> None:
+        """Puts a file into a thread. Slack shows it a moment after it said yes, and keeps no mark of ours with it: it
+        is found again by its name."""
+        title = plain_text(document.title, ALT_LENGTH)
+        content = document.content.encode("utf-8", "replace")
+        translated(
+            "files.completeUploadExternal",
+            lambda: self._client.files_upload_v2(
+                content=content, filename=document.name, title=title, channel=channel, thread_ts=thread
+            ),
+        )
+
+    def attached(self, channel: str, name: str, near: datetime, thread: str) -> str | None:
+        """The ts of our message in a thread that has the file of this name. None: it is not there."""
+        own = set(self._identity.values())
+        for message in self._messages(channel, near, thread):
+            ours = message.get("bot_id") in own or message.get("user") in own
+            if ours and any(file.get("name") == name for file in message.get("files") or []):
+                return str(message["ts"])
+        return None
+
+    def address(self, channel: str, ts: str) -> str:
+        """A message's permanent link, as chat.getPermalink makes it; "" while Slack does not say where it is."""
+        try:
+            home = self._identity["url"]
+        except Problem:
+            return ""
+        return f"{home.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
+
     def direct(self, person: str) -> str:
         """The channel of the conversation between a person and the bot."""
         response = self._call("conversations.open", users=person)
@@ -123,9 +189,9 @@ class Chat:
             raise _odd("conversations.open")
         return str(channel["id"])
 
-    def whisper(self, channel: str, person: str, card: Card) -> None:
+    def whisper(self, channel: str, person: str, card: Card, tongue: Tongue = ENGLISH) -> None:
         """A message that only this person sees, for now."""
-        drawn = draw(card)
+        drawn = draw(card, tongue)
         self._call(
             "chat.postEphemeral",
             channel=channel,
@@ -136,9 +202,9 @@ class Chat:
             link_names=False,
         )
 
-    def respond(self, response_url: str, card: Card) -> None:
+    def respond(self, response_url: str, card: Card, tongue: Tongue = ENGLISH) -> None:
         """The same through the address Slack gave with a command or click: five times, in thirty minutes."""
-        drawn = draw(card)
+        drawn = draw(card, tongue)
         webhook = WebhookClient(response_url, timeout=TIMEOUT_SECONDS, retry_handlers=[])
         answer = translated(
             "response_url",
@@ -165,11 +231,18 @@ class Chat:
         self._call("views.publish", user_id=person, view=view)
 
     def user(self, person: str) -> JSON:
-        """What Slack knows about a person."""
-        found = self._call("users.info", user=person).get("user")
+        """What Slack knows about a person, and their locale."""
+        found = self._call("users.info", user=person, include_locale=True).get("user")
         if not isinstance(found, dict):
             raise _odd("users.info")
         return found
+
+    def group(self, group: str) -> tuple[str, ...]:
+        """Who is in a user group. Raises a permanent OutsideError for one that is not there."""
+        found = self._call("usergroups.users.list", usergroup=group).get("users")
+        if not isinstance(found, list):
+            raise _odd("usergroups.users.list")
+        return tuple(str(each) for each in found)
 
     def team(self) -> str:
         """The id of the workspace the bot is installed in."""
@@ -182,7 +255,7 @@ class Chat:
     @functools.cached_property
     def _identity(self) -> dict[str, str]:
         response = self._call("auth.test")
-        return {name: _string(response, name, "auth.test") for name in ("bot_id", "team_id", "user_id")}
+        return {name: _string(response, name, "auth.test") for name in ("bot_id", "team_id", "user_id", "url")}
 
     def _call(self, method: str, **arguments: Any) -> SlackResponse:
         call: Callable[..., SlackResponse] = self._client.api_call

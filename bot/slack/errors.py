@@ -20,9 +20,11 @@ from bot.slack.blocks import JSON
 from bot.slack.chat import Chat
 from bot.slack.modals import explanation_view, update_answer
 from bot.slack.payloads import actor_of, channel_of, response_url_of, view_of
-from handlers.core.cards import Card, Tone
-from handlers.core.errors import Problem
-from handlers.core.text import Code, Text
+from bot.slack.speech import Speech
+from handlers.core.words.cards import Card, Tone
+from handlers.core.words.errors import Problem, Refusal
+from handlers.core.words.text import Code, Text
+from handlers.core.words.tongues import Tongue
 
 log = logging.getLogger(__name__)
 
@@ -30,21 +32,32 @@ log = logging.getLogger(__name__)
 class ErrorFunnel:
     """Bolt's `app.error`, and the way an answer takes to the asker."""
 
-    def __init__(self, chat: Chat) -> None:
+    def __init__(self, chat: Chat, speech: Speech) -> None:
         self._chat = chat
+        self._speech = speech
 
     def tell(self, body: JSON, card: Card) -> None:
         """Shows a card to the asker alone: by the address that came with the payload, else as an ephemeral. Raises
         Refusal or OutsideError when neither worked."""
         url, channel = response_url_of(body), channel_of(body)
+        tongue = self.tongue(body)
         if url:
             try:
-                self._chat.respond(url, card)
+                self._chat.respond(url, card, tongue)
                 return
             except Problem as problem:
                 log.warning("response_url failed, trying an ephemeral: %s", problem)
         if channel:
-            self._chat.whisper(channel, actor_of(body).person, card)
+            self._chat.whisper(channel, actor_of(body).person, card, tongue)
+
+    def tongue(self, body: JSON, channel: str = "", *, ask: bool = True) -> Tongue:
+        """Of what only the asker sees; `channel`: where, when the body does not say. `ask`: not where Slack waits for
+        an ack. Never raises."""
+        channel = channel or channel_of(body)
+        try:
+            return self._speech.of_person(actor_of(body).person, channel, ask=ask)
+        except Refusal:
+            return self._speech.of_channel(channel)
 
     def caught(self, error: Exception, request: BoltRequest, body: JSON) -> BoltResponse:
         """Whatever a listener raised, or a request nobody listens for."""
@@ -57,7 +70,7 @@ class ErrorFunnel:
         log.error("ref %s: %s (%s)\n%s", reference, type(error).__name__, words, places)
         text = _apology(error, reference)
         if view_of(body) and body.get("type") == "view_submission":
-            return BoltResponse(status=200, body=update_answer(explanation_view(text)))
+            return BoltResponse(status=200, body=update_answer(explanation_view(text, self.tongue(body, ask=False))))
         try:
             self.tell(body, Card(title=text, tone=Tone.BAD))
         except Problem as problem:

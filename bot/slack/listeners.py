@@ -5,6 +5,7 @@
   answer. What stands behind a form answers within two seconds.
 - What Slack brings twice happens once: the trigger's id is claimed in the state for ten minutes, over all processes.
   Without the state nothing happens, as everywhere behind the desk.
+- An answer is in the asker's tongue. Where Slack waits for an ack, the tongue is what is known of them already.
 - The words of a slash command come with `&`, `<` and `>` as entities.
 - A payload is never logged and never part of an error: it may carry a code.
 """
@@ -12,7 +13,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, assert_never
@@ -26,6 +26,7 @@ from bot.slack.modals import (
     FORM,
     QUESTION,
     answered,
+    asked,
     card_view,
     errors_answer,
     explanation_view,
@@ -36,19 +37,19 @@ from bot.slack.modals import (
     update_answer,
     waiting_view,
 )
-from bot.slack.payloads import action_id, action_value, actor_of, channel_of, view_of
-from handlers.core.answers import Actor, Invocation, JobId, Press
-from handlers.core.cards import Card, Tone
-from handlers.core.consent import Rejected
-from handlers.core.desk import Accepted, Began, Challenge, Said
-from handlers.core.errors import Problem, Refusal
-from handlers.core.forms import Form
+from bot.slack.payloads import action_id, action_value, actor_of, channel_of, view_of, words_of
+from bot.slack.speech import ONLY_ENGLISH, Speech
+from handlers.core.door.consent import Rejected
+from handlers.core.door.desk import Accepted, Began, Challenge, Said
 from handlers.core.ports import State
-from handlers.core.text import Text
+from handlers.core.words.answers import Actor, Invocation, JobId, PersonId, Press, Surface
+from handlers.core.words.cards import Card, Tone
+from handlers.core.words.errors import Problem, Refusal
+from handlers.core.words.forms import Form
+from handlers.core.words.text import Text
+from handlers.core.words.tongues import Tongue
 
 HEALTH = re.compile(r"\Ahealth_[a-z]+\Z")
-MOST_CHARACTERS = 40_000
-MOST_WORDS = 50
 SEEN_SECONDS = 600
 ANYTHING = re.compile(r"[\s\S]*")
 # A button that opens an address also reports the press, and Slack warns the presser when nobody answers.
@@ -56,7 +57,7 @@ LINK = re.compile(r"\Alink_[0-9]+\Z")
 
 
 class Desk(Protocol):
-    """What of the desk Slack needs; see handlers.core.desk."""
+    """What of the desk Slack needs; see handlers.core.door.desk."""
 
     def ask(self, invocation: Invocation) -> Said | Began:
         """See the desk."""
@@ -78,14 +79,24 @@ class Desk(Protocol):
 
 
 class Listeners:
-    """What happens when somebody types, presses or submits. `wake`: a job's card may have to change."""
+    """What happens when somebody types, presses or submits. `wake`: a job's card may have to change. `home`: how things
+    stand, for the Home tab of that person; None for who may not see it."""
 
-    def __init__(self, desk: Desk, chat: Chat, state: State, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        chat: Chat,
+        state: State,
+        wake: Callable[[], None],
+        home: Callable[[Actor], Card | None] = lambda actor: None,
+        speech: Speech = ONLY_ENGLISH,
+    ) -> None:
         self._desk = desk
         self._chat = chat
         self._state = state
         self._wake = wake
-        self._funnel = ErrorFunnel(chat)
+        self._home, self._speech = home, speech
+        self._funnel = ErrorFunnel(chat, speech)
         self._commands: tuple[str, ...] = ()
 
     def register(self, app: App, commands: Sequence[str]) -> None:
@@ -98,7 +109,7 @@ class Listeners:
         for command in ("restore", "rotate"):
             app.action(f"{command}_pick")(self._pick(command))
         app.action(HEALTH)(self.look)
-        app.action(re.compile(r"\A(alert|step|run)_[a-z_]+\Z"))(self.press)
+        app.action(re.compile(r"\A(alert|step|run|access|task)_[a-z_]+\Z"))(self.press)
         app.action(LINK)(acknowledge)
         app.action(ANYTHING)(self.outdated)
         app.view(QUESTION)(self.submit)
@@ -119,7 +130,9 @@ class Listeners:
     def _ask(self, command: str, words: tuple[str, ...], body: JSON) -> None:
         answer = self._desk.ask(Invocation(command, words, actor_of(body), channel_of(body)))
         match answer:
-            case Said(card):
+            case Said(card, file):
+                if file is not None:
+                    self._chat.deliver(actor_of(body).person, file.name, file.data, card.title)
                 self._tell(body, card)
             case Began():
                 self._wake()
@@ -148,37 +161,41 @@ class Listeners:
         if not self._first(body):
             return
         try:
-            view_id = self._chat.open_view(str(body.get("trigger_id", "")), waiting_view())
+            waiting = waiting_view(self._tongue(body, ask=False))
+            view_id = self._chat.open_view(str(body.get("trigger_id", "")), waiting)
         except Refusal as refusal:
             self._tell(body, _explained(refusal.text))
             return
         self._chat.update_view(view_id, self._question(body))
 
     def _question(self, body: JSON) -> JSON:
+        tongue = self._tongue(body)
         try:
             challenge = self._desk.challenge(JobId(action_value(body)), actor_of(body))
         except Problem as problem:
-            return explanation_view(problem.text)
-        return question_view(challenge.summary, challenge.id)
+            return explanation_view(problem.text, tongue)
+        return question_view(challenge.summary, challenge.id, tongue, channel_of(body))
 
     def submit(self, ack: Ack, body: JSON) -> None:
         """Judges a code within the ack."""
         if not self._first(body):
             return  # the other delivery of the same press answers it
         view = view_of(body)
+        challenge, channel = asked(view)
+        tongue = self._tongue(body, channel, ask=False)
         try:
-            answer = self._desk.approve(str(view.get("private_metadata", "")), actor_of(body), typed_code(view))
+            answer = self._desk.approve(challenge, actor_of(body), typed_code(view))
         except Problem as problem:
-            ack(**update_answer(explanation_view(problem.text)))
+            ack(**update_answer(explanation_view(problem.text, tongue)))
             return
         match answer:
             case Accepted():
                 ack()
                 self._wake()
             case Rejected(text, again=True):
-                ack(**errors_answer(text))
+                ack(**errors_answer(text, tongue))
             case Rejected(text):
-                ack(**update_answer(explanation_view(text)))
+                ack(**update_answer(explanation_view(text, tongue)))
             case _:
                 assert_never(answer)
 
@@ -219,11 +236,11 @@ class Listeners:
     def _ask_more(self, press: Press, trigger: str, body: JSON) -> None:
         """A place first, because the trigger lives three seconds; then the form."""
         try:
-            view_id = self._chat.open_view(trigger, waiting_view())
+            view_id = self._chat.open_view(trigger, waiting_view(self._tongue(body, ask=False)))
         except Refusal as refusal:
             self._tell(body, _explained(refusal.text))
             return
-        self._chat.update_view(view_id, _view(self._pressed(press), press.channel))
+        self._chat.update_view(view_id, _view(self._pressed(press), press.channel, self._tongue(body)))
 
     def answer(self, ack: Ack, body: JSON) -> None:
         """A form was filled in: what follows is shown in its place, within the ack. A view that is updated beside the
@@ -235,7 +252,7 @@ class Listeners:
             said = self._pressed(Press(action, value, actor_of(body), channel, typed))
         except Refusal as refusal:
             said, channel = _explained(refusal.text), ""
-        ack(**update_answer(_view(said, channel)))
+        ack(**update_answer(_view(said, channel, self._tongue(body, channel, ask=False))))
         self._wake()
 
     def outdated(self, ack: Ack, body: JSON) -> None:
@@ -249,7 +266,9 @@ class Listeners:
         """Shows the Home tab."""
         event = body.get("event") or {}
         if event.get("tab", "home") == "home" and isinstance(event.get("user"), str):
-            self._chat.publish_home(event["user"], home_view(self._commands))
+            actor = Actor(PersonId(event["user"]), str(body.get("team_id") or ""), Surface.SLACK)
+            tongue = self._speech.of_person(actor.person)
+            self._chat.publish_home(event["user"], home_view(self._commands, self._home(actor), tongue))
 
     def _first(self, body: Mapping[str, Any]) -> bool:
         """Whether this press or command was not seen before. Raises OutsideError without the state."""
@@ -259,18 +278,21 @@ class Listeners:
         key = f"seen:{hashlib.sha256(trigger.encode()).hexdigest()[:40]}"
         return self._state.put_if(key, b"1", None, seconds=SEEN_SECONDS) is not None
 
+    def _tongue(self, body: JSON, channel: str = "", *, ask: bool = True) -> Tongue:
+        return self._funnel.tongue(body, channel, ask=ask)
+
     def _tell(self, body: JSON, card: Card) -> None:
         self._funnel.tell(body, card)
 
 
-def _view(said: Card | Form | None, channel: str) -> JSON:
+def _view(said: Card | Form | None, channel: str, tongue: Tongue) -> JSON:
     match said:
         case Form():
-            return form_view(said, channel)
+            return form_view(said, channel, tongue)
         case Card():
-            return card_view(said)
+            return card_view(said, tongue)
         case None:
-            return card_view(Card(Text("Done."), Tone.GOOD))
+            return card_view(Card(Text("Done."), Tone.GOOD), tongue)
         case _:
             assert_never(said)
 
@@ -278,12 +300,6 @@ def _view(said: Card | Form | None, channel: str) -> JSON:
 def acknowledge(ack: Ack) -> None:
     """For what needs no answer."""
     ack()
-
-
-def words_of(text: object) -> tuple[str, ...]:
-    """What was typed after the command, as words."""
-    typed = html.unescape(text[: 6 * MOST_CHARACTERS])[:MOST_CHARACTERS] if isinstance(text, str) else ""
-    return tuple(typed.split()[:MOST_WORDS])
 
 
 def _explained(text: Text) -> Card:

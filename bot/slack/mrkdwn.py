@@ -4,7 +4,8 @@
   (docs.slack.dev/messaging/formatting-message-text#escaping); marks that Slack would read as formatting are shown
   as characters that look alike, because mrkdwn has no escape for them.
 - An underscore between two ASCII letters or digits formats nothing and stays, so that names can be copied.
-- Only a `Person` or `Crew` that looks like a Slack id becomes a mention; only a datetime becomes a date.
+- Only a `Person`, `Crew` or `Room` that looks like a Slack id becomes a mention; only a datetime becomes a date.
+- An address becomes a link only where a `Linked` says so and it is harmless; otherwise its words stay words.
 - What is too long is made shorter value by value, never cut inside an entity, a mention or a code span.
 """
 
@@ -14,10 +15,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
-from handlers.core.text import Code, Crew, Lines, Person, Text, cleaned, plain, spelled_time
+from handlers.core.words.text import Code, Crew, Lines, Linked, Person, Room, Text, cleaned, plain, spelled_time
 
 _PERSON, _CREW = re.compile(r"[UW][A-Z0-9]{2,}"), re.compile(r"S[A-Z0-9]{2,}")
+_ROOM = re.compile(r"[CG][A-Z0-9]{2,}")
 # The look-alikes: ASTERISK OPERATOR, MODIFIER LETTER LOW MACRON, TILDE OPERATOR, MODIFIER LETTER GRAVE ACCENT.
 _MARKS = str.maketrans({"*": "\u2217", "_": "\u02cd", "~": "\u223c", "`": "\u02cb"})
 _INSIDE_NAME = re.compile(r"(?<=[A-Za-z0-9])_+(?=[A-Za-z0-9])")
@@ -26,6 +29,8 @@ _RATIO = "\u2236"
 _QUOTE = re.compile(r"^(\s*)>")
 _BESIDE = re.compile(r"(?<!`)``(?!`)")
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_NO_LINK = re.compile(r"[<>|\"*~`]")
+LINKED = 400
 EMPTY = "—"
 
 
@@ -71,6 +76,26 @@ def _split(value: str) -> list[str]:
     return [*pieces, value[end:]]
 
 
+def openable(url: str, limit: int) -> bool:
+    """Whether a press on it may open it: http or https, a host, and no password."""
+    if size(url) > limit or not url.isprintable() or " " in url or "\\" in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        right = parts.port is None or parts.port > 0  # a port that is none raises ValueError
+        return right and parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+    except ValueError:
+        return False
+
+
+def linked(words: str, url: str) -> str:
+    """A link, or its words alone. Both are escaped: neither can end the link or name another (formatting-message-text,
+    "linking to URLs")."""
+    shown = inert(words)
+    right = openable(url, LINKED) and not _NO_LINK.search(url)
+    return f"<{escaped(url)}|{shown}>" if shown.strip() and right else shown
+
+
 def code(word: str) -> str:
     """A code span: nothing inside it is read, and no back-tick can end it."""
     shown = escaped(word.replace("`", "\u02cb")).strip(" ")
@@ -100,7 +125,7 @@ def block_of(lines: str, limit: int) -> str:
         kept = [escaped(cleaned(last, max(2, limit // 5)))]
         shown.pop()
     if shown:
-        kept.insert(0, f"… {len(shown):,} more above")
+        kept.insert(0, f"… +{len(shown):,} ↑")
     text = "\n".join(kept)
     return f"\n```\n{text}\n```\n" if text.strip() else EMPTY
 
@@ -140,10 +165,14 @@ def _spelled(value: object, share: _Share, spanned: bool) -> str:
             return mention(person)
         case Crew(crew) if not spanned:
             return f"<!subteam^{crew}>" if _CREW.fullmatch(crew) else code(cleaned(crew, 60))
+        case Room(room) if not spanned:
+            return f"<#{room}>" if _ROOM.fullmatch(room) else code(cleaned(room, 60))
         case Code(word) if not spanned:
             return code(cleaned(word, share.value))
         case Lines(lines) if not spanned:
             return block_of(lines, share.lines)
+        case Linked(words, url) if not spanned:
+            return linked(cleaned(words, share.value), url)
         case datetime() if not spanned:
             return date(value)
         case Text() if not spanned:

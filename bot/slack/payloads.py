@@ -6,13 +6,16 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.core.answers import Actor, PersonId, Surface
-from handlers.core.errors import Refusal
-from handlers.core.text import Text
+from handlers.core.words.answers import Actor, PersonId, Surface
+from handlers.core.words.errors import Refusal
+from handlers.core.words.text import Text
 
+MOST_CHARACTERS = 40_000
+MOST_WORDS = 50
 JSON = dict[str, Any]
 Payload = Mapping[str, Any]
 
@@ -58,6 +61,12 @@ def response_url_of(body: Payload) -> str:
     """Where an answer can be sent; empty when Slack gave none."""
     url = body.get("response_url")
     return url if isinstance(url, str) else ""
+
+
+def words_of(text: object) -> tuple[str, ...]:
+    """What was typed after the command, as words."""
+    typed = html.unescape(text[: 6 * MOST_CHARACTERS])[:MOST_CHARACTERS] if isinstance(text, str) else ""
+    return tuple(typed.split()[:MOST_WORDS])
 
 
 def _part(body: Payload, name: str) -> JSON:

@@ -19,18 +19,20 @@ from urllib.error import HTTPError, URLError
 
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.text import Code, Text
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.text import Code, Text
 
 T = TypeVar("T")
 
-_GONE = frozenset({"message_not_found", "thread_not_found", "cant_update_message", "edit_window_closed"})
+_CLOSED = frozenset({"cant_update_message", "edit_window_closed"})
+_GONE = _CLOSED | {"message_not_found", "thread_not_found"}
 _AMBIGUOUS = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 _PERMANENT = frozenset(
     {
         "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope",
         "not_allowed_token_type", "invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long",
         "invalid_arguments", "invalid_metadata_format", "metadata_too_large", "user_not_found", "no_text",
+        "no_such_subteam", "plan_upgrade_required",
     }
 )  # fmt: skip
 _PERSONS_TURN = {
@@ -53,7 +55,8 @@ class Snag(OutsideError):
     """A call that Slack did not answer as hoped.
 
     `retry_after_seconds`: not before this long, None when Slack named no time. `ambiguous`: it may have happened.
-    `gone`: the message, or its thread, cannot be reached any more. `refused`: Slack read it and said no.
+    `gone`: the message, or its thread, cannot be reached any more; `closed`: it is there, and stays as it is.
+    `refused`: Slack read it and said no.
     """
 
     def __init__(
@@ -64,12 +67,14 @@ class Snag(OutsideError):
         retry_after_seconds: float | None = None,
         ambiguous: bool = False,
         gone: bool = False,
+        closed: bool = False,
         refused: bool = False,
     ) -> None:
         super().__init__(text, permanent=permanent)
         self.retry_after_seconds = retry_after_seconds
         self.ambiguous = ambiguous
         self.gone = gone
+        self.closed = closed
         self.refused = refused
 
 
@@ -133,5 +138,6 @@ def _refused(method: str, error: SlackApiError) -> Refusal | Snag:
         permanent=code in _PERMANENT,
         ambiguous=code in _AMBIGUOUS,
         gone=code in _GONE,
+        closed=code in _CLOSED,
         refused=code not in _AMBIGUOUS | _GONE,
     )

@@ -10,14 +10,14 @@ from bot.adapters.mongo.scratch import ScratchMongod
 from bot.adapters.mongo.scratch_server import ScratchServer
 from bot.adapters.store_directory import DirectoryStore
 from bot.settings import Settings
-from handlers.core.catalogue import Catalogue
-from handlers.core.drills import Laboratory
-from handlers.core.evidence import Check, Verdict
-from handlers.core.holdings import Checked
+from handlers.core.backups.catalogue import Catalogue
+from handlers.core.backups.holdings import Checked
+from handlers.core.backups.retention import Policy
+from handlers.core.backups.rota import Chore
+from handlers.core.backups.schedules import Schedule
+from handlers.core.formats.evidence import Check, Verdict
 from handlers.core.ports import ArtifactStore
-from handlers.core.retention import Policy
-from handlers.core.rota import Chore
-from handlers.core.schedules import Schedule
+from handlers.core.restores.drills import Laboratory
 
 TIDY_LINE = "20 * * * *"
 
@@ -50,6 +50,7 @@ def chores(given: Settings) -> tuple[Chore, ...]:
     lines = {
         "scrub": (given.scrub_schedule, "backup", ("verify",)),
         "drill": (given.drill_schedule, "backup", ("drill",)),
+        "scorecard": (given.scorecard_schedule, "health", ("audit",)),
         "tidy": (TIDY_LINE, "restore", ("tidy",)),
     }
     return tuple(
@@ -75,4 +76,8 @@ def artifact_store(given: Settings) -> ArtifactStore:
         return DirectoryStore(Path(given.backup_dir))
     from bot.adapters.store_s3 import S3Store  # imported only where it is used: boto3 costs 30 MB
 
-    return S3Store(given.backup_s3_url, lock_mode=given.backup_lock_mode)
+    return S3Store(
+        given.backup_s3_url,
+        lock_mode=given.backup_lock_mode,
+        read_timeout_seconds=given.backup_s3_timeout_seconds,
+    )

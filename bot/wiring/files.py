@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from bot.adapters import yaml_file
-from handlers.core.errors import Refusal
-from handlers.core.text import Text
+from handlers.core.words.errors import Refusal
+from handlers.core.words.text import Text
 
 T = TypeVar("T")
 MOST_PROBLEMS = 10

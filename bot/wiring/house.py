@@ -2,151 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 
-from bot.adapters import yaml_file
-from bot.adapters.audit_file import AuditFile, read_lines
-from bot.adapters.clock import SystemClock, SystemEntropy
-from bot.adapters.command import ShellCommand
-from bot.adapters.factors import StoredFactors
-from bot.adapters.mongo import MongoDatabase
-from bot.adapters.policy_file import PolicyFile
-from bot.adapters.queue_dramatiq import DramatiqQueue
-from bot.adapters.state_redis import RedisState
-from bot.adapters.totp import Totp
 from bot.examining import Threads
 from bot.runbooks import DeskBackups, Folder
 from bot.settings import Settings
 from bot.wiring.alerting import alerts_of
-from bot.wiring.backups import artifact_store, backup_schedule, checked, chores, laboratory, retention
-from bot.wiring.health import health_checks
+from bot.wiring.backups import backup_schedule, chores
+from bot.wiring.copies import Copies, copies_of
+from bot.wiring.entrance import Entrance, entrance_of
+from bot.wiring.ground import Ground, Members, ground_of
+from bot.wiring.health import health_checks, measured_then, readiness_of
+from bot.wiring.own import own_consumers
 from bot.wiring.rotating import estate_of
 from bot.wiring.runbooks import performer_of, runbooks_folder
 from handlers.alerts import Alerts
-from handlers.backup import BackupHandler
-from handlers.core.alarms import Alarms
-from handlers.core.answers import Actor, TargetName
-from handlers.core.approval import WORKSPACE, Gate
-from handlers.core.catalogue import Catalogue, Catalogues
-from handlers.core.desk import Desk, Handler, Outside
-from handlers.core.holdings import Holdings
-from handlers.core.keeping import Keeping
-from handlers.core.ledger import Ledger
-from handlers.core.library import Library
-from handlers.core.misprints import Misprints
-from handlers.core.objects import Packing
-from handlers.core.ports import ArtifactStore, People, Standing, Target
-from handlers.core.records import Jobs
-from handlers.core.restorations import Restorations
-from handlers.core.rota import Duty, Rota
-from handlers.core.rotations import Rotations
-from handlers.core.rules import NoRules, RuleBook
-from handlers.core.standings import Reminders
+from handlers.beginnings import Beginnings
+from handlers.checks.keeper import LookKeeper
+from handlers.core.alerts.ledger import Ledger
+from handlers.core.backups.rota import Duty, Rota
+from handlers.core.door.approval import WORKSPACE
+from handlers.core.door.desk import Desk, Handler
+from handlers.core.door.records import Jobs
+from handlers.core.health.upkeep import UpkeepBook
+from handlers.core.ports import People
+from handlers.core.rotation.estates import Estate
+from handlers.core.rotation.key_holds import KeyHolds
+from handlers.core.rotation.rotations import Rotations
+from handlers.core.rotation.standings import Reminders
+from handlers.core.runbooks.library import Library
+from handlers.core.runbooks.misprints import Misprints
+from handlers.core.runbooks.shelves import StoredSpares
+from handlers.handwork import Handwork
 from handlers.health import HealthHandler
 from handlers.performing import Performer
-from handlers.restore import RestoreHandler
 from handlers.rotate import RotateHandler
-from handlers.runbooks import Beginnings, RunbookHandler
+from handlers.runbooks import RunbookHandler
 from handlers.steps import SHAPES
 from handlers.trail import TrailHandler
+from handlers.updates import Updates
+from handlers.vigil import Vigil
 
 
-class Nobody:
-    """People, where Slack is not asked."""
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Runbooks, and what performs and begins them. `backups`: the desk, once there is one."""
 
-    def standing(self, actor: Actor) -> Standing:
-        """Nothing is known."""
-        return "unknown"
+    library: Library
+    performer: Performer
+    beginnings: Beginnings
+    handler: RunbookHandler
+    backups: DeskBackups
 
 
 @dataclass(frozen=True, slots=True)
 class House:
     """Everything that one process needs, built from the settings."""
 
+    ground: Ground
+    copies: Copies
+    entrance: Entrance
+    runs: Runs
+    alerts: Alerts
     desk: Desk
     rota: Rota
-    state: RedisState
-    queue: DramatiqQueue
-    store: ArtifactStore
-    factors: StoredFactors
-    targets: Mapping[TargetName, Target]
-    catalogues: Catalogues
-    clock: SystemClock
-    audit_path: Path
-    alerts: Alerts
-    performer: Performer
-    library: Library
     reminders: Reminders
+    updates: Updates
+    looks: LookKeeper
     misprints: Misprints
+    vigil: Vigil
 
 
-def build(given: Settings, people: People) -> House:
-    """Connects nothing yet. Raises Refusal for what cannot be built."""
-    clock, entropy = SystemClock(), SystemEntropy()
-    state, queue, store = RedisState(given.redis_url), DramatiqQueue(given.redis_url), artifact_store(given)
-    audit_path = Path(given.audit_file or Path(given.backup_dir) / "audit.jsonl")
-    database = MongoDatabase(
-        given.mongodb_uri,
-        packing=Packing(given.backup_zstd_level, given.backup_age_recipients),
-        zstd_threads=given.backup_zstd_threads,
-        identities=given.backup_age_identity,
-        loader=given.restore_loader,
-    )
-    name = TargetName(database.name)
-    targets = {name: Target(name, database, store, ShellCommand(given.migrate_command, given.mongodb_uri))}
-    catalogues = {name: Catalogue(name, store)}
-    jobs, schedule = Jobs(state), backup_schedule(given)
-    holdings = Holdings(targets, catalogues, clock, lambda target: checked(catalogues[target]))
-    keeping = Keeping(holdings, state, clock, retention(given), schedule)
-    estate = estate_of(given, store)
-    handlers: dict[str, Handler] = {
-        "backup": BackupHandler(targets, catalogues, jobs, clock, keeping, laboratory(given, database)),
-        "restore": RestoreHandler(
-            Restorations(targets, catalogues, clock, keeping.lock_until),
-            keep_hours=given.restore_undo_hours,
-            blocks_writes=given.restore_block_writes,
-        ),
-        "rotate": RotateHandler(Rotations(estate)),
-        "audit": TrailHandler(lambda: read_lines(audit_path)),
-    }
-    factors = StoredFactors(store, given.master_key, Totp())
-    outside = Outside(state, queue, AuditFile(audit_path), people, clock, entropy, rule_book(given))
-    alerts, backups = alerts_of(given, state), DeskBackups()
-    library = Library(Folder(runbooks_folder(given), clock), SHAPES)
-    alarms = Alarms(state, outside.audit, clock, entropy)
-    performer = performer_of(given, outside, state, backups, alarms)
-    runbook = RunbookHandler(Beginnings(library, Ledger(state), entropy, name), performer)
-    handlers["runbook"] = runbook
-    checks = health_checks(given, targets, catalogues, holdings, audit_path)
-    handlers["health"] = HealthHandler(targets, checks, Threads(), state, clock)
-    desk = Desk(handlers, Gate(state, factors, clock, entropy), outside, (alerts, runbook))
-    backups.desk = desk
+def build(given: Settings, people: People, members: Members = dict) -> House:
+    """Connects nothing yet. `members`: of Slack's user groups, as known now. Raises Refusal for what is wrong."""
+    ground = ground_of(given, members)
+    state, clock, alarms = ground.state, ground.clock, ground.alarms
+    own = own_consumers(given, ground.store, ground.audit, ground.recording.seal)
+    estate, alerts = estate_of(given, ground.store, ground.audit, own), alerts_of(given, state)
+    copies, entrance = copies_of(given, ground, estate), entrance_of(given, ground, people)
+    estate = replace(estate, holds=KeyHolds(ground.store, copies.catalogues, copies.name, Jobs(state)))
+    runs = _runs(given, ground, copies, entrance)
     limit = timedelta(hours=given.backup_catch_up_hours)
-    duty = Duty(schedule, WORKSPACE, given.ops_channel, limit, chores(given))
-    rota = Rota(desk, holdings, alarms, state, clock, duty)
-    reminders = Reminders(estate, alarms, duty.actor, duty.channel)
+    duty = Duty(backup_schedule(given), WORKSPACE, given.ops_channel, limit, chores(given), frozenset(copies.servers))
+    updates = Updates(UpkeepBook(state), alarms, clock, copies.targets, duty.actor, duty.channel)
+    health, looks = _health(given, ground, copies, estate, runs.library)
+    handlers: dict[str, Handler] = {
+        "backup": copies.backup,
+        "restore": copies.restore,
+        "rotate": RotateHandler(Rotations(estate)),
+        "audit": TrailHandler(ground.recording.lines, ground.recording.examine, ground.recording.seal),
+        "access": entrance.access,
+        "runbook": runs.handler,
+        "health": health,
+    }
+    desk = Desk(handlers, entrance.gate, entrance.outside, (alerts, runs.handler, entrance.access, updates))
+    runs.backups.desk = desk
     return House(
-        desk,
-        rota,
-        state,
-        queue,
-        store,
-        factors,
-        targets,
-        catalogues,
-        clock,
-        audit_path,
-        alerts,
-        performer,
-        library,
-        reminders,
-        Misprints(library, alarms, clock, duty.actor, duty.channel),
+        ground=ground,
+        copies=copies,
+        entrance=entrance,
+        runs=runs,
+        alerts=alerts,
+        desk=desk,
+        rota=Rota(desk, copies.holdings, alarms, state, clock, duty),
+        reminders=Reminders(estate, alarms, duty.actor, duty.channel),
+        updates=updates,
+        looks=looks,
+        misprints=Misprints(runs.library, alarms, clock, duty.actor, duty.channel),
+        vigil=Vigil(runs.beginnings, runs.performer, state, WORKSPACE, desk.press),
     )
 
 
-def rule_book(given: Settings) -> RuleBook:
-    """Raises Refusal for a policy file that cannot be used."""
-    return PolicyFile(Path(given.policy_file), yaml_file.read) if given.policy_file else NoRules()
+def _runs(given: Settings, ground: Ground, copies: Copies, entrance: Entrance) -> Runs:
+    state, backups = ground.state, DeskBackups()
+    library = Library(Folder(runbooks_folder(given), ground.clock), SHAPES, StoredSpares(state))
+    target = copies.targets[copies.name]
+    performer = performer_of(given, entrance.outside, state, backups, ground.alarms, target)
+    beginnings = Beginnings(library, Ledger(state), ground.entropy, copies.name)
+    handler = RunbookHandler(beginnings, performer, Handwork(performer, entrance.permits))
+    return Runs(library, performer, beginnings, handler, backups)
+
+
+def _health(
+    given: Settings, ground: Ground, copies: Copies, estate: Estate, library: Library
+) -> tuple[HealthHandler, LookKeeper]:
+    state, clock = ground.state, ground.clock
+    checks = health_checks(given, copies.targets, copies.catalogues, copies.holdings, ground.recording, estate, state)
+    ready = readiness_of(given, Ledger(state), library, clock)
+    handler = HealthHandler(copies.targets, checks, Threads(), state, clock, ready, measured_then(given))
+    pause_seconds = given.health_look_minutes * 60
+    return handler, LookKeeper(state, checks, Threads(), clock, copies.targets, pause_seconds)

@@ -1,10 +1,14 @@
-// A small backend whose sessions survive the rotation of its signing key. What makes it so:
+// A small backend whose sessions and whose data survive the rotation of their keys. What makes it so:
 //
-// - It reads a key ring, {"version", "active", "keys": {kid: secret}}, from the file in JWT_RING_FILE, and reads it anew
-//   when the file has changed; a file that cannot be read leaves the ring that is in use.
+// - It reads its secrets from files, and reads them anew when they have changed (rings.js).
 // - It signs with the active key and names it in `kid`; it accepts every key of the ring, and the token's own `kid` says
 //   which one: no key is ever tried against another's token, and "alg" is HS256 whatever the token says.
-// - GET /internal/secrets says which version it uses (never a value); GET /health says that it can serve.
+// - It encrypts a field under the active key of another ring, and opens it with any (fields.js). It re-encrypts on
+//   request, batch by batch: whoever asks never sees a key or a value.
+// - It signs in to its database as the user that a third file names, and goes over to another one between two
+//   commands (mongo.js).
+// - GET /internal/secrets says which versions it uses (never a value); GET /health says that it can serve. What begins
+//   with /internal/ is for the bot alone: let no proxy pass it on.
 //
 // Node's own modules only: nothing to install. With Express and jsonwebtoken, `secretOrKey` as a function of `kid` is the
 // same thing.
@@ -12,32 +16,24 @@
 const crypto = require("node:crypto");
 const fs = require("node:fs");
 const http = require("node:http");
+const { Fields } = require("./fields.js");
+const { Mongo } = require("./mongo.js");
+const { Login, Ring } = require("./rings.js");
 
-const FILE = process.env.JWT_RING_FILE;
 const PORT = Number(process.env.PORT || 3000);
 const LIFE_SECONDS = Number(process.env.TOKEN_SECONDS || 3600);
 const PASSWORD = fs.readFileSync(process.env.PASSWORD_FILE, "utf8").trim();
+const CUSTOMER = /^\/customers\/([a-z0-9-]{1,60})$/;
 
-let ring = null;
-let seen = "";
-
-function read() {
-  let facts;
-  try {
-    facts = fs.statSync(FILE, { bigint: true });
-  } catch {
-    return;
-  }
-  const mark = `${facts.ino}.${facts.mtimeNs}.${facts.size}`;
-  if (mark === seen) return;
-  try {
-    const fresh = JSON.parse(fs.readFileSync(FILE, "utf8"));
-    if (typeof fresh.keys[fresh.active] !== "string") throw new Error("no active key");
-    ring = { version: fresh.version || "", active: fresh.active, keys: new Map(Object.entries(fresh.keys)) };
-    seen = mark;
-  } catch {
-    console.error("the key ring cannot be read; the one in use stays");
-  }
+const ring = new Ring(process.env.JWT_RING_FILE);
+const watched = { jwt: ring };
+let fields = null;
+if (process.env.DATA_RING_FILE) {
+  watched.data = new Ring(process.env.DATA_RING_FILE);
+  const place = new URL(process.env.DATABASE); // mongodb://127.0.0.1:27017/shop
+  if (process.env.DATABASE_USER_FILE) watched.mongo = new Login(process.env.DATABASE_USER_FILE);
+  const login = () => (watched.mongo ? watched.mongo.user : null);
+  fields = new Fields(watched.data, new Mongo(place.hostname, Number(place.port), place.pathname.slice(1), login));
 }
 
 const part = (data) => Buffer.from(JSON.stringify(data)).toString("base64url");
@@ -74,40 +70,80 @@ function answer(response, status, data) {
   response.end(JSON.stringify(data));
 }
 
-const routes = {
-  "GET /health": (request, response) => answer(response, ring ? 200 : 503, { ok: Boolean(ring) }),
-  "GET /internal/secrets": (request, response) => answer(response, 200, { secrets: { jwt: ring ? ring.version : "" } }),
-  "GET /me": (request, response) => {
-    const [scheme, token] = (request.headers.authorization || "").split(" ");
-    const who = scheme === "Bearer" && ring ? subject(token || "") : null;
-    answer(response, who === null ? 401 : 200, who === null ? { error: "unauthorized" } : { sub: who });
-  },
-  "POST /login": (request, response) => {
+function caller(request) {
+  const [scheme, token] = (request.headers.authorization || "").split(" ");
+  return scheme === "Bearer" && ring.ready ? subject(token || "") : null;
+}
+
+function given(request) {
+  return new Promise((resolve, reject) => {
     let body = "";
+    request.on("error", reject);
     request.on("data", (piece) => {
       body += piece;
       if (body.length > 4096) request.destroy();
     });
     request.on("end", () => {
-      let given = {};
       try {
-        given = JSON.parse(body) || {};
+        resolve(JSON.parse(body) || {});
       } catch {
-        given = {};
+        resolve({});
       }
-      const right = typeof given.user === "string" && given.password === PASSWORD;
-      answer(response, right ? 200 : 401, right ? { token: sign(given.user) } : { error: "wrong password" });
     });
+  });
+}
+
+const ready = () => Object.values(watched).every((each) => each.ready);
+const routes = {
+  "GET /health": (request, response) => answer(response, ready() ? 200 : 503, { ok: ready() }),
+  "GET /internal/secrets": (request, response) => {
+    const versions = Object.entries(watched).map(([name, each]) => [name, each.version]);
+    answer(response, 200, { secrets: Object.fromEntries(versions) });
+  },
+  "GET /me": (request, response) => {
+    const who = caller(request);
+    answer(response, who === null ? 401 : 200, who === null ? { error: "unauthorized" } : { sub: who });
+  },
+  "POST /login": async (request, response) => {
+    const { user, password } = await given(request);
+    const right = typeof user === "string" && password === PASSWORD;
+    answer(response, right ? 200 : 401, right ? { token: sign(user) } : { error: "wrong password" });
+  },
+  "GET /internal/encryption": async (request, response) => answer(response, 200, await fields.counts()),
+  // Refused while this replica writes under another key than the caller thinks: it has not read its ring yet.
+  "POST /internal/encryption": async (request, response) => {
+    const { key, after } = await given(request);
+    if (key !== watched.data.active) answer(response, 409, { error: "another key is active" });
+    else answer(response, 200, await fields.reencrypt(typeof after === "string" ? after : ""));
   },
 };
 
-read();
-setInterval(read, 200).unref();
-const server = http.createServer((request, response) => {
-  read();
-  const route = routes[`${request.method} ${request.url.split("?")[0]}`];
-  if (route === undefined) answer(response, 404, { error: "not found" });
-  else route(request, response);
+async function customer(request, response, id) {
+  if (caller(request) === null) return answer(response, 401, { error: "unauthorized" });
+  if (request.method === "PUT") {
+    const { card } = await given(request);
+    if (typeof card !== "string") return answer(response, 400, { error: "no card" });
+    await fields.write(id, card);
+    return answer(response, 200, { id });
+  }
+  const card = await fields.read(id);
+  if (card === undefined) return answer(response, 404, { error: "not found" });
+  return card === null ? answer(response, 500, { error: "unreadable" }) : answer(response, 200, { id, card });
+}
+
+const server = http.createServer(async (request, response) => {
+  for (const each of Object.values(watched)) each.read();
+  const path = request.url.split("?")[0];
+  const route = routes[`${request.method} ${path}`];
+  const found = fields && ["GET", "PUT"].includes(request.method) ? CUSTOMER.exec(path) : null;
+  try {
+    if (found !== null) await customer(request, response, found[1]);
+    else if (route === undefined || (path === "/internal/encryption" && fields === null)) {
+      answer(response, 404, { error: "not found" });
+    } else await route(request, response);
+  } catch {
+    if (!response.headersSent) answer(response, 503, { error: "try again" });
+  }
 });
 server.listen(PORT, "127.0.0.1", () => console.log(`listening on ${server.address().port}`));
 process.on("SIGTERM", () => server.close(() => process.exit(0)));

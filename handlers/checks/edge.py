@@ -1,6 +1,7 @@
 """The edge: what the public address shows to whoever comes from outside.
 
-- Redirect, HSTS, framing, Content-Security-Policy, cookies, banners, certificate on every address, old TLS, CORS.
+- Redirect, HSTS, framing, Content-Security-Policy, cookies, banners, CORS; TLS and ports are judged in `transport`,
+  certificates in `certificates`.
 - The thresholds are those of MDN's HTTP Observatory (HSTS six months, 15,552,000 s; frame-ancestors counts).
 - A header on plain HTTP or under a certificate that is not believed counts for nothing.
 """
@@ -8,96 +9,122 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
 from urllib.parse import urlsplit
 
-from handlers.core.answers import TargetName
-from handlers.core.errors import OutsideError
-from handlers.core.findings import Finding, failed, passed, unknown
+from handlers.checks.certificates import certificates
+from handlers.checks.origins import PREFLIGHT, allowed, forged, judged_forged, preflight
+from handlers.checks.transport import SOURCE, Door, ports, transport
+from handlers.core.health.findings import Finding, failed, passed, unknown
+from handlers.core.health.vitals import Answer, CertificateFile, Check, Edge, Examiner
 from handlers.core.ports import Clock
-from handlers.core.text import Code, Text, spelled_time
-from handlers.core.vitals import Answer, Edge, Shown
+from handlers.core.words.answers import TargetName
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Code, Text
 
 HSTS_SECONDS = 15_552_000
-CERTIFICATE_DAYS = 21
-OLD_TLS = ("TLSv1", "TLSv1.1")
-SOURCE = "the address itself"
+OWN_SECONDS = 0.6
+"""What is left for this check itself of the time it was given."""
 _BANNER = re.compile(r"\d+\.\d+")
+_BROAD = frozenset({"*", "http:", "https:", "ftp:", "http://*", "http://*.*", "https://*", "https://*.*"})
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeCheck:
-    """See the module. `url`: the public address; `origins`: those that may read across origins."""
+    """See the module. `url`: the public address; `origins`: those that may read across origins; `doors`: ports that
+    must be open or closed from here; `file`: the certificate that should be served; `names`: others that
+    are served there, or at a port of their own, whose certificates count too. What hangs in one part hides no
+    other."""
 
     edge: Edge
     clock: Clock
+    examiner: Examiner
     url: str
     origins: Sequence[str] = ()
+    doors: Sequence[Door] = ()
+    file: CertificateFile | None = None
+    names: Sequence[str] = ()
 
     def __call__(self, target: TargetName, seconds: float) -> tuple[Finding, ...]:
-        """The findings. Raises OutsideError when the address could not be asked at all."""
-        each = seconds / (8 + 2 * len(self.origins))
-        answer = self.edge.ask(self.url, {}, each)
+        """The findings; nothing is raised."""
+        parts: dict[str, Check] = {"address": self._address, "redirect": self._redirect}
+        if self._secure:
+            parts |= {"certificate": self._certificates, "TLS": self._transport}
+            parts |= {f"certificate of {each}": self._other(each) for each in self.names}
+        if self.origins:
+            parts |= {"CORS": self._cors, "preflight": self._preflights}
+        if self.doors:
+            parts |= {"ports": self._ports}
+        found = self.examiner.examine(parts, target, max(0.5, seconds - OWN_SECONDS))
+        return tuple(each for findings in found.values() for each in findings)
+
+    @property
+    def _secure(self) -> bool:
+        return urlsplit(self.url).scheme == "https"
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def _port(self) -> int:
+        return urlsplit(self.url).port or (443 if self._secure else 80)
+
+    def _address(self, target: TargetName, seconds: float) -> tuple[Finding, ...]:
+        answer = self.edge.ask(self.url, {}, seconds)
         if not answer.status:
             return (failed("address", Text("{url} does not answer: {why}.", url=self.url, why=answer.why)),)
-        secure = urlsplit(self.url).scheme == "https"
-        found = [*headers(answer, secure=secure), *cookies(answer), *self._wire(each)]
-        return (*found, *self._cors(each))
+        return (*headers(answer, secure=self._secure), *cookies(answer))
 
-    def _wire(self, seconds: float) -> Iterator[Finding]:
-        parts = urlsplit(self.url)
-        host = parts.hostname or ""
-        if parts.scheme != "https":
-            yield failed("HTTPS", Text("PUBLIC_URL is plain HTTP: anybody on the way can read and change it."))
-            return
-        plain = f"http://{host}/" if parts.port in {None, 443} else ""
-        if plain:
-            yield self._guarded("redirect", lambda: redirect(self.edge.ask(plain, {}, seconds), host))
-        port = parts.port or 443
-        try:
-            shown = self.edge.certificates(host, port, seconds)
-            yield from (certificate(each, self.clock.now()) for each in shown)
-        except OutsideError as error:
-            yield unknown("certificate", error.text, source=SOURCE)
-        for version in OLD_TLS:
-            yield self._guarded(version, partial(self._speaks, host, port, version, seconds))
+    def _redirect(self, target: TargetName, seconds: float) -> tuple[Finding, ...]:
+        if not self._secure:
+            return (failed("HTTPS", Text("PUBLIC_URL is plain HTTP: anybody on the way can read and change it.")),)
+        if self._port != 443:
+            text = Text("Whether plain HTTP is redirected is not known: PUBLIC_URL names a port of its own.")
+            return (unknown("redirect", text, source=SOURCE),)
+        return (redirect(self.edge.ask(f"http://{self._host}/", {}, seconds), self._host),)
 
-    def _guarded(self, name: str, look: Callable[[], Finding]) -> Finding:
-        try:
-            return look()
-        except OutsideError as error:
-            return unknown(name, error.text, source=SOURCE)
+    def _certificates(self, target: TargetName, seconds: float) -> tuple[Finding, ...]:
+        shown = self.edge.certificates(self._host, self._port, seconds)
+        return tuple(certificates(shown, self.file, self.clock.now()))
 
-    def _speaks(self, host: str, port: int, version: str, seconds: float) -> Finding:
-        return _old(version, self.edge.speaks(host, port, version, seconds))
+    def _other(self, name: str) -> Check:
+        host, _, port = name.partition(":")
 
-    def _allows(self, origin: str, seconds: float) -> Finding:
-        return allowed(origin, self.edge.ask(self.url, {"Origin": origin}, seconds))
+        def check(target: TargetName, seconds: float) -> tuple[Finding, ...]:
+            shown = self.edge.certificates(host, int(port or 443), seconds)
+            return tuple(certificates(shown, None, self.clock.now(), of=name))
 
-    def _cors(self, seconds: float) -> Iterator[Finding]:
-        if not self.origins:
-            return
-        for origin in self.origins:
-            yield self._guarded(f"origin {origin}", partial(self._allows, origin, seconds))
-        bad, unsure = [], 0
+        return check
+
+    def _transport(self, target: TargetName, seconds: float) -> tuple[Finding, ...]:
+        return tuple(transport(self.edge, self._host, self._port, seconds))
+
+    def _ports(self, target: TargetName, seconds: float) -> tuple[Finding, ...]:
+        return tuple(ports(self.edge, self._host, self.doors, seconds))
+
+    def _cors(self, target: TargetName, seconds: float) -> tuple[Finding, ...]:
         tried = forged(self.origins)
-        for origin in tried:
-            try:
-                if lets(origin, self.edge.ask(self.url, {"Origin": origin}, seconds / 4)):
-                    bad.append(origin)
-            except OutsideError:
-                unsure += 1
-        if bad:
-            text = Text("Pages from {origin} may read answers.", origin=Code(bad[0]))
-            yield failed("forged origins", text, value=str(len(bad)), limit="0", source=SOURCE)
-        elif unsure:
-            yield unknown("forged origins", Text("{count} forged origins got no answer.", count=unsure), source=SOURCE)
-        else:
-            yield passed("forged origins", Text("{count} forged origins may read nothing.", count=len(tried)),
-                         value="0", limit="0", source=SOURCE)  # fmt: skip
+        each = seconds / (len(self.origins) + len(tried))
+        answers = {origin: self._said(origin, each) for origin in (*self.origins, *tried)}
+        return (*(allowed(origin, answers[origin]) for origin in self.origins), judged_forged(tried, answers))
+
+    def _preflights(self, target: TargetName, seconds: float) -> tuple[Finding, ...]:
+        """What a browser asks before a page may send JSON or a token (Fetch, 3.2.2)."""
+        tried = forged(self.origins)
+        each = seconds / (len(self.origins) + len(tried))
+        answers = {origin: self._said(origin, each, PREFLIGHT) for origin in (*self.origins, *tried)}
+        found = (preflight(origin, answers[origin]) for origin in self.origins)
+        return (*found, judged_forged(tried, answers, "forged preflights"))
+
+    def _said(self, origin: str, seconds: float, more: Mapping[str, str] | None = None) -> Answer | None:
+        try:
+            method = "GET" if more is None else "OPTIONS"
+            answer = self.edge.ask(self.url, {"Origin": origin, **(more or {})}, seconds, method)
+        except OutsideError:
+            return None
+        return answer if answer.status else None
 
 
 def headers(answer: Answer, *, secure: bool) -> Iterable[Finding]:
@@ -120,18 +147,20 @@ def _hsts(value: str, *, secure: bool) -> Finding:
     if not value or not secure:
         return failed(name, Text("There is no Strict-Transport-Security: the first visit can be kept on plain HTTP."),
                       limit=limit, source=SOURCE)  # fmt: skip
+    if "," in value:
+        text = Text("Strict-Transport-Security is sent twice: browsers heed one of them.")
+        return failed(name, text, value=value[:80], limit=limit, source=SOURCE)
     age = int(match[1]) if match else 0
-    if age < HSTS_SECONDS:
-        return failed(name, Text("Strict-Transport-Security lasts {days} days.", days=age // 86_400),
-                      value=f"{age // 86_400} days", limit=limit, source=SOURCE)  # fmt: skip
-    return passed(name, Text("Strict-Transport-Security lasts {days} days.", days=age // 86_400),
-                  value=f"{age // 86_400} days", limit=limit, source=SOURCE)  # fmt: skip
+    made = passed if age >= HSTS_SECONDS else failed
+    text = Text("Strict-Transport-Security lasts {days} days.", days=age // 86_400)
+    return made(name, text, value=f"{age // 86_400} days", limit=limit, source=SOURCE)
 
 
 def _directives(value: str) -> dict[str, tuple[str, ...]]:
-    """Of a Content-Security-Policy; of one that is named twice, the first counts (W3C CSP 3, 2.2.1)."""
+    """Of a Content-Security-Policy; of one that is named twice, the first counts (W3C CSP 3, 2.2.1). Several policies
+    stand with commas between; what only one of them names counts too."""
     found: dict[str, tuple[str, ...]] = {}
-    for part in value.split(";"):
+    for part in re.split("[;,]", value):
         words = part.split()
         if words:
             found.setdefault(words[0].lower(), tuple(words[1:]))
@@ -156,12 +185,28 @@ def _policy(policy: dict[str, tuple[str, ...]]) -> Finding:
     scripts = policy.get("script-src", policy.get("default-src"))
     if scripts is None:
         return failed(name, Text("The Content-Security-Policy says nothing about scripts."), source=SOURCE)
-    lax = {"*", "http:", "https:", "data:", "'unsafe-inline'", "'unsafe-eval'"} & {each.lower() for each in scripts}
-    if "'unsafe-inline'" in lax and any(each.startswith(("'nonce-", "'sha")) for each in scripts):
+    lax = {each.lower() for each in scripts} & {*_BROAD, "data:", "'unsafe-inline'", "'unsafe-eval'"}
+    trusted = any(each.startswith(("'nonce-", "'sha256-", "'sha384-", "'sha512-")) for each in scripts)
+    if trusted:
         lax -= {"'unsafe-inline'"}  # browsers then pass it over (CSP 3, 6.7.3.2)
+    if "'strict-dynamic'" in scripts and not trusted:
+        return failed(
+            name, Text("The Content-Security-Policy has strict-dynamic without a nonce or hash."), source=SOURCE
+        )
+    if "'strict-dynamic'" in scripts:
+        lax -= _BROAD  # and these too
+    objects = policy.get("object-src", policy.get("default-src", ("*",)))
+    styles = policy.get("style-src", policy.get("default-src", ()))
     if lax:
         text = Text("The Content-Security-Policy lets scripts come from {where}.", where=Code(" ".join(sorted(lax))))
         return failed(name, text, value=" ".join(scripts), source=SOURCE)
+    if _BROAD & {each.lower() for each in objects}:
+        text = Text("The Content-Security-Policy lets plug-ins come from anywhere: object-src is missing or broad.")
+        return failed(name, text, value=" ".join(objects), source=SOURCE)
+    plain = [each for words in policy.values() for each in words if each.lower().startswith(("http:", "ftp:"))]
+    if plain or "'unsafe-eval'" in styles:
+        text = Text("The Content-Security-Policy lets in {what}.", what=Code(" ".join(plain) or "'unsafe-eval'"))
+        return failed(name, text, value=" ".join(plain), source=SOURCE)
     return passed(name, Text("The Content-Security-Policy names where scripts come from."), value=" ".join(scripts),
                   source=SOURCE)  # fmt: skip
 
@@ -204,69 +249,3 @@ def redirect(answer: Answer, host: str) -> Finding:
         text = Text("Plain HTTP redirects to {where}, not to HTTPS on the same host.", where=Code(where.geturl()[:100]))
         return failed(name, text, value=where.geturl()[:100], limit=f"https://{host}", source=SOURCE)
     return passed(name, Text("Plain HTTP redirects to HTTPS."), value=str(answer.status), source=SOURCE)
-
-
-def certificate(shown: Shown, now: datetime) -> Finding:
-    """As one address serves it."""
-    name = f"certificate at {shown.address}"
-    if shown.why:
-        text = Text("The certificate at {address} is not believed: {why}.", address=shown.address, why=shown.why)
-        return failed(name, text, value=shown.why, source=SOURCE)
-    if shown.until is None:
-        text = Text("Until when the certificate at {address} is good is not known.", address=shown.address)
-        return unknown(name, text, source=SOURCE)
-    days = (shown.until - now).days
-    made = passed if days >= CERTIFICATE_DAYS else failed
-    text = Text("The certificate at {address} is good for {days} days.", address=shown.address, days=days)
-    return made(name, text, value=spelled_time(shown.until), limit=f"{CERTIFICATE_DAYS} days", source=SOURCE)
-
-
-def _old(version: str, speaks: bool | None) -> Finding:
-    if speaks is None:
-        return unknown(
-            version, Text("Whether it speaks {version}: it could not be tried.", version=version), source=SOURCE
-        )
-    if speaks:
-        return failed(
-            version, Text("It still speaks {version}.", version=version), value="yes", limit="no", source=SOURCE
-        )
-    return passed(version, Text("It does not speak {version}.", version=version), value="no", limit="no", source=SOURCE)
-
-
-def lets(origin: str, answer: Answer) -> bool:
-    """Whether pages of that origin may read the answer, as browsers decide it."""
-    given = answer.all("access-control-allow-origin")
-    return len(given) == 1 and given[0].strip() in {origin, "*"}
-
-
-def allowed(origin: str, answer: Answer) -> Finding:
-    """One of ALLOWED_ORIGINS."""
-    name = f"origin {origin}"
-    given = answer.one("access-control-allow-origin")
-    if given.strip() == "*":
-        return failed(name, Text("Every page may read answers: the allowed origin is *."), value="*", limit=origin,
-                      source=SOURCE)  # fmt: skip
-    if lets(origin, answer):
-        return passed(name, Text("{origin} may read answers.", origin=Code(origin)), value=given, source=SOURCE)
-    text = Text("{origin} is allowed, and may read nothing.", origin=Code(origin))
-    return failed(name, text, value=given or "nothing", limit=origin, source=SOURCE)
-
-
-def forged(origins: Sequence[str]) -> tuple[str, ...]:
-    """Ten origins that look like an allowed one and are none."""
-    parts = urlsplit(origins[0])
-    host = parts.hostname or "example.com"
-    port = f":{parts.port}" if parts.port else ""
-    found = (
-        "null",
-        "https://evil.example",
-        f"https://{host}.evil.example",
-        f"https://evil{host}{port}",
-        f"https://evil-{host}{port}",
-        f"{'http' if parts.scheme == 'https' else 'https'}://{host}{port}",
-        f"{parts.scheme}://{host}:{(parts.port or 443) + 1}",
-        f"{parts.scheme}://{host}.{port}",
-        f"{parts.scheme}://evil.example#{host}",
-        f"{parts.scheme}://{host.replace('.', 'x', 1)}{port}" if "." in host else f"{parts.scheme}://{host}x{port}",
-    )
-    return tuple(each for each in found if each not in origins)

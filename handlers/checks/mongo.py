@@ -10,23 +10,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from handlers.core.answers import TargetName
-from handlers.core.errors import OutsideError
-from handlers.core.findings import Finding, failed, passed, unknown
-from handlers.core.probes import MongoState, ReplicaState
-from handlers.core.text import Bytes, Code, Seconds, Text, spelled_bytes, spelled_seconds
-from handlers.core.vitals import MongoServer, ServerFacts
+from handlers.checks.growth import GrowthCheck
+from handlers.checks.lifecycles import SHIPPED
+from handlers.checks.storage import storage
+from handlers.core.health.findings import Finding, failed, passed, unknown
+from handlers.core.health.vitals import MongoServer, ServerFacts
+from handlers.core.runbooks.probes import IndexBuild, MongoState, ReplicaState
+from handlers.core.words.answers import TargetName
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Bytes, Code, Seconds, Text, spelled_bytes, spelled_seconds
 
-LAG_SECONDS, WINDOW_SECONDS = 10.0, 24 * 3600.0
-CONNECTIONS_SHARE, CACHE_SHARE, FREE_SHARE, FULL_SHARE = 0.8, 0.95, 0.15, 0.9
-# https://www.mongodb.com/legal/support-policy/lifecycles
-ENDED = {
-    "4.0": date(2022, 4, 30),
-    "4.2": date(2023, 4, 30),
-    "4.4": date(2024, 2, 29),
-    "5.0": date(2024, 10, 31),
-    "6.0": date(2025, 7, 31),
-}
+LAG_SECONDS, WINDOW_SECONDS, BUILD_SECONDS = 10.0, 24 * 3600.0, 3600.0
+CONNECTIONS_SHARE, FREE_SHARE, FULL_SHARE = 0.8, 0.15, 0.9
+# Those that surely ended: what is known of newer ones grows old, and is for the section of updates to judge.
+AT = SHIPPED.at["mongodb"]
+ENDED = {series: end for series, end in SHIPPED.ends["mongodb"].items() if isinstance(end, date) and end <= AT}
 SOURCE = "MongoDB"
 
 
@@ -36,6 +34,7 @@ class MongoCheck:
 
     state: MongoState
     server: MongoServer
+    growth: GrowthCheck | None = None
 
     def __call__(self, target: TargetName, seconds: float) -> tuple[Finding, ...]:
         """The findings. Raises OutsideError when nothing could be asked."""
@@ -44,7 +43,7 @@ class MongoCheck:
             members = tuple(replica(self.state.look(seconds / 2), facts.oplog_share))
         except OutsideError as error:
             members = (unknown("replica set", error.text, source=SOURCE),)
-        return (*members, *server(facts))
+        return (*members, *server(facts), *(() if self.growth is None else self.growth(target)))
 
 
 def replica(state: ReplicaState, oplog_share: float | None = None) -> Iterator[Finding]:
@@ -56,11 +55,12 @@ def replica(state: ReplicaState, oplog_share: float | None = None) -> Iterator[F
     for each in state.members:
         well = each.healthy and each.state in {"PRIMARY", "SECONDARY", "ARBITER"}
         if not well:
-            text = Text("{name} is {state}.", name=each.name, state=each.state or "not reachable")
+            text = Text("{name} is {state}.", name=each.name, state=each.state or Text("not reachable"))
             yield failed(f"member {each.name}", text, value=each.state, source=SOURCE)
         elif each.state == "SECONDARY":
             yield _lag(each.name, each.lag_seconds)
     yield _window(state.window_seconds, oplog_share)
+    yield _builds(state.builds)
     if state.slow is None:
         text = Text("Which operations are slow is not known: the right inprog is missing.")
         yield unknown("slow operations", text, source=SOURCE)
@@ -69,6 +69,20 @@ def replica(state: ReplicaState, oplog_share: float | None = None) -> Iterator[F
         yield failed("slow operations", text, value=str(len(state.slow)), limit="0", source=SOURCE)
     else:
         yield passed("slow operations", Text("No operation takes longer than a second."), value="0", source=SOURCE)
+
+
+def _builds(builds: tuple[IndexBuild, ...] | None) -> Finding:
+    name, limit = "index builds", spelled_seconds(BUILD_SECONDS)
+    if builds is None:
+        return unknown(name, Text("Which indexes are built is not known: the right inprog is missing."), source=SOURCE)
+    if not builds:
+        return passed(name, Text("No index is being built."), value="0", limit=limit, source=SOURCE)
+    told = [f"{each.collection}{'' if each.share is None else f' {each.share:.0%}'}" for each in builds[:3]]
+    longest = max(each.seconds for each in builds)
+    made = passed if longest <= BUILD_SECONDS else failed
+    text = Text("{count} indexes are being built, for {longest}: {what}", count=len(builds), longest=Seconds(longest),
+                what=Code(", ".join(told)))  # fmt: skip
+    return made(name, text, value=str(len(builds)), limit=limit, source=SOURCE)
 
 
 def _window(window: float | None, share: float | None) -> Finding:
@@ -100,11 +114,7 @@ def server(facts: ServerFacts) -> Iterable[Finding]:
     yield _asks(facts.authorization)
     yield _encrypted(facts.tls)
     yield _users(facts.weak_users)
-    if facts.cache_share is not None:
-        share = f"{facts.cache_share:.0%}"
-        made = passed if facts.cache_share <= CACHE_SHARE else failed
-        yield made("cache", Text("The cache is {share} full.", share=share), value=share, limit=f"{CACHE_SHARE:.0%}",
-                   source=SOURCE)  # fmt: skip
+    yield from storage(facts)
     yield _room(facts)
 
 
@@ -113,12 +123,17 @@ def _version(version: str) -> Iterator[Finding]:
     ended = ENDED.get(series)
     if ended is not None:
         text = Text("MongoDB {series} is without support since {day}.", series=series, day=f"{ended:%Y-%m-%d}")
-        yield failed("version", text, value=version, limit="supported", source="MongoDB's life cycle, read 2026-11")
+        yield failed(
+            "version", text, value=version, limit="supported", source=f"MongoDB's life cycle as of {AT:%Y-%m-%d}"
+        )
 
 
 def _connections(facts: ServerFacts) -> Finding:
     most = facts.connections + facts.connections_left
-    share = facts.connections / most if most else 0.0
+    if not most:
+        text = Text("How many connections are in use is not known: the right clusterMonitor is missing.")
+        return unknown("connections", text, source=SOURCE)
+    share = facts.connections / most
     made = passed if share <= CONNECTIONS_SHARE else failed
     text = Text("{count} of {most} connections are in use.", count=facts.connections, most=most)
     return made(

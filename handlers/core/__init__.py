@@ -1,1 +1,1 @@
-"""The words that every handler shares; each file is one noun."""
+"""What the handlers share, in rooms; each file is one noun. `ports` is the outside, as Protocols."""

@@ -7,18 +7,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from handlers.core.answers import Actor, JobId, PersonId, TargetName
-from handlers.core.audit import AuditEvent
-from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence
-from handlers.core.objects import Packing, Receipt
-from handlers.core.optimes import OpTime
-from handlers.core.text import Text
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec, DumpEvidence, Manifest
+from handlers.core.formats.objects import KeyNeeds, Packing, Receipt
+from handlers.core.formats.optimes import OpTime
+from handlers.core.words.answers import Actor, JobId, PersonId, TargetName
+from handlers.core.words.audit import AuditEvent
+from handlers.core.words.text import Text
 
 
 class Clock(Protocol):
@@ -319,6 +319,13 @@ class Database(Protocol):
     def name(self) -> str:
         """The database's name."""
 
+    @property
+    def address(self) -> str:
+        """Which servers its settings name, without user and password. Not for people."""
+
+    def same_server(self, other: Database) -> bool:
+        """Whether both are on one server or replica set, whatever their databases. Raises OutsideError."""
+
     def sibling(self, name: str) -> Database:
         """Another database of the same deployment, which need not exist."""
 
@@ -341,10 +348,10 @@ class Database(Protocol):
     def facts(self) -> DatabaseFacts:
         """A quick look. Raises Refusal for a server that cannot be backed up this way (mongos)."""
 
-    def collections(self, *, count: bool = False, prefix: str = "") -> tuple[LiveCollection, ...]:
+    def collections(self, *, count: bool = False, prefix: str = "", indexes: bool = True) -> tuple[LiveCollection, ...]:
         """Every collection whose name begins with `prefix`, sorted by name, with its definition; system collections
         (buckets, views, profile) are left out. `count`: `documents` are counted one by one, for a time-series its
-        buckets; otherwise 0."""
+        buckets; otherwise 0. `indexes=False`: without them, in one request however many there are."""
 
     def dump(self) -> AbstractContextManager[Dump]:
         """Starts mongodump; leaving the context ends it and its children whatever happened. Raises OutsideError."""
@@ -378,6 +385,11 @@ class Database(Protocol):
 
     def drop(self, name: str) -> None:
         """Drops a collection, view or time-series; nothing happens when it is not there."""
+
+    def together(self, steps: Iterable[Callable[[], None]], hold: Callable[[], None]) -> None:
+        """Takes small steps on this database that do not depend on each other, a few at a time and in any order: each
+        waits for a majority, and so they wait together. `hold` is asked before each and may raise. When something
+        raises, no further step begins, those that had begun end, and then it is raised."""
 
     def copy_timeseries(self, spec: CollectionSpec, source: str, to: str) -> None:
         """Makes the time-series `to` anew, as `spec` defines it, with the buckets of the time-series `source`, and its
@@ -457,13 +469,18 @@ class Command(Protocol):
 @dataclass(frozen=True, slots=True)
 class Factor:
     """A person's second factor as kept, without its seed. `floor_step`: no code of this time-step or an earlier one
-    will ever be accepted again; `used`: a code was accepted before; `locked`: ten wrong codes in a row."""
+    will ever be accepted again; `used`: a code was accepted before; `locked`: ten wrong codes in a row; `failures`: how
+    many in a row by now; `cooling_until`: it confirms nothing before that (Unix seconds), because it replaced another;
+    `codes_left`: how many recovery codes are left."""
 
     person: PersonId
     floor_step: int
     used: bool
     locked: bool
     version: int
+    cooling_until: int = 0
+    failures: int = 0
+    codes_left: int = 0
 
 
 class Factors(Protocol):
@@ -476,8 +493,11 @@ class Factors(Protocol):
         """The time-step (Unix time // 30) among now's and the one before whose code this is, comparing all in constant
         time; None for a wrong code. Raises OutsideError or Damage."""
 
-    def mark(self, factor: Factor, team: str, *, used: bool, locked: bool) -> Factor | None:
-        """Stores the flags durably if the record still has that version; None when somebody else was first."""
+    def mark(
+        self, factor: Factor, team: str, *, used: bool, locked: bool, failures: int = 0, floor_step: int = 0
+    ) -> Factor | None:
+        """Stores the flags durably if the record still has that version; None when somebody else was first. The floor
+        only rises."""
 
 
 Standing = Literal["member", "guest", "bot", "gone", "unknown"]
@@ -491,6 +511,31 @@ class People(Protocol):
         (also: could not be asked). Never raises."""
 
 
+class DataKeys(Protocol):
+    """The keys that programs encrypt a part of a target's data with: their ids, never the keys. Never raises."""
+
+    def used(self) -> KeyNeeds:
+        """Under which of them something is now."""
+
+    def missing(self, manifest: Manifest) -> tuple[Text, ...]:
+        """What of that backup's data nobody could read any more, in words."""
+
+
+class NoDataKeys:
+    """Nothing is encrypted by programs, as far as the bot knows."""
+
+    def used(self) -> KeyNeeds:
+        """See DataKeys."""
+        return {}
+
+    def missing(self, manifest: Manifest) -> tuple[Text, ...]:
+        """See DataKeys."""
+        return ()
+
+
+NO_DATA_KEYS = NoDataKeys()
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One database and all that belongs to it."""
@@ -499,3 +544,4 @@ class Target:
     database: Database
     store: ArtifactStore
     migrate: Command
+    data_keys: DataKeys = NO_DATA_KEYS

@@ -1,5 +1,6 @@
-"""A local S3 for the tests: moto in a child process, behind a gate that is as strict as AWS where moto is too kind."""
+"""A local AWS for the tests: moto in child processes, behind gates that are as strict as AWS where moto is too kind."""
 
+from sandbox.aws.account import AwsAccount
 from sandbox.aws.server import Aws, Fault
 
-__all__ = ["Aws", "Fault"]
+__all__ = ["Aws", "AwsAccount", "Fault"]

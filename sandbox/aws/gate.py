@@ -14,17 +14,16 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
 
 from sandbox.aws.object_lock import BYPASS, Answer, Headers, ObjectLocks
+from sandbox.aws.orders import Orders, cut_off
 from sandbox.aws.server import CONTROL, REGION
 from sandbox.aws.signature import Environ, Refused, check_digests, check_signature
 
@@ -72,10 +71,8 @@ class Gate:
     def __init__(self, inner: Callable[..., Iterable[bytes]], access_key: str, secret_key: str) -> None:
         self._inner = inner
         self._keys = access_key, secret_key
-        self._lock = threading.Lock()
+        self._orders = Orders()
         self._writing = threading.Lock()
-        self._faults: list[dict[str, Any]] = []
-        self._served: Counter[str] = Counter()
         self._begun: dict[str, datetime] = {}
         self._checksums: dict[str, dict[str, str]] = {}
         self._locks = ObjectLocks(self._forward)
@@ -88,13 +85,15 @@ class Gate:
             start(status, [*headers, ("Content-Length", str(len(data)))])
             return [data]
         operation = operation_of(environ)
-        fault = self._fault(operation, environ)
+        fault = self._orders.due(operation)
+        if BYPASS in environ:
+            self._orders.due("BypassGovernanceRetention")
         kind = fault["kind"] if fault else ""
         environ[SKEW] = fault["seconds"] if fault and kind == "skewed" else 0
         if fault and kind == "delay":
             time.sleep(fault["seconds"])
         if kind == "cut":
-            return _cut_off(environ)
+            return cut_off(environ)
         try:
             if fault and kind == "error":
                 raise Refused(fault["status"], fault["code"])
@@ -107,11 +106,11 @@ class Gate:
         except Refused as refused:
             status, headers, data = refused.answer()
         if kind == "lost":
-            return _cut_off(environ)
+            return cut_off(environ)
         if operation != "HeadObject":
             headers = [*_without_length(headers), ("Content-Length", str(len(data)))]
         start(status, headers)
-        return _cut_off(environ, data[: fault["bytes"]]) if fault and kind == "short" else [data]
+        return cut_off(environ, data[: fault["bytes"]]) if fault and kind == "short" else [data]
 
     def _serve(self, operation: str, environ: Environ, body: bytes) -> Answer:
         upload = dict(parse_qsl(environ["QUERY_STRING"])).get("uploadId", "")
@@ -193,43 +192,19 @@ class Gate:
         moment = begun.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
         return re.sub(r"<Initiated>[^<]*</Initiated>", f"<Initiated>{moment}</Initiated>", match[0])
 
-    def _fault(self, operation: str, environ: Environ) -> dict[str, Any] | None:
-        with self._lock:
-            self._served[operation] += 1
-            self._served["BypassGovernanceRetention"] += BYPASS in environ
-            for fault in self._faults:
-                if fault["operation"] != operation or fault["times"] == 0:
-                    continue
-                if fault["skip"] > 0:
-                    fault["skip"] -= 1
-                    continue
-                fault["times"] -= 1
-                return fault
-        return None
-
     def _control(self, environ: Environ, body: bytes) -> Answer:
         value: Any = json.loads(body) if body else None
-        result: Any = None
-        with self._lock:
-            match environ["PATH_INFO"].removeprefix(CONTROL):
-                case "served":
-                    result = dict(+self._served)
-                case "heal":
-                    self._faults.clear()
-                    self._served.clear()
-                case "fault":
-                    self._faults.append(value)
-                case "bucket":
-                    path, lock = f"/{value['name']}", str(value["lock"]).lower()
-                    made = {**environ, "REQUEST_METHOD": "PUT", "PATH_INFO": path, "RAW_URI": path, "REQUEST_URI": path}
-                    made |= {"HTTP_AUTHORIZATION": _OURS, "HTTP_X_AMZ_BUCKET_OBJECT_LOCK_ENABLED": lock}
-                    status, headers, data = self._forward(made, b"")
-                    if not status.startswith("200"):
-                        return status, _without_length(headers), data
-                    self._locks.note("CreateBucket", made, b"", (status, headers, data))
-                case _:
-                    return "404 Not Found", [], b"no such control"
-        return "200 OK", [("Content-Type", "application/json")], json.dumps(result).encode()
+        action = environ["PATH_INFO"].removeprefix(CONTROL)
+        if action != "bucket":
+            return self._orders.control(action, value)
+        path, lock = f"/{value['name']}", str(value["lock"]).lower()
+        made = {**environ, "REQUEST_METHOD": "PUT", "PATH_INFO": path, "RAW_URI": path, "REQUEST_URI": path}
+        made |= {"HTTP_AUTHORIZATION": _OURS, "HTTP_X_AMZ_BUCKET_OBJECT_LOCK_ENABLED": lock}
+        status, headers, data = self._forward(made, b"")
+        if not status.startswith("200"):
+            return status, _without_length(headers), data
+        self._locks.note("CreateBucket", made, b"", (status, headers, data))
+        return "200 OK", [("Content-Type", "application/json")], b"null"
 
 
 def operation_of(environ: Environ) -> str:
@@ -250,14 +225,6 @@ def operation_of(environ: Environ) -> str:
             return "HeadObject" if of_object else "HeadBucket"
         case _:
             return "GetObject" if of_object else "ListObjectsV2"
-
-
-def _cut_off(environ: Environ, data: bytes | None = None) -> Iterator[bytes]:
-    """The answer's head with these bytes (None: not even that), and then the end of the connection."""
-    if data is not None:
-        yield data
-    environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-    raise ConnectionAbortedError("as it was ordered")
 
 
 def _without_length(headers: Headers) -> Headers:

@@ -36,11 +36,13 @@ class Fault:
     seconds: float = 0
 
 
-class Aws(Server):
-    """An S3 with one key pair. Its buckets are made by `create_bucket`."""
+class GateServer(Server):
+    """moto behind a gate of ours, as a program, with one key pair. `endpoint`: boto3's variable for its address;
+    `module`: the program."""
 
-    name = "aws"
     grace_seconds = 0
+    endpoint = "AWS_ENDPOINT_URL"
+    module = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,13 +51,13 @@ class Aws(Server):
 
     @property
     def url(self) -> str:
-        """Its address, for AWS_ENDPOINT_URL_S3."""
+        """Its address, for `endpoint`."""
         return f"http://127.0.0.1:{self.port}"
 
     def environment(self) -> dict[str, str]:
         """boto3's variables for a client that it lets in, and that asks nobody else."""
         return {
-            "AWS_ENDPOINT_URL_S3": self.url,
+            self.endpoint: self.url,
             "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": self.secret_key,
             "AWS_DEFAULT_REGION": REGION,
@@ -69,8 +71,8 @@ class Aws(Server):
         file.write_text(json.dumps([self.access_key, self.secret_key]))
 
     def command(self) -> list[str]:
-        """This module as a program."""
-        return [sys.executable, "-m", "sandbox.aws", str(self.port), str(self.folder / "keys.json")]
+        """The gate as a program."""
+        return [sys.executable, "-m", self.module, str(self.port), str(self.folder / "keys.json")]
 
     def is_ready(self) -> bool:
         """The gate answers."""
@@ -79,10 +81,6 @@ class Aws(Server):
         except http.client.HTTPException:
             return False
         return True
-
-    def create_bucket(self, name: str, *, lock: bool = False) -> None:
-        """An empty bucket; with `lock` it has versions and Object Lock."""
-        self._control("bucket", {"name": name, "lock": lock})
 
     def fail(self, fault: Fault) -> None:
         """Orders a fault, in addition to those ordered before."""
@@ -93,8 +91,7 @@ class Aws(Server):
         self._control("heal", None)
 
     def served(self) -> Counter[str]:
-        """How often each operation was asked for since the last `heal`, faults included; and how often a way around a
-        lock was, as `BypassGovernanceRetention`."""
+        """How often each operation was asked for since the last `heal`, faults included."""
         return Counter(self._control("served", None))
 
     def _control(self, action: str, value: object) -> Any:
@@ -108,3 +105,16 @@ class Aws(Server):
         if answer.status != 200:
             raise ValueError(f"{action}: {answer.status} {body.decode(errors='replace')}")
         return json.loads(body)
+
+
+class Aws(GateServer):
+    """An S3. Its buckets are made by `create_bucket`; `served` also counts each way around a lock, as
+    `BypassGovernanceRetention`."""
+
+    name = "aws"
+    endpoint = "AWS_ENDPOINT_URL_S3"
+    module = "sandbox.aws"
+
+    def create_bucket(self, name: str, *, lock: bool = False) -> None:
+        """An empty bucket; with `lock` it has versions and Object Lock."""
+        self._control("bucket", {"name": name, "lock": lock})

@@ -1,6 +1,7 @@
 """What AWS checks of every request: who signed it, and that the body is the one that was meant.
 
-Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html, and for other services
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
 
 from __future__ import annotations
@@ -34,12 +35,31 @@ class Refused(Exception):
 
 def check_signature(environ: Environ, body: bytes, access_key: str, secret_key: str) -> None:
     """Raises Refused unless the request was signed with this key pair, for this body."""
+    if signer(environ) != access_key:
+        raise Refused(403, "InvalidAccessKeyId")
+    check_signed(environ, body, secret_key, environ.get("HTTP_X_AMZ_CONTENT_SHA256", ""))
+
+
+def signer(environ: Environ) -> str:
+    """The access key that a request says it was signed with. Raises Refused when it says none."""
+    return _signed(environ)["key"]
+
+
+def scope(environ: Environ) -> list[str]:
+    """The date, the region and the service that it was signed for."""
+    return _signed(environ)["scope"].split("/")
+
+
+def _signed(environ: Environ) -> re.Match[str]:
     match = _AUTHORIZATION.fullmatch(environ.get("HTTP_AUTHORIZATION", ""))
     if match is None:
         raise Refused(403, "AccessDenied")
-    if match["key"] != access_key:
-        raise Refused(403, "InvalidAccessKeyId")
-    said = environ.get("HTTP_X_AMZ_CONTENT_SHA256", "")
+    return match
+
+
+def check_signed(environ: Environ, body: bytes, secret_key: str, said: str) -> None:
+    """Raises Refused unless the signature is of this secret key. `said`: the digest of the body; only S3 sends it."""
+    match = _signed(environ)
     if said != "UNSIGNED-PAYLOAD" and said != hashlib.sha256(body).hexdigest():
         raise Refused(400, "XAmzContentSHA256Mismatch")
     signed = match["signed"].split(";")

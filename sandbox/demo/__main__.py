@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -23,7 +24,10 @@ def main() -> int:
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with Stage(slack_port=chosen.port, alerting=True) as stage:
+        # The tour compares English words.
+        language = "en" if chosen.once else os.environ.get("CHAT_LANGUAGE", "en")
+        more = {"CHAT_LANGUAGE": language}
+        with Stage(slack_port=chosen.port, alerting=True, serving=True, more=more) as stage:
             return _once(stage) if chosen.once else _until_interrupted(stage)
     except KeyboardInterrupt:
         print("\nEverything is stopped.", flush=True)
@@ -62,6 +66,7 @@ Negahban is running, with a real MongoDB and Redis behind it and a small shop in
     Type     /backup now        then    /restore latest
              /backup list, /backup status, /backup help
              /health             and     /runbook quick-triage
+             {_rotation(stage)}
     Alerts   {_alerts(stage)}
     Codes    are below; or put this key into your authenticator: {key}
 
@@ -74,9 +79,16 @@ Ctrl-C stops everything; nothing is left behind.
     while not waiting.wait(0):
         step = authenticator.step_now()
         left = authenticator.STEP_SECONDS - time.time() % authenticator.STEP_SECONDS
-        print(f"    Sara's code: {authenticator.code(key, step)}  (for {left:.0f} s)", flush=True)
+        if stage.spent("U0SARA", step):
+            print(f"    Sara's code: the next one, in {left:.0f} s; this one was used to set up her phone", flush=True)
+        else:
+            print(f"    Sara's code: {authenticator.code(key, step)}  (for {left:.0f} s)", flush=True)
         waiting.wait(left + 0.1)
     return 0
+
+
+def _rotation(stage: Stage) -> str:
+    return "/rotate jwt" if stage.service is not None else "/rotate needs Node on this machine (18 or newer)"
 
 
 def _alerts(stage: Stage) -> str:

@@ -12,15 +12,17 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 from sandbox import parts
-from sandbox.demo import authenticator, shop
+from sandbox.demo import authenticator, service, shop
 from sandbox.servers.alerting import configuration
 from sandbox.servers.alertmanager import Alertmanager
+from sandbox.servers.backend import Backend
 from sandbox.servers.bot import Bot
 from sandbox.servers.mongod import Mongod
 from sandbox.servers.redis import RedisServer
@@ -38,7 +40,8 @@ class EnrolmentFailed(Exception):
 
 class Stage:
     """Everything the demo shows. `more`: settings of the bot besides those it needs. `slack_port` 0: a free one.
-    `alerting`: an Alertmanager tells the bot about alerts, if this machine has one."""
+    `alerting`: an Alertmanager tells the bot about alerts, if this machine has one; `serving`: the shop has a service,
+    if it has Node."""
 
     def __init__(
         self,
@@ -47,16 +50,20 @@ class Stage:
         more: Mapping[str, str] | None = None,
         planted: bool = True,
         alerting: bool = False,
+        serving: bool = False,
     ) -> None:
         self.mongod = Mongod()
         self.redis = RedisServer()
         self.slack = LocalSlack(manifest=MANIFEST, port=slack_port)
         self.given: dict[str, str] = {}
         self.keys: dict[str, str] = {}
+        self._typed: dict[str, int] = {}
         self._more = dict(more or {})
         self._planted = planted
         here = alerting and parts.find("alertmanager") is not None
         self.alertmanager: Alertmanager | None = Alertmanager("") if here else None
+        self._serving = serving and parts.find("node") is not None
+        self.service: Backend | None = None
         self._ending = ExitStack()
         self._bot: Bot | None = None
 
@@ -80,6 +87,8 @@ class Stage:
                 shop.plant(self.uri)
             folder = Path(self._ending.enter_context(tempfile.TemporaryDirectory(prefix="sandbox-backups-")))
             self.given = self._settings(folder)
+            if self._serving:
+                self.given |= self._served()
             self._bot = Bot(self.given)
             self.enrol("U0SARA")
             self._ending.enter_context(self._bot)
@@ -96,6 +105,17 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ending.close()
+
+    def fresh_code(self, person: str) -> str:
+        """What the person's app shows, once it is one they did not type yet: a code typed twice ends the operation."""
+        while self.spent(person, step := authenticator.step_now()):
+            time.sleep(authenticator.STEP_SECONDS - time.time() % authenticator.STEP_SECONDS + 0.2)
+        self._typed[person] = step
+        return authenticator.code(self.keys[person], step)
+
+    def spent(self, person: str, step: int) -> bool:
+        """Whether the code of this step was typed by us, so that it counts for nothing now."""
+        return step <= self._typed.get(person, 0)
 
     def enrol(self, person: str) -> None:
         """Enrols a person by the command line, as whoever holds the host would."""
@@ -125,8 +145,13 @@ class Stage:
                 step = authenticator.step_now()
                 process.stdin.write(f"{authenticator.code(key, step - 1)}\n{authenticator.code(key, step)}\n")
                 process.stdin.close()
-                self.keys[person] = key
+                self.keys[person], self._typed[person] = key, step
         return said
+
+    def _served(self) -> dict[str, str]:
+        folder = Path(self._ending.enter_context(tempfile.TemporaryDirectory(prefix="sandbox-service-")))
+        self.service = self._ending.enter_context(service.backend(folder))
+        return service.settings(folder, self.service)
 
     def _settings(self, folder: Path) -> dict[str, str]:
         return {
@@ -142,6 +167,7 @@ class Stage:
             "MIGRATE_COMMAND": MIGRATE,
             "MASTER_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
             "OPS_CHANNEL": "C0OPS",
+            "AUDIT_CHANNEL": "C0AUDIT",
             "ALERTS_CHANNEL": "C0ALERTS",
             "WEBHOOK_TOKEN": secrets.token_urlsafe(24),
             **({} if self.alertmanager is None else {"ALERTMANAGER_URL": self.alertmanager.url}),

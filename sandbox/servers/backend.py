@@ -1,4 +1,4 @@
-"""The example backend: Node's own modules, a key ring in a file, sessions that must survive its rotation."""
+"""The example backend: Node's own modules, secrets in files, sessions and data that must survive their rotation."""
 
 from __future__ import annotations
 
@@ -19,13 +19,25 @@ _OPENER = build_opener(ProxyHandler({}))
 
 
 class Backend(Server):
-    """One process of it. `ring`: the file it reads; a first key ring is put there when there is none."""
+    """One process of it. `ring`: the file it reads; a first key ring is put there when there is none. `data_ring`: the
+    same for what it encrypts in `database`, an address that ends with the database's name. `user`: the file that names
+    who it signs in there as; `batch`: how many fields it re-encrypts at a time."""
 
     name = "backend"
 
-    def __init__(self, ring: Path, *, token_seconds: int = 3600) -> None:
+    def __init__(
+        self,
+        ring: Path,
+        *,
+        token_seconds: int = 3600,
+        data_ring: Path | None = None,
+        database: str = "",
+        user: Path | None = None,
+        batch: int = 500,
+    ) -> None:
         super().__init__()
-        self.ring = ring
+        self.ring, self.data_ring, self.user = ring, data_ring, user
+        self._database, self._batch = database, batch
         self.password = secrets.token_urlsafe(16)
         self._token_seconds = token_seconds
 
@@ -35,12 +47,13 @@ class Backend(Server):
         return f"http://127.0.0.1:{self.port}"
 
     def prepare(self) -> None:
-        """A password file, and a first key ring."""
+        """A password file, and first key rings."""
         (self.folder / "password").write_text(self.password)
-        if not self.ring.exists():
-            key = secrets.token_urlsafe(32)
-            self.ring.write_text(json.dumps({"version": "", "active": "k-first", "keys": {"k-first": key}}))
-            self.ring.chmod(0o600)
+        for ring in (self.ring, self.data_ring):
+            if ring is not None and not ring.exists():
+                key = secrets.token_urlsafe(32)
+                ring.write_text(json.dumps({"version": "", "active": "k-first", "keys": {"k-first": key}}))
+                ring.chmod(0o600)
 
     def environment(self) -> dict[str, str]:
         """What it is given."""
@@ -50,6 +63,9 @@ class Backend(Server):
             "JWT_RING_FILE": str(self.ring),
             "PASSWORD_FILE": str(self.folder / "password"),
             "TOKEN_SECONDS": str(self._token_seconds),
+            "REENCRYPT_BATCH": str(self._batch),
+            **({} if self.data_ring is None else {"DATA_RING_FILE": str(self.data_ring), "DATABASE": self._database}),
+            **({} if self.user is None else {"DATABASE_USER_FILE": str(self.user)}),
         }
 
     def command(self) -> list[str]:
@@ -74,6 +90,22 @@ class Backend(Server):
     def version(self) -> str:
         """The version it reports."""
         return str(self.ask("GET", "/internal/secrets")[1]["secrets"]["jwt"])
+
+    def write(self, customer: str, card: str, token: str) -> bool:
+        """Whether it took a card number, to be encrypted."""
+        return self.ask("PUT", f"/customers/{customer}", body={"card": card}, token=token)[0] == 200
+
+    def read(self, customer: str, token: str) -> str | None:
+        """The card number; None when there is none that can be read."""
+        status, data = self.ask("GET", f"/customers/{customer}", token=token)
+        return str(data["card"]) if status == 200 else None
+
+    def counts(self) -> dict[str, int]:
+        """How many cards are under each key."""
+        status, data = self.ask("GET", "/internal/encryption")
+        if status != 200:
+            raise RuntimeError(f"the counters were answered with {status}")
+        return dict(data["keys"])
 
     def ask(self, method: str, path: str, *, body: Any = None, token: str = "") -> tuple[int, Any]:
         """One request."""

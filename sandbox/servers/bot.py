@@ -25,7 +25,8 @@ class Bot(Server):
     def environment(self) -> dict[str, str]:
         """PATH with MongoDB's tools, HOME, and what was given."""
         kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
-        return {**kept, "PATH": search_path(), "HTTP_PORT": str(self.port), "LOG_FORMAT": "text", **self._given}
+        here = {"HTTP_PORT": str(self.port), "BOT_URL": f"http://127.0.0.1:{self.port}"}
+        return {**kept, "PATH": search_path(), **here, "LOG_FORMAT": "text", **self._given}
 
     def command(self) -> list[str]:
         """The same Python that runs us."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 
@@ -16,10 +17,17 @@ class Authority:
                  "-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign")  # fmt: skip
         self._issue("middle", "/CN=Middle", "root", "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign")
 
-    def server(self, name: str, host: str = "localhost", *, days: int = 90, over: bool = False) -> dict[str, bytes]:
-        """`server.pem` (with its chain) and `server.key` for the host. `over`: it ended yesterday."""
-        span = "-not_before 20200101000000Z -not_after 20200201000000Z" if over else f"-days {days}"
-        self._issue(name, f"/CN={host}", "middle", f"subjectAltName=DNS:{host}", span)
+    def server(
+        self, name: str, host: str = "localhost", *, days: int = 90, over: bool = False, bits: int = 2048, age: int = 0
+    ) -> dict[str, bytes]:
+        """`server.pem` (with its chain) and `server.key` for the host. `over`: it ended in 2020; `bits`: of its key;
+        `age`: for how many days it has been good, besides those that are left."""
+        now = datetime.now(UTC)
+        span = f"-days {days}"
+        if over or age:
+            begins, ends = now - timedelta(days=age), now + timedelta(days=days)
+            span = "20200101000000Z 20200201000000Z" if over else f"{begins:%Y%m%d%H%M%SZ} {ends:%Y%m%d%H%M%SZ}"
+        self._issue(name, f"/CN={host}", "middle", f"subjectAltName=DNS:{host}", span, bits)
         return self._files(name, chain=True)
 
     def without_chain(self, name: str, host: str = "localhost") -> dict[str, bytes]:
@@ -38,13 +46,16 @@ class Authority:
         rest = (self._folder / "middle.pem").read_bytes() if chain else b""
         return {"server.pem": own + rest, "server.key": (self._folder / f"{name}.key").read_bytes()}
 
-    def _issue(self, name: str, subject: str, by: str, extensions: str, span: str = "-days 30") -> None:
+    def _issue(
+        self, name: str, subject: str, by: str, extensions: str, span: str = "-days 30", bits: int = 2048
+    ) -> None:
         (self._folder / f"{name}.ext").write_text(extensions)
-        _openssl(self._folder, f"req -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.csr -subj {subject}")
+        _openssl(self._folder, f"req -newkey rsa:{bits} -nodes -keyout {name}.key -out {name}.csr -subj {subject}")
         signing = f"x509 -req -in {name}.csr -CA {by}.pem -CAkey {by}.key -CAcreateserial -extfile {name}.ext"
-        if "-not_before" not in span:
+        if span.startswith("-days"):
             _openssl(self._folder, f"{signing} -out {name}.pem {span}")
             return
+        begins, ends = span.split()
         # `openssl x509` of 3.0 knows no dates; `openssl ca` does.
         (self._folder / "index.txt").write_text("")
         (self._folder / "serial").write_text("77")
@@ -55,7 +66,7 @@ class Authority:
         _openssl(
             self._folder,
             f"ca -batch -config ca.conf -cert {by}.pem -keyfile {by}.key -in {name}.csr -out {name}.pem "
-            f"-extfile {name}.ext -startdate 20200101000000Z -enddate 20200201000000Z -notext",
+            f"-extfile {name}.ext -startdate {begins} -enddate {ends} -notext",
         )
 
 

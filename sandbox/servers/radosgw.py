@@ -47,6 +47,7 @@ _SETTINGS = {
     "osd_pool_default_pg_autoscale_mode": "off",
     "osd_crush_chooseleaf_type": "0",
     "osd_objectstore": "memstore",
+    "memstore_device_bytes": str(4 << 30),  # what is deleted stays for hours, and a full one waits for ever
     "mon_max_pg_per_osd": "1000",
     "mon_allow_pool_size_one": "true",
     "mon_data_avail_crit": "0",

@@ -7,22 +7,27 @@ from sandbox.slack.calls import Call, Method
 from sandbox.slack.errors import JSON, SlackError
 from sandbox.slack.seed import SeedUser, SeedUsergroup
 
+_OF_THE_LIVING = frozenset(
+    {"tz", "tz_label", "tz_offset", "is_admin", "is_owner", "is_primary_owner", "is_restricted", "is_ultra_restricted"}
+)
+
 
 def show_user(call: Call, user: SeedUser) -> JSON:
     """The user object as Slack sends it; the address only with `users:read.email`."""
     workspace = call.workspace
+    team = user.team_id or workspace.seed.team_id
     profile: JSON = {
         "real_name": user.real_name,
         "real_name_normalized": user.real_name,
         "display_name": user.name,
         "display_name_normalized": user.name,
-        "team": workspace.seed.team_id,
+        "team": team,
     }
     if "users:read.email" in workspace.manifest.bot_scopes and not user.is_bot:
         profile["email"] = user.email
     shown: JSON = {
         "id": user.id,
-        "team_id": workspace.seed.team_id,
+        "team_id": team,
         "name": user.name,
         "deleted": user.deleted,
         "real_name": user.real_name,
@@ -39,6 +44,10 @@ def show_user(call: Call, user: SeedUser) -> JSON:
         "is_app_user": False,
         "updated": workspace.created,
     }
+    if user.team_id:
+        shown["is_stranger"] = True  # of another workspace, in a channel both share
+    if user.deleted:  # Slack says less about them: what they were allowed is left out
+        shown = {name: value for name, value in shown.items() if name not in _OF_THE_LIVING}
     return shown | ({"locale": user.locale} if call.flag("include_locale") else {})
 
 
@@ -79,22 +88,21 @@ def _show_group(call: Call, group: SeedUsergroup) -> JSON:
 
 def group_list(call: Call) -> JSON:
     """usergroups.list."""
-    return {"usergroups": [_show_group(call, group) for group in call.workspace.seed.usergroups]}
+    return {"usergroups": [_show_group(call, group) for group in call.workspace.usergroups.values()]}
 
 
 def group_users(call: Call) -> JSON:
     """usergroups.users.list. Raises `no_such_subteam`."""
-    wanted = call.text("usergroup")
-    for group in call.workspace.seed.usergroups:
-        if group.id == wanted:
-            return {"users": list(group.users)}
-    raise SlackError("no_such_subteam")
+    group = call.workspace.usergroups.get(call.text("usergroup"))
+    if group is None:
+        raise SlackError("no_such_subteam")
+    return {"users": list(group.users)}
 
 
 METHODS = {
-    "users.info": Method(user_info, 4, ("users:read",)),
+    "users.info": Method(user_info, 4, ("users:read",), form_only=True),
     "users.list": Method(user_list, 2, ("users:read",)),
     "users.lookupByEmail": Method(lookup_by_email, 3, ("users:read.email",)),
     "usergroups.list": Method(group_list, 2, ("usergroups:read",)),
-    "usergroups.users.list": Method(group_users, 2, ("usergroups:read",)),
+    "usergroups.users.list": Method(group_users, 2, ("usergroups:read",), form_only=True),
 }

@@ -94,9 +94,11 @@ def need_scope(scopes: tuple[str, ...], any_of: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method: what it does, its rate tier, the scopes of which it needs one, its kind of token."""
+    """A method: what it does, its rate tier, the scopes of which it needs one, its kind of token. `form_only`: it reads
+    no JSON body."""
 
     run: Callable[[Call], JSON]
     tier: int
     scopes: tuple[str, ...] = ()
     token: str = "bot"
+    form_only: bool = False

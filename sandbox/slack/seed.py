@@ -16,6 +16,7 @@ class SeedUser:
     is_bot: bool = False
     is_restricted: bool = False
     deleted: bool = False
+    team_id: str = ""  # of another workspace's people
     tz: str = "Asia/Tehran"
     locale: str = "en-US"
 

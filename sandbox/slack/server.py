@@ -171,6 +171,14 @@ class LocalSlack:
         """Puts a fault in force (see faults.py). Raises ValueError on an unknown kind."""
         self._with(lambda site: site.faults.add(method, kind, times=times, retry_after=retry_after, seconds=seconds))
 
+    def change_user(self, user_id: str, **changes: Any) -> None:
+        """Deactivates an account, makes it a guest, …: fields of SeedUser."""
+        self._with(lambda site: site.workspace.change_user(user_id, **changes))
+
+    def change_usergroup(self, group_id: str, users: tuple[str, ...] | None) -> None:
+        """Other members for a user group; None: it is removed."""
+        self._with(lambda site: site.workspace.change_usergroup(group_id, users))
+
     def clear_faults(self) -> None:
         """Ends every fault."""
         self._with(lambda site: site.faults.clear())

@@ -91,6 +91,9 @@ class WebApi:
         """One call over HTTP, GET or POST."""
         name = request.match_info["method"]
         token, args, broken = await read_arguments(request)
+        known = self.methods.get(name)
+        if known is not None and known.form_only and request.content_type == "application/json":
+            args, broken = dict(request.query), None
         fault = self._faults.take(name)
         if fault is not None and fault.kind in ("delay", "timeout"):
             await asyncio.sleep(fault.seconds)

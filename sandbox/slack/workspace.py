@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sandbox.slack.clock import Clock
 from sandbox.slack.errors import JSON, SlackError
@@ -12,7 +13,7 @@ from sandbox.slack.hub import Hub
 from sandbox.slack.manifest import Manifest
 from sandbox.slack.messages import Message, Messages
 from sandbox.slack.response_urls import ResponseUrls
-from sandbox.slack.seed import Seed, SeedUser
+from sandbox.slack.seed import Seed, SeedUser, SeedUsergroup
 from sandbox.slack.views import Views
 
 
@@ -53,6 +54,7 @@ class Workspace:
         """The seed again: no messages, views or files."""
         seed, clock = self.seed, self.clock
         self.users: dict[str, SeedUser] = {user.id: user for user in seed.users}
+        self.usergroups: dict[str, SeedUsergroup] = {group.id: group for group in seed.usergroups}
         self.channels: dict[str, Channel] = {
             each.id: Channel(each.id, each.name, list(each.members), each.is_private, each.is_archived, each.topic)
             for each in seed.channels
@@ -67,6 +69,17 @@ class Workspace:
     def at(self, url: str) -> None:
         """Tells the workspace where it is served."""
         self.url = self.files.base_url = self.response_urls.base_url = url
+
+    def change_user(self, user_id: str, **changes: Any) -> None:
+        """What an administrator of the workspace does to an account. Raises KeyError or TypeError."""
+        self.users[user_id] = replace(self.users[user_id], **changes)
+
+    def change_usergroup(self, group_id: str, users: tuple[str, ...] | None) -> None:
+        """Other members for a user group; None: it is removed. Raises KeyError."""
+        if users is None:
+            del self.usergroups[group_id]
+        else:
+            self.usergroups[group_id] = replace(self.usergroups[group_id], users=users)
 
     def user(self, user_id: str) -> SeedUser:
         """A person by id. Raises `user_not_found`."""

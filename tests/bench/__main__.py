@@ -1,22 +1,63 @@
-"""`python -m tests.bench [NAME…]`: runs the benches, prints what they find, and writes docs/performance.md."""
+"""`python -m tests.bench [NAME…]`: runs the benches, prints what they find, and writes docs/performance.md.
+
+With `--quick` some of them run with less of everything, in about two minutes; then nothing is written.
+"""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 
-from tests.bench import ack, encryption, idle, intake, memory, page, replay, restore, storm, throughput
+from tests.bench import (
+    ack,
+    arrival,
+    audit,
+    encryption,
+    gate,
+    groups,
+    health,
+    idle,
+    intake,
+    memory,
+    page,
+    replay,
+    replicas,
+    restore,
+    s3,
+    scale,
+    slow,
+    start,
+    storm,
+    throughput,
+)
 
 BENCHES: dict[str, Callable[[], page.Section]] = {
     "throughput": throughput.measure,
+    "s3": s3.measure,
     "restore": restore.measure,
     "memory": memory.measure,
     "encryption": encryption.measure,
     "idle": idle.measure,
+    "start": start.measure,
+    "gate": gate.measure,
     "ack": ack.measure,
+    "slow": slow.measure,
     "replay": replay.measure,
     "intake": intake.measure,
+    "arrival": arrival.measure,
+    "groups": groups.measure,
     "storm": storm.measure,
+    "scale": scale.measure,
+    "replicas": replicas.measure,
+    "health": health.measure,
+    "audit": audit.measure,
+}
+QUICK: dict[str, Callable[[], page.Section]] = {
+    "throughput": partial(throughput.measure, megabytes_each=60, rounds=1),
+    "start": partial(start.measure, rounds=2),
+    "gate": partial(gate.measure, people=100),
+    "idle": idle.measure,
 }
 
 
@@ -24,14 +65,18 @@ def main() -> int:
     """Runs the named benches, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of: {', '.join(BENCHES)}")
-    names: list[str] = parser.parse_args().names or list(BENCHES)
-    unknown = [name for name in names if name not in BENCHES]
+    parser.add_argument("--quick", action="store_true", help=f"less of {', '.join(QUICK)}; writes nothing")
+    given = parser.parse_args()
+    benches = QUICK if given.quick else BENCHES
+    names: list[str] = given.names or list(benches)
+    unknown = [name for name in names if name not in benches]
     if unknown:
-        parser.error(f"no such bench: {', '.join(unknown)}; there are {', '.join(BENCHES)}")
+        parser.error(f"no such bench: {', '.join(unknown)}; there are {', '.join(benches)}")
     for name in names:
-        section = BENCHES[name]()
+        section = benches[name]()
         print(f"{section.finding}\n", flush=True)
-        page.write([section], tuple(BENCHES))
+        if not given.quick:
+            page.write([section], tuple(BENCHES))
     return 0
 
 

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import tempfile
 import threading
@@ -25,6 +24,7 @@ from sandbox.slack.person import Person
 from tests.bench import data
 from tests.bench.backups import endless
 from tests.bench.page import Section
+from tests.bench.turns import percentile
 
 MEGABYTES = 300
 ELSEWHERE = 19
@@ -85,7 +85,7 @@ def _sent(person: Person, meanwhile: str, rows: list[tuple[str, ...]]) -> float:
     larger = 0.0
     for how, send in (("one by one", _one_by_one), (f"bursts of {BURST}", _bursts)):
         times = send(person)
-        larger = max(larger, _percentile(times, 99))
+        larger = max(larger, percentile(times, 99))
         rows.append((meanwhile, how, *_row(times)))
         print(f"ack: {' | '.join(rows[-1])}; load {psutil.getloadavg()[0]:.0f}", flush=True)
     return larger
@@ -181,10 +181,6 @@ def _send(person: Person, number: int) -> float:
     return (time.perf_counter() - begun) * 1000
 
 
-def _percentile(times: list[float], percent: int) -> float:
-    return statistics.quantiles(times, n=100, method="inclusive")[percent - 1]
-
-
 def _row(times: list[float]) -> tuple[str, str, str, str]:
-    p50, p99 = _percentile(times, 50), _percentile(times, 99)
+    p50, p99 = percentile(times, 50), percentile(times, 99)
     return str(len(times)), f"{p50:.0f} ms", f"{p99:.0f} ms", f"{max(times):.0f} ms"

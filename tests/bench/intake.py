@@ -12,9 +12,9 @@ import http.client
 import json
 import os
 import re
-import statistics
 import time
 import urllib.request
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -22,8 +22,10 @@ import psutil
 
 from sandbox.demo.stage import Stage
 from tests.bench.page import Section
+from tests.bench.turns import percentile
 
 A_MESSAGE, GROUPS = 5, 200
+NO_LABELS: Mapping[str, str] = {}
 PACE, PACED_SECONDS = 1000, 20.0
 CONNECTIONS, FAST_SECONDS = 8, 10.0
 CALM, CALM_SECONDS, SLACK_SECONDS = 20, 2.0, 0.1
@@ -38,7 +40,7 @@ def measure() -> Section:
         cores = _pinned(stage)
         paced = _paced(stage)
         rate, fast = _fast(stage)
-    p99 = _percentile(paced, 99)
+    p99 = percentile(paced, 99)
     return Section(
         "intake",
         "Webhooks, from Alertmanager to Redis and to Slack",
@@ -62,34 +64,35 @@ def _pinned(stage: Stage) -> int:
     return len(cores)
 
 
-def _body(group: int, turn: int) -> bytes:
+def _body(group: int, turn: int, count: int, more: Mapping[str, str]) -> bytes:
     now = datetime.now(UTC).isoformat()
+    labels = {"alertname": f"Group{group:03d}", **more}
     alerts = [
         {
             "status": "firing",
-            "labels": {"alertname": f"Group{group:03d}", "instance": f"host-{number}", "severity": "warning"},
+            "labels": {**labels, "instance": f"host-{number}", "severity": "warning"},
             "annotations": {"summary": f"p95 is {turn} ms, above 800 ms"},
             "startsAt": now,
             "endsAt": "0001-01-01T00:00:00Z",
             "generatorURL": "http://prometheus.example/graph?g0.expr=up",
         }
-        for number in range(A_MESSAGE)
+        for number in range(count)
     ]
-    labels = {"alertname": f"Group{group:03d}"}
     message = {"version": "4", "status": "firing", "receiver": "negahban", "groupLabels": labels, "alerts": alerts}
     return json.dumps(message).encode()
 
 
-class _Sender:
+class Sender:
     """One connection that is kept."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", stage.bot.port, timeout=10)
-        self._headers = {"Authorization": f"Bearer {stage.given['WEBHOOK_TOKEN']}"}
+    def __init__(self, port: int, token: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        self._headers = {"Authorization": f"Bearer {token}"}
 
-    def send(self, group: int, turn: int) -> float:
-        """Milliseconds until it was stored. Raises RuntimeError when it was not."""
-        body = _body(group, turn)
+    def send(self, group: int, turn: int, *, alerts: int = A_MESSAGE, labels: Mapping[str, str] = NO_LABELS) -> float:
+        """Milliseconds until it was stored. `labels`: of the group besides its name. Raises RuntimeError when it was
+        not."""
+        body = _body(group, turn, alerts, labels)
         begun = time.perf_counter()
         self._connection.request("POST", "/webhooks/alertmanager", body, self._headers)
         answer = self._connection.getresponse()
@@ -105,7 +108,7 @@ class _Sender:
 
 def _paced(stage: Stage) -> list[float]:
     """Several senders that keep the pace together; a late answer is not waited for by the next webhook's clock."""
-    senders = [_Sender(stage) for _ in range(CONNECTIONS)]
+    senders = [Sender(stage.bot.port, stage.given["WEBHOOK_TOKEN"]) for _ in range(CONNECTIONS)]
     total = round(PACE * PACED_SECONDS / A_MESSAGE)
     begun = time.monotonic()
 
@@ -131,7 +134,7 @@ def _fast(stage: Stage) -> tuple[float, list[float]]:
     begun = time.monotonic()
 
     def run(which: int) -> list[float]:
-        sender, times, turn = _Sender(stage), list[float](), 0
+        sender, times, turn = Sender(stage.bot.port, stage.given["WEBHOOK_TOKEN"]), list[float](), 0
         while time.monotonic() - begun < FAST_SECONDS:
             turn += 1
             times.append(sender.send((which + turn * CONNECTIONS) % GROUPS, turn))
@@ -147,7 +150,7 @@ def _fast(stage: Stage) -> tuple[float, list[float]]:
 
 def _arrived(stage: Stage) -> str:
     """One new group after the other, by the bot's own histogram."""
-    sender = _Sender(stage)
+    sender = Sender(stage.bot.port, stage.given["WEBHOOK_TOKEN"])
     for number in range(CALM):
         sender.send(500 + number, 0)
         time.sleep(CALM_SECONDS)
@@ -161,10 +164,6 @@ def _arrived(stage: Stage) -> str:
     return f"{told}, {SLACK_SECONDS:.1f} s of it Slack's."
 
 
-def _percentile(times: list[float], percent: int) -> float:
-    return statistics.quantiles(times, n=100, method="inclusive")[percent - 1]
-
-
 def _row(how: str, times: list[float]) -> tuple[str, ...]:
-    p50, p99 = _percentile(times, 50), _percentile(times, 99)
+    p50, p99 = percentile(times, 50), percentile(times, 99)
     return how, str(len(times)), f"{p50:.1f} ms", f"{p99:.1f} ms", f"{max(times):.0f} ms"

@@ -19,12 +19,13 @@ from pathlib import Path
 
 from bot import settings
 from bot.wiring.commands import WORKER_NICENESS
-from bot.wiring.house import Nobody, build
+from bot.wiring.entrance import Nobody
+from bot.wiring.house import build
 from bot.worker import Beat
-from handlers.core.answers import Actor, Invocation, PersonId, Surface
-from handlers.core.approval import WORKSPACE
-from handlers.core.desk import Began, Desk
-from handlers.core.jobs import JobState
+from handlers.core.door.approval import WORKSPACE
+from handlers.core.door.desk import Began, Desk
+from handlers.core.words.answers import Actor, Invocation, PersonId, Surface
+from handlers.core.words.jobs import JobState
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from bot import settings
 from bot.wiring.commands import WORKER_NICENESS
 from bot.worker import Beat
-from handlers.core.jobs import JobState
+from handlers.core.words.jobs import JobState
 from tests.bench.one_backup import memory_bytes
 from tests.chaos.house import Break, House, house
 

@@ -1,29 +1,38 @@
-"""docs/performance.md: one section a bench, each replaced when its bench runs again."""
+"""docs/performance.md, its pictures and performance.json: a section a bench, replaced when its bench runs again."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
+from tests.bench.plots import Plot
+
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
+FIGURES, PLOTS = PAGE.with_suffix(".json"), PAGE.with_suffix("")
 _SECTION = re.compile(r"^<!-- bench: (?P<name>\w+) -->\n(?P<body>.*?)(?=^<!-- bench: |\Z)", re.MULTILINE | re.DOTALL)
+_NUMBERS, _SPACES = re.compile(r"\[[-\d.e,\s]+\]"), re.compile(r"\s+")
+"""A list of numbers is one line of performance.json."""
 _HEAD = """# Performance
 
 Made by `make bench` (`make bench ARGS="NAME…"` makes only those sections anew); do not edit by hand. Seconds depend on
-the machine and on what else it does; ratios are what to compare.
+the machine and on what else it does; ratios are what to compare. performance.json has the same and every single
+figure.
 
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one bench found. `rows` have as many cells as `columns`."""
+    """What one bench found. `rows` have as many cells as `columns`; `measured`: every single figure behind them;
+    `plots`: pictures by their names, which begin with the section's."""
 
     name: str
     title: str
@@ -31,10 +40,13 @@ class Section:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     method: str
+    measured: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    plots: Mapping[str, Plot] = field(default_factory=dict)
 
     def text(self, moment: datetime) -> str:
         """As Markdown."""
         lines = [f"## {self.title}", "", self.finding, ""]
+        lines += [f"![{plot.title}]({PLOTS.name}/{name}.svg)\n" for name, plot in self.plots.items()]
         lines += [_line(self.columns), _line(tuple("---" for _ in self.columns)), *map(_line, self.rows), ""]
         lines += [self.method, "", f"`make bench ARGS={self.name}`, {moment:%Y-%m-%d}, {machine()}.", ""]
         return "\n".join(lines)
@@ -49,6 +61,27 @@ def write(sections: list[Section], order: tuple[str, ...]) -> None:
     parts = [f"<!-- bench: {name} -->\n{bodies[name]}" for name in order if name in bodies]
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(_HEAD + "\n".join(parts))
+    PLOTS.mkdir(exist_ok=True)
+    for name, plot in (each for section in sections for each in section.plots.items()):
+        (PLOTS / f"{name}.svg").write_bytes(plot.svg())
+    _keep_figures(sections, order, now)
+
+
+def _keep_figures(sections: list[Section], order: tuple[str, ...], moment: datetime) -> None:
+    kept = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    for section in sections:
+        kept[section.name] = {
+            "title": section.title,
+            "finding": section.finding,
+            "columns": section.columns,
+            "rows": section.rows,
+            "measured": {name: [round(each, 4) for each in figures] for name, figures in section.measured.items()},
+            "method": section.method,
+            "made": f"{moment:%Y-%m-%d}",
+            "machine": machine(),
+        }
+    text = json.dumps({name: kept[name] for name in order if name in kept}, indent=1)
+    FIGURES.write_text(_NUMBERS.sub(lambda found: _SPACES.sub(" ", found[0]), text) + "\n")
 
 
 def machine() -> str:

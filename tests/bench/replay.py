@@ -16,7 +16,7 @@ from pymongo.database import Database
 
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.packing import unpacked
-from handlers.core.manifests import CollectionKind, CollectionSpec
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec
 from handlers.core.ports import SliceEvidence
 from sandbox.parts import require
 from sandbox.servers.mongod import Mongod

@@ -18,12 +18,18 @@ from tests.bench import data
 from tests.bench.backups import environment, taken
 from tests.bench.one_restore import Restored
 from tests.bench.page import Section, mebibytes, megabytes, per_second
+from tests.bench.plots import Bars
 
 MEGABYTES = 300
 ROUNDS = 3
 LIMIT_BYTES = 150 * 1024 * 1024
 INDEXES = ({"state": 1, "at": -1}, {"email": 1}, {"lines.sku": 1})
 ENGINES = ("native", "mongorestore")
+NAMES = {
+    "plain": "mongorestore --archive --drop",
+    "native": "/restore, RESTORE_LOADER=native",
+    "mongorestore": "/restore, RESTORE_LOADER=mongorestore",
+}
 
 
 def measure() -> Section:
@@ -74,15 +80,23 @@ def _section(size: int, times: dict[str, list[float]], peaks: list[int], cpu: fl
         f"{verdict}.",
         ("what", "seconds", "data per second"),
         (
-            ("`mongorestore --archive --drop` of an uncompressed archive", *_row(middle["plain"], size)),
-            ("`/restore`, RESTORE_LOADER=native: the whole job", *_row(middle["native"], size)),
-            ("`/restore`, RESTORE_LOADER=mongorestore: the whole job", *_row(middle["mongorestore"], size)),
+            (f"`{NAMES['plain']}` of an uncompressed archive", *_row(middle["plain"], size)),
+            *((f"`{NAMES[engine]}`: the whole job", *_row(middle[engine], size)) for engine in ENGINES),
         ),
         "The job is everything between the code and its end: a backup of what is live, made durable; the archive read, "
         "its SHA-256 compared, unpacked and loaded beside the live data; indexes; every document counted; definitions "
         f"compared; the switch; the old data dropped. Its Python process used {cpu:.2f} s of processor time. "
         "mongorestore drops first and proves nothing. mongod and the restore share the machine's cores, and the "
         "restore is as nice as the bot's worker; the plain mongorestore is not.",
+        times,
+        {
+            "restore": Bars(
+                f"A restore of {megabytes(size)}",
+                "MB of data a second",
+                {NAMES[name]: [size / each / 1e6 for each in seconds] for name, seconds in times.items()},
+                frozenset({NAMES["native"], NAMES["mongorestore"]}),
+            )
+        },
     )
 
 

@@ -24,10 +24,12 @@ from sandbox.servers.alerting import VALID, configuration
 from sandbox.servers.alertmanager import Alertmanager
 from sandbox.slack.server import LocalSlack
 from tests.bench.page import Section
+from tests.bench.plots import Bars
 
 CHANNELS = ("C0OPS", "C0ALERTS", "C0AUDIT")
 GROUPS, EACH = 200, 5
 STORM_SECONDS, LATER_SECONDS = 60.0, 120.0
+OURS, PEER = "negahban", "Alertmanager's slack_configs"
 WAIT, INTERVAL = "2s", "10s"
 _GROUP = re.compile(r"Group\d{3}")
 _SHARED = re.compile(r"Many alerts: ([0-9,]+) groups|([0-9,]+) groups of alerts fired")
@@ -60,10 +62,18 @@ def measure() -> Section:
         f"fired, {ours.told} of {GROUPS} groups were told here and {peer.told} there; two minutes later "
         f"{ours.told_later} and {peer.told_later}.",
         ("side", "messages", "edits", "429", "told at the end", "told 2 min later", "all told after"),
-        (_row("negahban", ours), _row("Alertmanager's slack_configs", peer)),
+        (_row(OURS, ours), _row(PEER, peer)),
         f"{EACH} alerts a group, group_by alertname, group_wait {WAIT}, group_interval {INTERVAL}, fired evenly over "
         f"{STORM_SECONDS:.0f} s. The local Slack refuses what is above Slack's documented limits (one message a second "
         "in a channel). The groups still fire when the storm is over: nothing has been told as over.",
+        plots={
+            "storm": Bars(
+                f"Messages about {GROUPS * EACH:,} alerts in {GROUPS} groups",
+                "messages",
+                {OURS: [ours.posts], PEER: [peer.posts]},
+                frozenset({OURS}),
+            )
+        },
     )
 
 

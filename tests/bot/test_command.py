@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from bot.adapters.command import ShellCommand
-from handlers.core.errors import Cancelled, OutsideError, Refusal
 from handlers.core.ports import Command
-from handlers.core.text import Text
+from handlers.core.words.errors import Cancelled, OutsideError, Refusal
+from handlers.core.words.text import Text
 from sandbox.servers.process import is_running
 
 URI = "mongodb://shop:s3cr%40t-pw@127.0.0.1:27017/shop?tlsCertificateKeyFilePassword=keyfile-pw"

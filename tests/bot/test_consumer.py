@@ -7,15 +7,16 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import pytest
 
 from bot.adapters.command import ShellCommand
 from bot.adapters.consumer import HttpConsumer
-from handlers.core.errors import OutsideError
-from handlers.core.key_rings import KeyRing, _base64, _part, signer
-from handlers.core.secret_stores import Sealed
-from handlers.core.secrets import Use
+from handlers.core.rotation.key_rings import KeyRing, _base64, _part, signer
+from handlers.core.rotation.secret_stores import Sealed
+from handlers.core.rotation.secrets import Use
+from handlers.core.words.errors import OutsideError
 from sandbox.servers.backend import Backend
 from tests.conftest import needs
 
@@ -79,10 +80,15 @@ def test_half_a_key_ring_does_not_stop_the_backend(backend: Backend, shop: HttpC
 
 
 class Answering(BaseHTTPRequestHandler):
-    """Answers as the path says: `/500`, `/302`, `/words`, `/list`, `/huge`."""
+    """Answers as the path says: `/500`, `/302`, `/words`, `/list`, `/huge`, `/json-…`."""
 
     def do_GET(self) -> None:
         word = self.path.strip("/")
+        if word.startswith("json-"):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(unquote(word.removeprefix("json-")).encode())
+            return
         self.send_response(int(word) if word.isdigit() else 200)
         if word == "302":
             self.send_header("Location", "/200")
@@ -126,6 +132,42 @@ def test_what_is_no_report_and_no_login_is_refused_and_not_shown(odd: str, path:
 
 def test_a_report_without_the_secret_says_nothing(odd: str) -> None:
     assert [each.version for each in consumer(Use("odd", reports=(f"{odd}/list",))).reports("jwt")] == [""]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "{}",
+        "[]",
+        '{"active": "k", "keys": {"k": -1}, "opens": []}',
+        '{"active": "k", "keys": {"k": true}, "opens": []}',
+        '{"active": "k", "keys": {"k": "1"}, "opens": []}',
+        '{"active": "k", "keys": ["k"], "opens": []}',
+        '{"active": "k", "keys": {"k": 1}, "opens": 3}',
+        '{"moved": 1.5, "unreadable": 0}',
+        '{"moved": 1}',
+        "words",
+    ],
+)
+def test_counters_that_count_nothing_are_no_answer(odd: str, said: str) -> None:
+    asked = consumer(Use("odd", reencrypt=f"{odd}/json-{quote(said)}"))
+    with pytest.raises(OutsideError):
+        asked.encrypted()
+    with pytest.raises(OutsideError):
+        asked.reencrypt("k", "")
+
+
+def test_a_program_that_writes_under_another_key_is_not_asked_again(odd: str) -> None:
+    with pytest.raises(OutsideError, match="another key") as caught:
+        consumer(Use("odd", reencrypt=f"{odd}/409")).reencrypt("k", "")
+    assert caught.value.permanent
+
+
+def test_who_encrypts_nothing_is_not_asked() -> None:
+    nothing = consumer(Use("nothing"))
+    assert nothing.encrypted() is None
+    with pytest.raises(OutsideError, match="no address"):
+        nothing.reencrypt("k", "")
 
 
 def test_nobody_at_home_is_worth_another_try() -> None:

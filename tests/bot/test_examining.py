@@ -6,11 +6,11 @@ import threading
 import time
 
 from bot.examining import Threads
-from handlers.core.answers import TargetName
-from handlers.core.errors import OutsideError
-from handlers.core.evidence import Verdict
-from handlers.core.findings import Finding, passed
-from handlers.core.text import Text
+from handlers.core.formats.evidence import Verdict
+from handlers.core.health.findings import Finding, passed
+from handlers.core.words.answers import TargetName
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Text
 
 SHOP = TargetName("shop")
 

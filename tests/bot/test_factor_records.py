@@ -16,9 +16,9 @@ import pytest
 from bot.adapters.factors import StoredFactors
 from bot.adapters.store_directory import DirectoryStore
 from bot.adapters.totp import Totp
-from handlers.core.answers import PersonId
-from handlers.core.errors import Damage
 from handlers.core.ports import Factor
+from handlers.core.words.answers import PersonId
+from handlers.core.words.errors import Damage
 
 MOMENT = datetime(2026, 11, 24, 3, 12, 7, tzinfo=UTC)
 ANA = PersonId("UANA")

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import socket
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import pytest
 
 from bot.intake import ALERTMANAGER, CI, MOST_BYTES, Intake
 from bot.web import WebServer, application
 from handlers.alerts import Alerts
-from handlers.core.ledger import Ledger
-from handlers.core.notices import group_id
+from handlers.core.alerts.ledger import Ledger
+from handlers.core.alerts.notices import group_id
 from tests.fakes import FakeClock, FakeEntropy, Faults, MemoryState
+from tests.posting import posted
 
+RECORDED = Path(__file__).parents[1] / "fixtures" / "alertmanager"
 TOKEN = "0123456789abcdef"
 ALERT = {"status": "firing", "labels": {"alertname": "Slow"}, "startsAt": "2026-11-24T03:00:00Z"}
 BODY = json.dumps({"receiver": "slack", "groupLabels": {"job": "shop"}, "alerts": [ALERT]}).encode()
@@ -32,17 +33,7 @@ class House:
         self.intake = Intake(Alerts(self.ledger, clock, FakeEntropy()), TOKEN)
 
     def post(self, body: bytes = BODY, path: str = ALERTMANAGER, query: str = "", **changes: str) -> int:
-        said: list[str] = []
-        environ: dict[str, Any] = {
-            "REQUEST_METHOD": "POST",
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "CONTENT_LENGTH": str(len(body)),
-            "HTTP_AUTHORIZATION": f"Bearer {TOKEN}",
-            "wsgi.input": io.BytesIO(body),
-        }
-        list(self.intake({**environ, **changes}, lambda status, headers: said.append(status)))
-        return int(said[0].split(" ")[0])
+        return posted(self.intake, body, TOKEN, path, query, **changes)
 
     def knows(self, source: str = "default") -> bool:
         return self.ledger.load(group_id(source, "slack", {"job": "shop"})) is not None
@@ -66,6 +57,13 @@ def test_what_was_answered_with_200_is_stored(house: House) -> None:
 def test_without_the_token_nothing_is_read_or_stored(house: House, given: str) -> None:
     assert (house.post(HTTP_AUTHORIZATION=given), house.knows()) == (401, False)
     assert house.intake.counts() == {(ALERTMANAGER, "unauthorized"): 1}
+
+
+@pytest.mark.parametrize("name", sorted(each.stem for each in RECORDED.glob("*.json")))
+def test_whatever_a_real_alertmanager_sent_is_stored(house: House, name: str) -> None:
+    bodies = json.loads((RECORDED / f"{name}.json").read_text())
+    assert bodies
+    assert {house.post(json.dumps(each, ensure_ascii=False).encode()) for each in bodies} == {200}
 
 
 @pytest.mark.parametrize("given", ["", "Bearer ", "Bearer"])
@@ -134,7 +132,9 @@ def test_a_report_without_its_names_is_refused(house: House, query: str) -> None
 
 @pytest.fixture
 def port(house: House) -> Iterator[int]:
-    server = WebServer(application({}, None, webhooks={ALERTMANAGER: house.intake}), "127.0.0.1", 0)
+    server = WebServer(
+        application({}, None, webhooks={ALERTMANAGER: house.intake}), "127.0.0.1", 0, house.intake.refused
+    )
     server.start()
     yield server.port
     server.close()
@@ -156,9 +156,17 @@ def test_over_the_wire_a_body_in_chunks_is_taken(house: House, port: int) -> Non
 def test_over_the_wire_a_body_that_is_announced_as_too_large_is_refused_unread(house: House, port: int) -> None:
     length = f"Content-Length: {MOST_BYTES + 1}\r\n\r\n".encode()
     assert asked(port, f"POST {ALERTMANAGER}", length).startswith(b"HTTP/1.1 413 ")
-    assert house.intake.counts() == {}
+    assert asked(port, "POST /elsewhere", length).startswith(b"HTTP/1.1 413 ")
+    assert house.intake.counts() == {(ALERTMANAGER, "too_large"): 1}
+
+
+def test_over_the_wire_a_length_that_is_no_number_is_refused_and_counted(house: House, port: int) -> None:
+    assert asked(port, f"POST {ALERTMANAGER}", b"Content-Length: much\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert house.intake.counts() == {(ALERTMANAGER, "malformed"): 1}
 
 
 def test_over_the_wire_only_a_post_reaches_the_intake(house: House, port: int) -> None:
-    assert asked(port, f"GET {ALERTMANAGER}", b"\r\n").startswith(b"HTTP/1.1 404 ")
+    answer = asked(port, f"GET {ALERTMANAGER}", b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 405 ")
+    assert b"\r\nAllow: POST\r\n" in answer
     assert house.intake.counts() == {}

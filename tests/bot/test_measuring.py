@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from bot.measuring import Proved
 from bot.web import Measure, Spread, application
-from handlers.core.answers import BackupId, JobId, TargetName
-from handlers.core.catalogue import Catalogue
-from handlers.core.evidence import Check, Evidence, Verdict
+from handlers.core.backups.catalogue import Catalogue
+from handlers.core.formats.evidence import Check, Evidence, Verdict
+from handlers.core.words.answers import BackupId, JobId, TargetName
 from tests.fakes import FakeClock, Faults, MemoryStore
 
 SHOP = TargetName("shop")

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3.session
@@ -20,17 +21,22 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from mypy_boto3_s3.client import S3Client
 
+from bot.adapters.signing import fits
 from bot.adapters.store_s3 import S3Store
 from bot.adapters.store_s3.bucket import Bucket
-from handlers.core.answers import BackupId, JobId, TargetName
-from handlers.core.catalogue import Catalogue, folder
-from handlers.core.errors import OutsideError
-from handlers.core.manifests import BackupKind, Manifest
-from handlers.core.objects import Packing, Receipt, Stored
-from handlers.core.readings import reading
+from handlers.core.backups.catalogue import Catalogue, folder
+from handlers.core.formats.manifests import BackupKind, Manifest
+from handlers.core.formats.objects import Packing, Receipt, Stored
+from handlers.core.restores.readings import reading
+from handlers.core.sealing.examination import Examiner
+from handlers.core.sealing.segments import Archive
+from handlers.core.words.answers import BackupId, JobId, TargetName
+from handlers.core.words.errors import OutsideError
 from sandbox.aws import Aws, Fault
 from sandbox.servers.radosgw import PROGRAMS, Radosgw
+from tests.audit_chains import SIGNER, sealed_record, segment_of
 from tests.conftest import needs
+from tests.handlers.test_audit import head_of
 
 MIB = 1024 * 1024
 PART = 5 * MIB
@@ -470,3 +476,20 @@ def test_a_default_lock_of_another_mode_makes_the_upload_fail_and_says_what_to_d
     assert kept.store.locking().default_mode == "GOVERNANCE"
     with pytest.raises(OutsideError, match="no default lock of another mode"):
         _write(kept.store, PART + 1, "other", _until())
+
+
+@pytest.mark.xdist_group("radosgw")
+def test_a_copy_of_the_audit_record_cannot_be_taken_back_by_the_owner_of_the_bucket(kept: Kept, tmp_path: Path) -> None:
+    lines = sealed_record(tmp_path / "audit.jsonl", "event", (3,))
+    archive, segment = Archive(kept.store, 30), segment_of(lines, 0, 4)
+    archive.put(segment, lines)
+    [version] = kept.client.list_object_versions(Bucket=kept.bucket, Prefix=f"{kept.prefix}/audit/")["Versions"]
+    found: Any = {"Bucket": kept.bucket, "Key": version["Key"], "VersionId": version["VersionId"]}
+    assert _is_refused(lambda: kept.client.delete_object(**found, BypassGovernanceRetention=True))
+    assert _is_refused(lambda: kept.client.put_object_retention(**found, **_retention("COMPLIANCE", 1)))
+    kept.client.delete_object(Bucket=kept.bucket, Key=version["Key"])
+    kept.client.put_object(Bucket=kept.bucket, Key=version["Key"], Body=b"another history")
+    assert archive.segments() == (segment,)
+    assert list(archive.lines(head_of(lines[0]))) == lines
+    found_short = Examiner(fits, {SIGNER.public}, archive)(lines[:2])
+    assert "end is missing" in found_short.problem

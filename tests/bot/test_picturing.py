@@ -9,8 +9,8 @@ import pytest
 
 from bot.picturing import Picturing
 from bot.slack.snags import Snag
-from handlers.core.errors import OutsideError, Problem, Refusal
-from handlers.core.text import Text
+from handlers.core.words.errors import OutsideError, Problem, Refusal
+from handlers.core.words.text import Text
 
 MADE, NOTHING = True, False
 

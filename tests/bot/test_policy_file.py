@@ -8,9 +8,11 @@ import pytest
 
 from bot.adapters import yaml_file
 from bot.adapters.policy_file import PolicyFile
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.policy import Permission
-from handlers.core.rules import Wish
+from handlers.core.door.policy import Permission
+from handlers.core.door.rules import Wish
+from handlers.core.words.audit import AuditEvent
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.text import Text
 
 ONE = "people: {sara: {slack: [U0SARA], roles: [lead]}}\nrules: [{allow: [lead], may: operate}]\n"
 TWO = "people: {omid: {slack: [U0OMID], roles: [lead]}}\nrules: [{allow: [lead], may: destroy}]\n"
@@ -64,3 +66,44 @@ def test_a_bad_file_at_start_is_refused(tmp_path: Path) -> None:
         PolicyFile(written(tmp_path / "p.yaml", ONE.replace("may: operate", "may: all")), yaml_file.read)
     with pytest.raises(OutsideError):
         PolicyFile(tmp_path / "absent.yaml", yaml_file.read)
+
+
+class Recorder:
+    """An Audit that can be away."""
+
+    def __init__(self) -> None:
+        self.events: list[AuditEvent] = []
+        self.away = False
+
+    def write(self, event: AuditEvent) -> None:
+        if self.away:
+            raise OutsideError(Text("away"))
+        self.events.append(event)
+
+
+def test_every_change_is_recorded_with_its_version_or_what_is_wrong_before_it_holds(tmp_path: Path) -> None:
+    path, audit = written(tmp_path / "policy.yaml", ONE), Recorder()
+    file = PolicyFile(path, yaml_file.read, audit)
+    before = file.current().version
+    written(path, TWO)
+    after = file.current().version
+    written(path, "people: 7\n")
+    file.current()
+    file.current()
+    assert [(each.event, each.decision) for each in audit.events] == [
+        ("policy.reloaded", "allow"),
+        ("policy.refused", "error"),
+    ]
+    assert audit.events[0].facts == {"before": before, "version": after}
+    assert "people" in str(audit.events[1].facts["problem"])
+
+
+def test_a_change_that_cannot_be_recorded_does_not_hold_until_it_is(tmp_path: Path) -> None:
+    path, audit = written(tmp_path / "policy.yaml", ONE), Recorder()
+    file = PolicyFile(path, yaml_file.read, audit)
+    audit.away = True
+    written(path, TWO)
+    assert names(file) == ["sara"]
+    audit.away = False
+    assert names(file) == ["omid"]
+    assert len(audit.events) == 1

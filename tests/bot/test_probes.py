@@ -16,7 +16,7 @@ from bot.adapters.mongo.replica import ReplicaProbe
 from bot.adapters.network_probe import NetworkProbe
 from bot.adapters.promql import HttpMetrics
 from bot.adapters.web_probe import MOST_BYTES, WebProbe
-from handlers.core.errors import OutsideError
+from handlers.core.words.errors import OutsideError
 from sandbox.servers.mongod import Mongod
 from sandbox.servers.ports import free_port
 from sandbox.servers.prometheus import Prometheus
@@ -129,6 +129,16 @@ def test_a_program_sees_no_secret_and_ends_by_its_time(monkeypatch: pytest.Monke
     assert LocalProgram().run([sys.executable, "-c", "import time; time.sleep(60)"], 0.3).code is None
     with pytest.raises(OutsideError, match="cannot be started"):
         LocalProgram().run(["/no/such/program"], 5)
+
+
+def test_the_whole_output_of_a_program_is_kept_and_of_an_endless_one_its_end() -> None:
+    said = LocalProgram().run([sys.executable, "-c", "for n in range(1000): print('line', n)"], 20).output
+    assert said.splitlines() == [f"line {number}" for number in range(1000)]
+    said = LocalProgram().run([sys.executable, "-c", "for n in range(60_000): print('line', n)"], 20).output
+    first, *lines = said.splitlines()
+    assert lines == [f"line {number}" for number in range(60_000 - len(lines), 60_000)]
+    assert first == f"({60_000 - len(lines)} lines before these were not kept)"
+    assert 190_000 < len(said) < 201_000
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,14 +13,16 @@ from bot.relay import JobBoard, Relay
 from bot.relay.lease import Lease
 from bot.relay.shown import Record
 from bot.slack.chat import Chat
-from handlers.core.answers import Actor, JobId, PersonId, Surface
-from handlers.core.cards import Card, Tone
-from handlers.core.errors import OutsideError
-from handlers.core.jobs import Job, JobState, Outcome
 from handlers.core.ports import Held
-from handlers.core.text import Text
+from handlers.core.words.answers import Actor, JobId, PersonId, Surface
+from handlers.core.words.cards import Card, Tone
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.jobs import Job, JobState, Outcome
+from handlers.core.words.postings import Document
+from handlers.core.words.text import Text
+from handlers.core.words.tongues import ENGLISH, Tongue
 from sandbox.slack.server import LocalSlack
-from tests.bot.slack.stage import JSON, MANIFEST, HandClock, MemoryState, job, new_chat
+from tests.bot.slack.stage import JSON, HandClock, MemoryState, job, new_chat
 
 
 @dataclass
@@ -79,12 +81,6 @@ class Stage:
 
     def calls(self, method: str) -> int:
         return sum(call["method"] == method for call in self.slack.log())
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[LocalSlack]:
-    with LocalSlack(manifest=MANIFEST, rate_limits=False) as slack:
-        yield slack
 
 
 @pytest.fixture
@@ -383,7 +379,6 @@ def test_a_fault_in_one_card_does_not_stop_the_others(stage: Stage, caplog: pyte
 def test_a_change_during_the_sending_is_sent_too(stage: Stage) -> None:
     relay = stage.relay()
     stage.desk.put(job(stage.clock))
-    relay.tick()
     changed: list[int] = []
 
     def finish(each: Job) -> None:
@@ -431,6 +426,7 @@ def test_only_the_relay_with_the_lease_acts_and_another_follows_when_it_dies(sta
 
 def test_a_relay_that_no_longer_acts_has_nothing_unsent(stage: Stage) -> None:
     first, second = stage.relay(), stage.relay()
+    stage.slack.fault("chat.postMessage", "429", retry_after=15)
     stage.desk.put(job(stage.clock))
     first.tick()
     stage.clock.passed += 15.1
@@ -546,17 +542,29 @@ class Crashing:
     def incarnation(self) -> str:
         return "1"
 
-    def digest(self, card: Card) -> str:
-        return str(self._inner.digest(card))
+    def digest(self, card: Card, tongue: Tongue = ENGLISH) -> str:
+        return str(self._inner.digest(card, tongue))
 
-    def post(self, channel: str, said: Card | Text, mark: str, thread: str | None = None) -> str:
-        return str(self._counted(lambda: self._inner.post(channel, said, mark, thread)))
+    def address(self, channel: str, ts: str) -> str:
+        return ""
 
-    def update(self, channel: str, ts: str, card: Card) -> None:
-        self._counted(lambda: self._inner.update(channel, ts, card))
+    def post(
+        self, channel: str, said: Card | Text, mark: str, thread: str | None = None, tongue: Tongue = ENGLISH
+    ) -> str:
+        return str(self._counted(lambda: self._inner.post(channel, said, mark, thread, tongue)))
+
+    def update(self, channel: str, ts: str, card: Card, tongue: Tongue = ENGLISH) -> None:
+        self._counted(lambda: self._inner.update(channel, ts, card, tongue))
 
     def find(self, channel: str, mark: str, near: datetime, thread: str | None = None) -> str | None:
         answer: str | None = self._inner.find(channel, mark, near, thread)
+        return answer
+
+    def attach(self, channel: str, document: Document, thread: str) -> None:
+        self._counted(lambda: self._inner.attach(channel, document, thread))
+
+    def attached(self, channel: str, name: str, near: datetime, thread: str) -> str | None:
+        answer: str | None = self._inner.attached(channel, name, near, thread)
         return answer
 
     def direct(self, person: str) -> str:

@@ -12,10 +12,10 @@ from bot.relay import Relay
 from bot.relay.pictures import Pictures
 from bot.slack.chat import Chat
 from bot.slack.snags import Snag
-from handlers.core.cards import Card, Picture
-from handlers.core.errors import OutsideError
-from handlers.core.postings import Posting
-from handlers.core.text import Text
+from handlers.core.words.cards import Card, Picture
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.postings import Posting
+from handlers.core.words.text import Text
 from sandbox.slack.server import LocalSlack
 from tests.bot.slack.stage import JSON, MANIFEST, HandClock, MemoryState, new_chat
 
@@ -31,11 +31,15 @@ class OneCard:
     state: MemoryState
     card: Card = field(default_factory=lambda: Card(Text("Slow answers")))
 
-    def begin(self, names: object) -> None:
+    def begin(self, names: object) -> dict[str, int]:
         """Nothing to do."""
+        return {}
 
     def posting(self, name: str, *, shown: bool) -> Posting | None:
         return Posting("C0OPS", self.card, datetime.now(UTC))
+
+    def placed(self, name: str, channel: str, address: str) -> None:
+        """Nobody asks."""
 
     def says(self, words: str, file: str = "") -> None:
         self.card = replace(Card(Text("{words}", words=words)), picture=Picture(file, ALT) if file else None)

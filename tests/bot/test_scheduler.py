@@ -12,10 +12,10 @@ import pytest
 from bot.measuring import Kept
 from bot.scheduler import Scheduler
 from bot.web import application
-from handlers.core.answers import TargetName
-from handlers.core.errors import OutsideError
-from handlers.core.rota import Freshness, note
-from handlers.core.text import Text
+from handlers.core.backups.rota import Freshness, note
+from handlers.core.words.answers import TargetName
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Text
 from tests.fakes import FakeClock, MemoryState
 
 SHOP, BLOG = TargetName("shop"), TargetName("blog")

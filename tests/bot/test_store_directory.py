@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from bot.adapters.store_directory import DirectoryStore, problem
-from handlers.core.errors import OutsideError
+from handlers.core.words.errors import OutsideError
 
 MIB = 1024 * 1024
 

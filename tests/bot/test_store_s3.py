@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import boto3.session
 import pytest
@@ -16,7 +19,7 @@ from mypy_boto3_s3.client import S3Client
 
 from bot.adapters.store_s3 import S3Store
 from bot.adapters.store_s3.upload import part_bytes
-from handlers.core.errors import OutsideError, Refusal
+from handlers.core.words.errors import OutsideError, Refusal
 from sandbox.aws import Aws, Fault
 
 MIB = 1024 * 1024
@@ -183,6 +186,69 @@ def test_a_failed_part_stops_the_writing(aws: Aws, store: S3Store) -> None:
     assert _leftovers(store) == 0
 
 
+def test_when_a_part_was_given_up_for_silence_no_further_one_is_tried(aws: Aws) -> None:
+    store = S3Store("s3://backups/silent", read_timeout_seconds=0.3, first_part_bytes=PART)
+    aws.fail(Fault("UploadPart", "delay", times=99, seconds=2))
+    upload = store.open_write("data")
+    with pytest.raises(OutsideError, match="did not answer in time"):
+        upload.write(bytes(20 * PART))
+    upload.abort()
+    assert aws.served()["UploadPart"] <= 6
+
+
+def test_after_a_silence_little_is_waited_for_until_there_is_an_answer(aws: Aws) -> None:
+    store = S3Store("s3://backups/silent", read_timeout_seconds=0.5)
+    fault = Fault("ListObjectVersions", "delay", times=99, seconds=2)
+    aws.fail(fault)
+    for tried in (3, 4, 5):
+        with pytest.raises(OutsideError, match="did not answer in time"):
+            store.list("")
+        assert aws.served()["ListObjectVersions"] == tried
+    aws.heal()
+    assert store.list("") == ()
+    before = aws.served()["ListObjectVersions"]
+    aws.fail(fault)
+    with pytest.raises(OutsideError, match="did not answer in time"):
+        store.list("")
+    assert aws.served()["ListObjectVersions"] == before + 3
+
+
+class Slow(BaseHTTPRequestHandler):
+    """Takes what is sent slowly, but always more of it."""
+
+    protocol_version = "HTTP/1.1"
+    taken: ClassVar[list[int]] = []
+
+    def do_PUT(self) -> None:
+        left = int(self.headers["Content-Length"])
+        self.taken.append(left)
+        while left:
+            left -= len(self.rfile.read(min(left, 64 * 1024)))
+            time.sleep(0.005)
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_an_upload_that_is_slow_but_moves_is_not_given_up(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some ten megabytes a second for longer than the silence that is given up."""
+    Slow.taken.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow, bind_and_activate=False) as server:
+        server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        server.server_bind()
+        server.server_activate()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+        try:
+            assert S3Store("s3://backups/x", read_timeout_seconds=1.5).put_new("a", bytes(40 * MIB))
+        finally:
+            server.shutdown()
+    assert Slow.taken == [40 * MIB]
+
+
 def test_no_part_is_under_way_any_more_after_an_abort(aws: Aws, store: S3Store) -> None:
     aws.fail(Fault("UploadPart", "delay", times=9, seconds=0.3))
     upload = store.open_write("data")
@@ -276,8 +342,8 @@ def test_memory_stays_at_about_four_parts_and_two_are_sent_at_once(aws: Aws, sto
 
 def test_ten_thousand_parts_hold_more_than_s3_does() -> None:
     sizes = [part_bytes(number) for number in range(1, 10_001)]
-    assert sizes[0] == sizes[999] == 8 * MIB
-    assert sizes[1000] == 16 * MIB
+    assert sizes[0] == sizes[999] == 6 * MIB
+    assert sizes[1000] == 12 * MIB
     assert max(sizes) <= 5 * 1024**3
     assert sum(sizes) >= 5 * 1024**4
 

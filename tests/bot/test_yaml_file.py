@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.adapters import yaml_file
-from handlers.core.errors import OutsideError, Refusal
+from handlers.core.words.errors import OutsideError, Refusal
 
 
 def written(path: Path, content: bytes) -> Path:
@@ -57,6 +57,26 @@ def test_what_is_no_yaml_is_refused_with_a_line(tmp_path: Path, content: bytes) 
 def test_other_damage_is_refused_with_its_line_too(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(Refusal, match=r"routes\.yaml`?, line [2-9]: "):
         yaml_file.read(written(tmp_path, b"x: 1\na: " + content))
+
+
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        ("routes: []\nexamples: []\nroutes: [1]\n", "line 3: the key routes is there already, in line 1"),
+        ("a:\n- b: 1\n  c: 2\n  b: 3\n", "line 4: the key b is there already, in line 2"),
+        ("a: {b: 1, c: 2, b: 1}\n", "line 1: the key b"),
+        ("a: 1\n'a': 2\n", "line 2: the key a"),
+        ("1: a\n0x1: b\n", "line 2: the key 0x1"),
+        ("<<: {a: 1}\n<<: {b: 1}\n", "line 2: the key <<"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused_with_both_lines(tmp_path: Path, content: str, where: str) -> None:
+    with pytest.raises(Refusal, match=where):
+        yaml_file.read(written(tmp_path, content.encode()))
+
+
+def test_the_same_key_in_two_mappings_is_read(tmp_path: Path) -> None:
+    assert yaml_file.read(written(tmp_path, b"- a: 1\n- a: {a: 2}\n")) == [{"a": 1}, {"a": {"a": 2}}]
 
 
 def test_fifty_levels_are_read_and_one_more_is_refused(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ import pyrage
 from bot.adapters.mongo import archive
 from bot.adapters.mongo.packing import Packer, unpacked
 from bot.adapters.mongo.sealing import keys
-from handlers.core.errors import Damage
-from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence, reported_name
-from handlers.core.objects import Packing
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec, DumpEvidence, reported_name
+from handlers.core.formats.objects import Packing
 from handlers.core.ports import LoadEvidence
-from handlers.core.text import Text
+from handlers.core.words.errors import Damage
+from handlers.core.words.text import Text
 from tests.fake_database import Document, FakeDatabase
 
 SECRET = str(pyrage.x25519.Identity.generate())

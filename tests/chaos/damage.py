@@ -15,17 +15,17 @@ from typing import Any
 import pyrage
 from bson import json_util
 
-from handlers.core.answers import Confirm, Invocation, JobId, Plan, TargetName
-from handlers.core.captures import capture
-from handlers.core.catalogue import Catalogue
-from handlers.core.digests import Json, canonical, digest
-from handlers.core.errors import Problem
-from handlers.core.jobs import Job, JobState, Progress
-from handlers.core.manifests import BackupKind, CollectionKind, Manifest
-from handlers.core.objects import Packing, Receipt
+from handlers.core.backups.captures import capture
+from handlers.core.backups.catalogue import Catalogue
+from handlers.core.formats.manifests import BackupKind, CollectionKind, Manifest
+from handlers.core.formats.objects import Packing, Receipt
 from handlers.core.ports import Target
-from handlers.core.restorations import Restorations
-from handlers.core.text import Text
+from handlers.core.restores.restorations import Restorations
+from handlers.core.words.answers import Confirm, Invocation, JobId, Plan, TargetName
+from handlers.core.words.digests import Json, canonical, digest
+from handlers.core.words.errors import Problem
+from handlers.core.words.jobs import Job, JobState, Progress
+from handlers.core.words.text import Text
 from handlers.restore import RestoreHandler
 from tests.chaos.archives import SECRET, ArchiveDatabase
 from tests.fake_database import FakeCommand

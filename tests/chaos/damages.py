@@ -14,8 +14,8 @@ from typing import Any
 import zstandard
 
 from bot.adapters.mongo.packing import Packer
-from handlers.core.catalogue import MANIFEST
-from handlers.core.manifests import CollectionKind, Manifest
+from handlers.core.backups.catalogue import MANIFEST
+from handlers.core.formats.manifests import CollectionKind, Manifest
 from tests.chaos.damage import World, resealed
 
 Damaging = Callable[[World, random.Random], None]

@@ -1,7 +1,8 @@
 """A process that follows the oplog and kills itself with SIGKILL at a breaking point of a slice's upload.
 
-`python -m tests.chaos.doomed_follower POINT`, with what it needs as JSON on standard input. Points: `slice.N.before`,
-`half.N.before` (half of its bytes are written), `placed.N.before` (all are, but it has no name yet), `slice.N.after`.
+`python -m tests.chaos.doomed_follower POINT`, with what it needs as JSON on standard input (`seconds`: how long a
+slice is). Points: `slice.N.before`, `half.N.before` (half of its bytes are written), `placed.N.before` (all are, but it
+has no name yet), `slice.N.after`; none of them when it is killed from outside.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from datetime import datetime
 from pathlib import Path
 
 from bot.adapters.store_directory import DirectoryStore, DirectoryUpload
-from handlers.core.timelines import Follower
+from handlers.core.backups.timelines import Follower
 from tests.chaos.house import SHOP, Break, house
 
-SECONDS = 60
+SECONDS = 180
 
 
 class SliceStore(DirectoryStore):
@@ -50,7 +51,7 @@ def main() -> None:
     follower = Follower(SHOP, built.database, store, built.clock)
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
-        follower.step(lambda: True, seconds=0.5)
+        follower.step(lambda: True, seconds=given.get("seconds", 0.5))
     sys.exit(3)
 
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from bot.worker import Beat
-from handlers.core.answers import JobId
+from handlers.core.words.answers import JobId
 from tests.chaos.house import Break, house
 
 
@@ -29,6 +29,7 @@ def main() -> None:
         breaking,
         scratch=given.get("scratch", ""),
         loader=given.get("loader", "native"),
+        servers=given.get("servers", {}),
     )
     with Beat(built.desk):
         built.desk.work(JobId(job))

@@ -8,10 +8,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +23,24 @@ from bot.adapters.mongo.scratch import ScratchMongod
 from bot.adapters.state_redis import RedisState
 from bot.adapters.store_directory import DirectoryStore
 from handlers.backup import BackupHandler
-from handlers.core.answers import Actor, Invocation, JobId, TargetName
-from handlers.core.approval import Gate
-from handlers.core.catalogue import Catalogue
-from handlers.core.desk import Began, Desk, Outside
-from handlers.core.drills import Laboratory
-from handlers.core.holdings import Holdings
-from handlers.core.jobs import Job
-from handlers.core.keeping import Keeping
-from handlers.core.ports import ArtifactStore, LoadEvidence, Target
-from handlers.core.questions import Question
-from handlers.core.records import Jobs
-from handlers.core.restorations import Restorations
+from handlers.core.backups.catalogue import Catalogue
+from handlers.core.backups.holdings import Holdings
+from handlers.core.backups.keeping import Keeping
+from handlers.core.door.approval import Gate
+from handlers.core.door.desk import Began, Desk, Outside
+from handlers.core.door.records import Jobs
+from handlers.core.ports import NO_DATA_KEYS, ArtifactStore, LoadEvidence, Target
+from handlers.core.restores.drills import Laboratory
+from handlers.core.restores.restorations import Restorations
+from handlers.core.rotation.data_key_books import DataKeyBook
+from handlers.core.rotation.estates import Estate
+from handlers.core.rotation.key_holds import KeyHolds
+from handlers.core.rotation.rotations import Rotations
+from handlers.core.words.answers import Actor, Invocation, JobId, TargetName
+from handlers.core.words.jobs import Job, JobState
+from handlers.core.words.questions import Question
 from handlers.restore import RestoreHandler
+from handlers.rotate import RotateHandler
 from tests.fakes import FakeFactors, FakePeople, MemoryAudit, MemoryQueue, someone
 
 SHOP = TargetName("shop")
@@ -42,13 +48,20 @@ SARA = someone("U0SARA")
 
 
 class QuickClock(SystemClock):
-    """Waits less; `meanwhile` is what happens while somebody waits."""
+    """Waits less, at most `longest_seconds`; `meanwhile` is what happens while somebody waits; `ahead`: how much later
+    it is here."""
+
+    longest_seconds = 0.2
 
     meanwhile: Callable[[], None] = staticmethod(lambda: None)
+    ahead = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
 
     def sleep(self, seconds: float) -> None:
         self.meanwhile()
-        super().sleep(min(seconds, 0.2))
+        super().sleep(min(seconds, self.longest_seconds))
 
 
 @dataclass
@@ -59,14 +72,20 @@ class Break:
     action: Callable[[], None] = lambda: None
     reached: bool = False
     counts: dict[str, int] = field(default_factory=dict)
+    own: threading.local = field(default_factory=threading.local)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def at(self, method: str, when: str) -> None:
-        """Says that this moment has come."""
-        if when == "before":
-            self.counts[method] = self.counts.get(method, 0) + 1
-        if self.point in {f"{method}.{self.counts[method]}.{when}", f"{method}.{when}"} and not self.reached:
+        """Says that this moment has come. A few steps are taken at once: each knows its own number."""
+        with self.lock:
+            if when == "before":
+                self.counts[method] = self.counts.get(method, 0) + 1
+                setattr(self.own, method, self.counts[method])
+            nth = getattr(self.own, method)
+            if self.point not in {f"{method}.{nth}.{when}", f"{method}.{when}"} or self.reached:
+                return
             self.reached = True
-            self.action()
+        self.action()
 
 
 class BreakingDatabase(MongoDatabase):
@@ -175,6 +194,12 @@ class House:
     clock: QuickClock
     breaking: Break
     database: BreakingDatabase
+    others: tuple[BreakingDatabase, ...] = ()
+
+    def close(self) -> None:
+        """Ends its connections to MongoDB."""
+        for each in (self.database, *self.others):
+            each.close()
 
     def asked(self, command: str, *words: str, by: Actor = SARA) -> JobId:
         """A job that was asked for, and confirmed when it must be. A code counts once: who confirms twice within half a
@@ -183,7 +208,7 @@ class House:
             self.factors.add(by.person)
         answer = self.desk.ask(Invocation(command, words, by, "C0OPS"))
         assert isinstance(answer, Began), answer
-        if command == "restore":
+        if self.loaded(answer.job).state is JobState.OFFERED:
             challenge = self.desk.challenge(answer.job, by)
             step = int(self.clock.now().timestamp()) // 30
             verdict = self.desk.approve(challenge.id, by, self.factors.code(by.person, step))
@@ -209,9 +234,12 @@ def house(
     scratch: str = "",
     questions: tuple[Question, ...] = (),
     loader: Engine = "native",
+    servers: Mapping[str, str] = {},
+    secrets: Callable[[ArtifactStore], Estate] | None = None,
 ) -> House:
     """Builds one; every process builds its own. `elsewhere`: a store in place of the folder; `scratch`: where drills
-    keep their data."""
+    keep their data; `servers`: the addresses of other servers, by the names to restore to; `secrets`: what is
+    rotated, if anything."""
     breaking = breaking or Break()
     clock, entropy, factors = QuickClock(), SystemEntropy(), FakeFactors()
     factors.add("U0SARA")
@@ -221,15 +249,26 @@ def house(
     database = BreakingDatabase(uri, path=path, stall_seconds=20, loader=loader)
     database.breaking = breaking_store.breaking = breaking
     store = elsewhere or breaking_store
-    targets = {SHOP: Target(SHOP, database, store, ShellCommand("", uri))}
-    catalogue = Catalogue(SHOP, store)
-    keeping = Keeping(Holdings(targets, {SHOP: catalogue}, clock), state, clock)
+    estate = None if secrets is None else replace(secrets(store), clock=clock)
+    keys = NO_DATA_KEYS if estate is None else DataKeyBook(estate, SHOP)
+    targets = {SHOP: Target(SHOP, database, store, ShellCommand("", uri), keys)}
+    others, opened = {}, []
+    for name, address in servers.items():
+        other = BreakingDatabase(address, path=path, stall_seconds=20, loader=loader)
+        other.breaking = breaking
+        opened.append(other)
+        others[TargetName(name)] = Target(TargetName(name), other, store, ShellCommand("", ""))
+    targets |= others
+    catalogues = {each: Catalogue(each, store) for each in targets}
+    catalogue = catalogues[SHOP]
+    keeping = Keeping(Holdings(targets, catalogues, clock), state, clock)
     handlers: Any = {
-        "backup": BackupHandler(
-            targets, {SHOP: catalogue}, Jobs(state), clock, keeping, Laboratory(drilling, questions)
-        ),
-        "restore": RestoreHandler(Restorations(targets, {SHOP: catalogue}, clock), keep_hours=keep_hours),
+        "backup": BackupHandler(targets, catalogues, Jobs(state), clock, keeping, Laboratory(drilling, questions)),
+        "restore": RestoreHandler(Restorations(targets, catalogues, clock, servers=others), keep_hours=keep_hours),
     }
+    if estate is not None:
+        held = replace(estate, holds=KeyHolds(store, catalogues, SHOP, Jobs(state)))
+        handlers["rotate"] = RotateHandler(Rotations(held))
     outside = Outside(state, MemoryQueue(), MemoryAudit(), FakePeople(), clock, entropy)
     desk = Desk(handlers, Gate(state, factors, clock, entropy), outside)
-    return House(desk, state, store, catalogue, factors, clock, breaking, database)
+    return House(desk, state, store, catalogue, factors, clock, breaking, database, tuple(opened))

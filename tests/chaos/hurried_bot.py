@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from bot.__main__ import main
-from bot.relay import budget, loop
+from bot.relay import budget, steps, waits
 
 FASTER = 20.0
 
@@ -17,10 +17,10 @@ def hurry() -> None:
     """Cuts the waits of this process."""
     budget.POST_SECONDS /= FASTER
     budget.WINDOW_SECONDS /= FASTER
-    loop.EDIT_SECONDS /= FASTER
-    loop.END_SECONDS /= FASTER
-    loop.LOOK_SECONDS /= FASTER
-    loop.MOST_WAIT_SECONDS /= FASTER
+    steps.EDIT_SECONDS /= FASTER
+    steps.END_SECONDS /= FASTER
+    waits.LOOK_SECONDS /= FASTER
+    waits.MOST_WAIT_SECONDS /= FASTER
 
 
 if __name__ == "__main__":

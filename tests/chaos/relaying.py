@@ -1,7 +1,9 @@
 """A bot that relays alerts, an Alertmanager that is played, and what must be true of the channel when all is quiet.
 
-- `Sender` repeats a webhook until it is answered with 200, as Alertmanager does after 5xx and broken connections.
-- The truth is what was sent last about each group. `Floor.judged` compares it with what people see.
+- `Sender` repeats a webhook until it is answered with 200, as Alertmanager does after 5xx and broken connections;
+  `Peers` are two real Alertmanagers that know nothing of each other and tell the same.
+- The truth is which alerts of each group fire, as it was said last. `Floor.problems` compares it with what people see,
+  alert by alert.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,12 +29,14 @@ from datetime import UTC, datetime
 import redis
 
 from bot.adapters.state_redis import RedisState
-from handlers.core.books import Member
-from handlers.core.errors import OutsideError
-from handlers.core.ledger import Ledger
-from handlers.core.notices import group_id
+from handlers.core.alerts.books import Member
+from handlers.core.alerts.ledger import Ledger
+from handlers.core.alerts.notices import group_id
+from handlers.core.words.errors import OutsideError
 from sandbox.demo import tour
 from sandbox.demo.stage import MANIFEST
+from sandbox.servers import alerting
+from sandbox.servers.alertmanager import Alertmanager
 from sandbox.servers.bot import Bot
 from sandbox.servers.redis import RedisServer
 from sandbox.slack.server import LocalSlack
@@ -43,6 +47,8 @@ TOKEN = secrets.token_urlsafe(24)
 NOWHERE = "mongodb://127.0.0.1:9/shop"
 GROUP = re.compile(r"Group\d{3}")
 PATIENCE_SECONDS = 60.0
+EACH = 5
+EVERY, NEVER = frozenset(range(EACH)), "0001-01-01T00:00:00Z"
 
 
 class HurriedBot(Bot):
@@ -53,38 +59,63 @@ class HurriedBot(Bot):
 
 
 @dataclass
+class Truth:
+    """Which alerts of each group fire, and since when."""
+
+    groups: dict[str, frozenset[int]] = field(default_factory=dict)
+    started: dict[tuple[str, int], datetime] = field(default_factory=dict)
+    ended: dict[tuple[str, int], datetime] = field(default_factory=dict)
+
+    def now(self, name: str, firing: frozenset[int]) -> None:
+        """From now on these fire, and no others."""
+        before, now = self.groups.get(name, frozenset()), datetime.now(UTC)
+        for number in firing - before:
+            self.started[name, number] = now
+        for number in before - firing:
+            self.ended[name, number] = now
+        self.groups[name] = firing
+
+    def changed(self, draw: random.Random) -> tuple[str, frozenset[int]]:
+        """Some group as it might be next: wholly turned over, or in one alert."""
+        name = draw.choice(sorted(self.groups))
+        firing = self.groups[name]
+        if draw.random() < 0.5:
+            return name, frozenset() if firing else EVERY
+        return name, firing ^ {draw.randrange(EACH)}
+
+
+@dataclass
 class Sender:
     """Alertmanager as the bot sees it. `ports`: each message goes to all of them at the same time, as from peers."""
 
     ports: Sequence[int]
     pause: float = 0.05
-    truth: dict[str, bool] = field(default_factory=dict)
-    """Whether each group fires."""
+    truth: Truth = field(default_factory=Truth)
     answers: list[tuple[int, float]] = field(default_factory=list)
     """Every answer's status (0: none) and how long it took."""
-    _started: dict[str, datetime] = field(default_factory=dict)
 
-    def send(self, name: str, *, firing: bool) -> None:
+    def send(self, name: str, firing: frozenset[int] = EVERY) -> None:
         """Says it until it is taken. Raises TimeoutError."""
-        now = datetime.now(UTC)
-        if firing and not self.truth.get(name, False):
-            self._started[name] = now
-        self.truth[name] = firing
-        body = self._body(name, now, firing=firing)
+        self.truth.now(name, firing)
+        body = self._body(name, firing)
         with ThreadPoolExecutor(len(self.ports)) as pool:
             list(pool.map(lambda port: self._insisted(port, body), self.ports))
 
-    def _body(self, name: str, now: datetime, *, firing: bool) -> bytes:
+    def _body(self, name: str, firing: frozenset[int]) -> bytes:
+        alerts = [
+            {
+                "status": "firing" if number in firing else "resolved",
+                "labels": labels(name, number),
+                "annotations": {"summary": summary(number)},
+                "startsAt": self.truth.started[name, number].isoformat(),
+                "endsAt": NEVER if number in firing else self.truth.ended[name, number].isoformat(),
+            }
+            for number in sorted(EVERY)
+            if (name, number) in self.truth.started
+        ]
         status = "firing" if firing else "resolved"
-        alert = {
-            "status": status,
-            "labels": {"alertname": name, "severity": "warning"},
-            "annotations": {"summary": "it is slow"},
-            "startsAt": self._started[name].isoformat(),
-            "endsAt": "0001-01-01T00:00:00Z" if firing else now.isoformat(),
-        }
         message = {"version": "4", "status": status, "receiver": RECEIVER, "groupLabels": {"alertname": name}}
-        return json.dumps({**message, "alerts": [alert]}).encode()
+        return json.dumps({**message, "alerts": alerts}).encode()
 
     def _insisted(self, port: int, body: bytes) -> None:
         end = time.monotonic() + PATIENCE_SECONDS
@@ -110,17 +141,49 @@ class Sender:
         return status
 
     def play(self, groups: int, draw: random.Random) -> None:
-        """All of them fire; meanwhile a third of what fires ends, and some of that comes back."""
+        """All of them fire; meanwhile some of what fires ends, and some of that comes back."""
         for number in range(groups):
-            self.send(f"Group{number:03d}", firing=True)
+            self.send(f"Group{number:03d}")
             self.change(draw)
             time.sleep(draw.random() * 2 * self.pause)
 
     def change(self, draw: random.Random) -> None:
-        """Perhaps one group turns over."""
+        """Perhaps one group is different."""
         if draw.random() < 0.5:
-            name = draw.choice(sorted(self.truth))
-            self.send(name, firing=not self.truth[name])
+            self.send(*self.truth.changed(draw))
+
+
+@dataclass
+class Peers:
+    """Two Alertmanagers, each of which is told everything, as by Prometheus, and tells one bot."""
+
+    alertmanagers: Sequence[Alertmanager]
+    truth: Truth = field(default_factory=Truth)
+    answers: list[tuple[int, float]] = field(default_factory=list)
+
+    def send(self, name: str, firing: frozenset[int] = EVERY) -> None:
+        """Both know it when this returns."""
+        before = self.truth.groups.get(name, frozenset())
+        self.truth.now(name, firing)
+        for number in firing ^ before:
+            for peer in self.alertmanagers:
+                alerting.fire(
+                    peer.url,
+                    labels(name, number),
+                    summary=summary(number),
+                    over=number not in firing,
+                    started=self.truth.started[name, number],
+                )
+
+
+def labels(name: str, number: int) -> dict[str, str]:
+    """Of one alert."""
+    return {"alertname": name, "severity": "warning", "instance": f"host-{number}"}
+
+
+def summary(number: int) -> str:
+    """What one alert says; by it its line in the card is found."""
+    return f"host-{number} is slow"
 
 
 @dataclass
@@ -164,19 +227,20 @@ class Floor:
                 own.setdefault(found.group(), []).append(words)
         return own, shared
 
-    def problems(self, truth: dict[str, bool]) -> list[str]:
+    def problems(self, truth: Mapping[str, frozenset[int]]) -> list[str]:
         """What is not as it should be; empty when all is well."""
         self.look()
         own, shared = self.cards()
         wrong = [f"{name} has {len(cards)} cards" for name, cards in own.items() if len(cards) > 1]
         for name, firing in truth.items():
             if name in own:
-                told = f"{name}: over" not in own[name][-1]
-                if told != firing:
-                    wrong.append(f"the card of {name} is wrong: firing is {firing}")
+                words = own[name][-1]
+                told = {number for number in EVERY if f"{summary(number)} (" in words}
+                if told != firing or (f"{name}: over" in words) == bool(firing):
+                    wrong.append(f"the card of {name} says {sorted(told)}, and {sorted(firing)} fire")
             else:
                 members = [each[_id(name)] for each in self.seen.values() if _id(name) in each]
-                if not members or bool(members[-1].firing) != firing:
+                if not members or members[-1].firing != len(firing):
                     wrong.append(f"{name} has no card, and shares {members}")
         if len(shared) != len(self.seen):
             wrong.append(f"{len(shared)} shared cards, not {len(self.seen)}")
@@ -184,19 +248,24 @@ class Floor:
             wrong += _miscounted(words, list(there.values()))
         return wrong
 
-    def settled(self, sender: Sender, seconds: float = PATIENCE_SECONDS) -> dict[str, int]:
+    def settled(self, sender: Sender | Peers, seconds: float = PATIENCE_SECONDS) -> dict[str, int]:
         """Waits until all is as it should be, and stays so; figures for the report."""
         end = time.monotonic() + seconds
-        while (problems := self.problems(sender.truth)) and time.monotonic() < end:
+        while (problems := self.problems(sender.truth.groups)) and time.monotonic() < end:
             time.sleep(0.2)
         assert problems == [], "\n".join(problems)
         while any(self.metric(bot, "negahban_relay_oldest_unsent_seconds") for bot in self.bots):
             assert time.monotonic() < end, "something is still unsent"
             time.sleep(0.2)
-        assert self.problems(sender.truth) == []
+        assert self.problems(sender.truth.groups) == []
         assert [self.metric(bot, "negahban_alerts_lost_total") for bot in self.bots] == [0] * len(self.bots)
         own, _ = self.cards()
-        return {"groups": len(sender.truth), "own cards": len(own), "webhooks": len(sender.answers)}
+        return {
+            "groups": len(sender.truth.groups),
+            "alerts": len(sender.truth.started),
+            "own cards": len(own),
+            "webhooks": len(sender.answers),
+        }
 
 
 def _id(name: str) -> str:
@@ -239,6 +308,16 @@ def floor(*, storm: int, bots: int = 1) -> Iterator[Floor]:
         ending.callback(state.close)
         running: list[Bot] = [ending.enter_context(HurriedBot(given, "serve")) for _ in range(bots)]
         yield Floor(server, slack, running, Ledger(state))
+
+
+@contextmanager
+def peers(bots: Sequence[Bot]) -> Iterator[Peers]:
+    """An Alertmanager for each bot."""
+    with ExitStack() as ending:
+        webhooks = [f"http://127.0.0.1:{bot.port}/webhooks/alertmanager" for bot in bots]
+        yield Peers(
+            [ending.enter_context(Alertmanager(alerting.configuration(webhook, TOKEN))) for webhook in webhooks]
+        )
 
 
 @contextmanager

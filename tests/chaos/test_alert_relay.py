@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.chaos.relaying import Floor, Sender, fault_of, floor, marks, meanwhile
+from tests.chaos.relaying import Floor, Sender, fault_of, floor, marks, meanwhile, peers
 from tests.conftest import needs
 
 FULL = os.environ.get("CHAOS") == "full"
@@ -100,7 +100,7 @@ def test_a_slack_that_slows_us_down_and_then_fails_only_delays() -> None:
         for part, kind in enumerate(("429", "503", "500")):
             stage.slack.fault("*", kind, times=None)
             for number in range(part * GROUPS // 3, (part + 1) * GROUPS // 3):
-                sender.send(f"Group{number:03d}", firing=True)
+                sender.send(f"Group{number:03d}")
                 sender.change(draw)
                 time.sleep(0.03)
             time.sleep(0.7)
@@ -128,7 +128,7 @@ def test_while_redis_is_away_webhooks_are_refused_quickly_and_nothing_is_lost() 
         with meanwhile(away):
             time.sleep(0.1)
             for number in range(GROUPS // 2, GROUPS):
-                sender.send(f"Group{number:03d}", firing=True)
+                sender.send(f"Group{number:03d}")
                 sender.change(draw)
         refused = [seconds for status, seconds in sender.answers if status == 503]
         figures = stage.settled(sender)
@@ -147,3 +147,33 @@ def test_two_bots_that_are_told_the_same_at_the_same_time_show_it_once() -> None
         told("two bots", figures)
         once_each(stage)
         assert {status for status, _ in sender.answers} == {200}
+
+
+def test_two_alertmanagers_that_tell_the_same_are_one_truth_while_both_bots_are_killed() -> None:
+    """Real ones, which repeat by their own rules what a dead bot did not take."""
+    needs("alertmanager")
+    draw, kills = random.Random(SEED), 0
+    with floor(storm=OWN, bots=2) as stage, peers(stage.bots) as both:
+
+        def flow() -> None:
+            alerts = random.Random(SEED)
+            for number in range(GROUPS):
+                both.send(f"Group{number:03d}")
+                if alerts.random() < 0.5:
+                    both.send(*both.truth.changed(alerts))
+                time.sleep(0.03)
+
+        with ThreadPoolExecutor(1) as pool:
+            flowing = pool.submit(flow)
+            while not flowing.done():
+                time.sleep(2 * draw.random())
+                bot = draw.choice(stage.bots)
+                bot.kill()
+                stage.free_the_lease()
+                bot.restart()
+                kills += 1
+            flowing.result()
+        figures = stage.settled(both)
+        told("two Alertmanagers", figures, kills=kills)
+        once_each(stage)
+        assert kills >= 1

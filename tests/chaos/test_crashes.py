@@ -24,9 +24,9 @@ from pymongo import MongoClient
 
 from bot.adapters.mongo import Engine
 from bot.worker import Beat
-from handlers.core.answers import JobId
-from handlers.core.jobs import Job, JobState
-from handlers.core.switches import RESERVED
+from handlers.core.restores.switches import RESERVED
+from handlers.core.words.answers import JobId
+from handlers.core.words.jobs import Job, JobState
 from sandbox.demo import shop
 from sandbox.servers.mongod import Mongod
 from sandbox.servers.process import is_running
@@ -294,15 +294,16 @@ def test_a_restore_whose_worker_and_redis_are_both_lost_is_found_by_its_journal(
 def work(
     scene: Scene,
     command: str,
-    word: str,
+    words: str,
     point: str,
     action: Callable[[], None],
     meanwhile: Callable[[], None] = lambda: None,
+    keep_hours: int = 0,
 ) -> Job:
     """A job in this process, with something else killed at a point."""
-    built = scene.another(Break(point, action))
+    built = scene.another(Break(point, action), keep_hours=keep_hours)
     built.clock.meanwhile = meanwhile
-    job = built.asked(command, word)
+    job = built.asked(command, *words.split())
     with Beat(built.desk):
         built.desk.work(job)
     assert built.breaking.reached, f"{point} was not reached"
@@ -350,7 +351,9 @@ def test_a_restore_whose_mongorestore_is_killed_leaves_the_old_data(scene: Scene
     nothing_half_made(scene)
 
 
-def work_without_mongodb(scene: Scene, mongod: Mongod, command: str, word: str, point: str) -> Job:
+def work_without_mongodb(
+    scene: Scene, mongod: Mongod, command: str, words: str, point: str, keep_hours: int = 0
+) -> Job:
     """A job whose MongoDB is killed at a point, and comes back only when somebody waits for it."""
 
     def come_back() -> None:
@@ -358,7 +361,7 @@ def work_without_mongodb(scene: Scene, mongod: Mongod, command: str, word: str, 
             mongod.restart()
 
     try:
-        return work(scene, command, word, point, mongod.kill, meanwhile=come_back)
+        return work(scene, command, words, point, mongod.kill, come_back, keep_hours)
     finally:
         come_back()
 
@@ -379,6 +382,20 @@ def test_a_restore_whose_mongodb_is_killed_after_the_switch_ends_in_the_new_data
     assert "is the backup's" in str(ended.outcome)
     assert shop.picture(scene.uri) == scene.backed_up
     nothing_half_made(scene)
+
+
+UNDO_WITHOUT_MONGODB = ["rename.9.before", "put.decision.after", "drop.2.after", "put.outcome.after"]
+
+
+@pytest.mark.parametrize("point", UNDO_WITHOUT_MONGODB if FULL else UNDO_WITHOUT_MONGODB[:1])
+def test_an_undo_whose_mongodb_is_killed_ends_in_the_old_data_or_the_new(
+    scene: Scene, own_mongod: Mongod, point: str
+) -> None:
+    _, done = restored_and_kept(scene)
+    ended = work_without_mongodb(scene, own_mongod, "restore", f"undo {done}", point, keep_hours=24)
+    undone = point == "put.outcome.after"
+    assert ("what it was before the restore" in str(ended.outcome)) is undone
+    assert shop.picture(scene.uri) == (scene.live if undone else scene.backed_up)
 
 
 def test_a_backup_whose_mongodb_is_killed_is_not_there(scene: Scene, own_mongod: Mongod) -> None:

@@ -22,10 +22,10 @@ import pytest
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.packing import Packer, unpacked
 from bot.adapters.mongo.sealing import keys
-from handlers.core.digests import canonical, digest
-from handlers.core.errors import Problem
-from handlers.core.manifests import CollectionKind
-from handlers.core.switches import RESERVED
+from handlers.core.formats.manifests import CollectionKind
+from handlers.core.restores.switches import RESERVED
+from handlers.core.words.digests import canonical, digest
+from handlers.core.words.errors import Problem
 from sandbox.servers.mongod import Mongod
 from tests.chaos.archives import SECRET, archive_of
 from tests.chaos.damage import World, guard_of, resealed, world

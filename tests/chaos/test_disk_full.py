@@ -8,33 +8,34 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bot.worker import Beat
-from handlers.core.errors import OutsideError
-from handlers.core.jobs import JobState
-from handlers.core.timelines import Follower, links, windows
+from handlers.core.backups.timelines import Follower, links, windows
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.jobs import Job, JobState
 from sandbox.servers.mongod import Mongod
+from tests.chaos.disks import mounted
 from tests.chaos.house import SHOP, House, house
+
+RESTORE_POINTS = [
+    "put.intent.before",
+    "put.decision.before",
+    "put.decision.after",
+    "put.outcome.before",
+    "put.outcome.after",
+]
+NEW_FROM = RESTORE_POINTS.index("put.outcome.after")
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 8 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=0700", "negahban", str(place)]
-    done = subprocess.run(command, capture_output=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"nothing can be mounted here: {done.stderr.decode().strip()}")
-    try:
+    with mounted(tmp_path / "disk", "8m") as place:
         yield place
-    finally:
-        subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.fixture
@@ -109,3 +110,53 @@ def test_a_slice_that_does_not_fit_is_not_there_and_comes_when_there_is_room(
     after = links(built.store, SHOP)
     assert len(after) > len(before)
     assert len(windows((*before, *after))) == 1
+
+
+def test_a_restore_whose_safety_backup_does_not_fit_leaves_the_live_data(
+    built: House, mongod: Mongod, small_disk: Path
+) -> None:
+    assert backed_up(built) is JobState.DONE
+    grow(mongod, built, 20)
+    live = dict(built.database.hashes())
+    ended = restored(built)
+    assert ended.state is JobState.FAILED
+    assert "The live data is the old data" in str(ended.outcome)
+    assert dict(built.database.hashes()) == live
+    listing = built.catalogue.listing()
+    assert len(listing.manifests) == 1
+    assert not listing.damaged
+    assert list((small_disk / "backups" / ".uploads").iterdir()) == []
+
+
+@pytest.mark.parametrize("point", RESTORE_POINTS)
+def test_a_restore_whose_records_do_not_fit_ends_in_the_old_data_or_the_new(
+    built: House, mongod: Mongod, small_disk: Path, point: str
+) -> None:
+    """The disk is full from that moment until somebody waits for room the second time."""
+    assert backed_up(built) is JobState.DONE
+    saved = dict(built.database.hashes())
+    grow(mongod, built, 1)
+    live = dict(built.database.hashes())
+    ballast, waits = small_disk / "ballast", []
+    built.breaking.point, built.breaking.action = point, lambda: fill(ballast)
+
+    def room() -> None:
+        waits.append(ballast)
+        if len(waits) == 2:
+            ballast.unlink(missing_ok=True)
+
+    built.clock.meanwhile = room
+    ended = restored(built)
+    assert built.breaking.reached
+    is_new = RESTORE_POINTS.index(point) >= NEW_FROM
+    assert dict(built.database.hashes()) == (saved if is_new else live), ended.outcome
+    assert ("is the backup's" in str(ended.outcome)) is is_new
+    assert not built.catalogue.listing().damaged
+
+
+def restored(built: House) -> Job:
+    """How a restore of the newest backup ends."""
+    job = built.asked("restore", "latest")
+    with Beat(built.desk):
+        built.desk.work(job)
+    return built.loaded(job)

@@ -18,11 +18,11 @@ import psutil
 import pytest
 
 from bot.worker import Beat
-from handlers.core.answers import JobId
-from handlers.core.evidence import Check, Standing, Verdict
-from handlers.core.jobs import Job, JobState
-from handlers.core.manifests import Manifest
-from handlers.core.questions import Question
+from handlers.core.formats.evidence import Check, Standing, Verdict
+from handlers.core.formats.manifests import Manifest
+from handlers.core.words.answers import JobId
+from handlers.core.words.jobs import Job, JobState
+from handlers.core.words.questions import Question
 from sandbox.demo import shop
 from sandbox.servers.mongod import Mongod
 from tests.chaos.house import House, house

@@ -21,10 +21,13 @@ from pathlib import Path
 
 import pytest
 
-from handlers.core.timelines import links, reachable, windows
+from handlers.core.backups.timelines import Follower, links, reachable, windows
+from handlers.core.words.errors import OutsideError
 from sandbox.servers.mongod import Mongod
+from tests.chaos.bank import FULL, found_balances, open_accounts, writing
 from tests.chaos.house import SHOP, House, house
-from tests.chaos.test_moments import ACCOUNTS, FULL, START, done, following, found_balances, writing
+from tests.chaos.test_moments import done, following
+from tests.conftest import needs
 
 POINTS = [
     "half.2.before",
@@ -51,9 +54,7 @@ class Scene:
 def scene(mongod: Mongod, redis_url: str, tools_path: str, tmp_path: Path) -> Iterator[Scene]:
     name, folder = f"bank_{secrets.token_hex(6)}", tmp_path / "backups"
     with mongod.client() as client:
-        for side, collection in (("a", "left"), ("b", "right")):
-            client[name][collection].insert_many({"_id": f"{side}{n}", "amount": START} for n in range(ACCOUNTS))
-        client[name].create_collection("log")
+        open_accounts(client, name)
     given = {"uri": mongod.uri(name), "redis": redis_url, "folder": str(folder), "path": tools_path}
     built = house(given["uri"], redis_url, folder, tools_path)
     try:
@@ -105,3 +106,50 @@ def test_a_follower_that_is_killed_leaves_one_timeline_and_every_moment_exact(
             into = f"{name}_{second}"
             done(built, "restore", datetime.fromtimestamp(second, UTC).isoformat(), "into", into)
             assert found_balances(client, into) == ledger.balances(second), f"{point}, {second}"
+
+
+LATE, EARLY = 6, 1
+
+
+@pytest.mark.parametrize("looks", [LATE, EARLY])
+def test_a_follower_whose_mongodb_is_killed_goes_on_in_one_timeline_when_it_is_back(
+    redis_url: str, tools_path: str, tmp_path: Path, looks: int
+) -> None:
+    """`looks`: how often it looked before MongoDB was killed."""
+    needs("mongod")
+    with Mongod() as server, server.client() as client:
+        name = "bank"
+        open_accounts(client, name)
+        built = house(server.uri(name), redis_url, tmp_path / "backups", tools_path)
+        follower, seen = Follower(SHOP, built.database, built.store, built.clock), 0
+
+        def going() -> bool:
+            nonlocal seen
+            seen += 1
+            if seen == looks:
+                server.kill()
+            elif seen < looks:
+                client[name].log.insert_one({"n": str(seen)})
+            return True
+
+        try:
+            follower.step(lambda: True, seconds=0.0)
+            done(built, "backup", "now")
+            client[name].log.insert_one({"n": "before"})
+            with pytest.raises(OutsideError):
+                follower.step(going, seconds=60.0)
+            server.restart()
+            client[name].log.insert_one({"n": "after"})
+            follower.step(lambda: True, seconds=0.0)
+            second = int(time.time())
+            time.sleep(1.1)
+            client[name].log.insert_one({"n": "too late"})
+            follower.step(lambda: True, seconds=0.0)
+            known = links(built.store, SHOP)
+            assert len(windows(known)) == 1
+            done(built, "restore", datetime.fromtimestamp(second, UTC).isoformat(), "into", "there")
+            expected = sorted(each["n"] for each in client[name].log.find() if each["n"] != "too late")
+            assert sorted(each["n"] for each in client["there"].log.find()) == expected
+            assert {"before", "after"} <= set(expected)
+        finally:
+            built.database.close()

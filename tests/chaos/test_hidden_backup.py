@@ -12,8 +12,8 @@ from mypy_boto3_s3.client import S3Client
 from pymongo import MongoClient
 
 from bot.adapters.store_s3 import S3Store
-from handlers.core.answers import Invocation
-from handlers.core.jobs import JobState
+from handlers.core.words.answers import Invocation
+from handlers.core.words.jobs import JobState
 from sandbox.demo import shop
 from sandbox.servers.mongod import Mongod
 from sandbox.servers.radosgw import Radosgw

@@ -1,99 +1,32 @@
 """One moment, exactly: backups, staged restores and points in time under transactions, compared with a log of commits.
 
-- Writers move amounts between two collections, each move one transaction; what each committed, and when by the
-  cluster's clock, is written down. The sum never changes, and the log says every balance at every second.
-- `make chaos` looks at more moments than `make test`.
+`make chaos` looks at more moments than `make test`, of more transactions a second (see bank.py).
 """
 
 from __future__ import annotations
 
-import os
 import random
 import secrets
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pymongo import MongoClient
-from pymongo.errors import PyMongoError
 
 from bot.worker import Beat
-from handlers.core.jobs import JobState
-from handlers.core.timelines import Follower
+from handlers.core.backups.timelines import Follower
+from handlers.core.formats.evidence import Verdict
+from handlers.core.words.jobs import JobState
 from sandbox.servers.mongod import Mongod
+from tests.chaos.bank import ACCOUNTS, FULL, START, found_balances, open_accounts, writing
 from tests.chaos.house import SHOP, House, house
 from tests.fakes import someone
 
-FULL = os.environ.get("CHAOS") == "full"
 INSTANTS = 20 if FULL else 4
 SECONDS = 30.0 if FULL else 7.0
-ACCOUNTS = 50
-START = 1000
-WRITERS = 4
-Client = MongoClient[dict[str, Any]]
-
-
-@dataclass
-class Ledger:
-    """What was committed: (second, from, to, amount)."""
-
-    moves: list[tuple[int, str, str, int]] = field(default_factory=list)
-
-    def balances(self, second: int) -> dict[str, int]:
-        """Every balance at the end of that second."""
-        found = {f"{side}{n}": START for side in ("a", "b") for n in range(ACCOUNTS)}
-        for at, source, to, amount in self.moves:
-            if at <= second:
-                found[source] -= amount
-                found[to] += amount
-        return found
-
-
-def found_balances(client: Client, database: str) -> dict[str, int]:
-    """What a restored database says."""
-    return {each["_id"]: each["amount"] for name in ("left", "right") for each in client[database][name].find()}
-
-
-@contextmanager
-def writing(uri: str, name: str) -> Iterator[Ledger]:
-    """Writers at work until the end of the block; then the ledger is complete."""
-    ledger, over, lock = Ledger(), threading.Event(), threading.Lock()
-
-    def write(seed: int) -> None:
-        chance = random.Random(seed)
-        with Client(uri) as client:
-            database = client[name]
-            while not over.is_set():
-                source, to = f"a{chance.randrange(ACCOUNTS)}", f"b{chance.randrange(ACCOUNTS)}"
-                amount = chance.randint(-50, 50)
-                with client.start_session() as session:
-                    try:
-                        with session.start_transaction():
-                            database.left.update_one({"_id": source}, {"$inc": {"amount": -amount}}, session=session)
-                            database.right.update_one({"_id": to}, {"$inc": {"amount": amount}}, session=session)
-                            database.log.insert_one({"n": secrets.token_hex(8)}, session=session)
-                    except PyMongoError:
-                        continue  # two writers wanted the same account: nothing was committed
-                    stamp = session.operation_time
-                    assert stamp is not None
-                with lock:
-                    ledger.moves.append((stamp.time, source, to, amount))
-
-    threads = [threading.Thread(target=write, args=(seed,)) for seed in range(WRITERS)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield ledger
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
 
 
 @contextmanager
@@ -120,9 +53,7 @@ def following(built: House) -> Iterator[None]:
 def bank(mongod: Mongod, redis_url: str, tools_path: str, tmp_path: Path) -> Iterator[tuple[House, str]]:
     name = f"bank_{secrets.token_hex(6)}"
     with mongod.client() as client:
-        for side, collection in (("a", "left"), ("b", "right")):
-            client[name][collection].insert_many({"_id": f"{side}{n}", "amount": START} for n in range(ACCOUNTS))
-        client[name].create_collection("log")
+        open_accounts(client, name)
     built = house(mongod.uri(name), redis_url, tmp_path / "backups", tools_path)
     try:
         yield built, name
@@ -147,18 +78,17 @@ def test_a_backup_and_every_moment_after_it_are_exact_under_transactions(
     bank: tuple[House, str], mongod: Mongod
 ) -> None:
     built, name = bank
-    with following(built):
-        with writing(mongod.uri(name), name) as ledger:
-            time.sleep(1)
-            done(built, "backup", "now")
-            made = built.catalogue.find("latest")
-            assert made.slice is not None
-            assert made.torn == ""
-            began = int(time.time()) + 1
-            time.sleep(SECONDS)
-            ended = int(time.time())
-        rate = len(ledger.moves) / (SECONDS + 1)
-        print(f"{len(ledger.moves)} transactions, about {rate:.0f} a second")
+    with following(built), writing(mongod.uri(name), name) as ledger:
+        time.sleep(1)
+        done(built, "backup", "now")
+        made = built.catalogue.find("latest")
+        assert made.slice is not None
+        assert made.torn == ""
+        began = int(time.time()) + 1
+        time.sleep(SECONDS)
+        ended = int(time.time())
+    rate = ledger.rate(began, ended)
+    print(f"{len(ledger.moves)} transactions, {rate:.0f} a second; {INSTANTS} moments")
     chance = random.Random(1)
     moments = sorted(chance.sample(range(began, ended), min(INSTANTS, ended - began)))
     with mongod.client() as client:
@@ -172,7 +102,32 @@ def test_a_backup_and_every_moment_after_it_are_exact_under_transactions(
             assert found_balances(client, into) == ledger.balances(second), f"{second}, seed 1"
             assert client[into].log.count_documents({}) == sum(at <= second for at, *_ in ledger.moves)
             client.drop_database(into)
+        # Over the live data itself, by staging and the switch.
+        done(built, "restore", made.id)
+        assert found_balances(client, name) == base
     assert rate > 50
+
+
+def test_a_drill_reaches_the_newest_moment_and_what_is_there_is_what_was_committed(
+    bank: tuple[House, str], mongod: Mongod
+) -> None:
+    built, name = bank
+    with following(built), writing(mongod.uri(name), name) as ledger:
+        time.sleep(1)
+        done(built, "backup", "now")
+        time.sleep(SECONDS / 2)
+    done(built, "backup", "drill")
+    drill = built.catalogue.dossier.history().evidence[-1]
+    assert drill.moment is not None
+    assert drill.moment.verdict is Verdict.PASS
+    last = max(at for at, *_ in ledger.moves)
+    assert drill.moment.time.timestamp() >= last
+    with mongod.client() as client:
+        assert found_balances(client, name) == ledger.balances(last)
+        # An empty slice of a quiet minute is no change, so nothing was written since.
+        assert dict(drill.moment.hashes) == dict(built.database.hashes()) != dict(drill.hashes)
+        assert client[name].log.count_documents({}) == len(ledger.moves)
+    print(f"{drill.moment.changes} changes of {drill.moment.slices} slices, {drill.moment.ready_seconds:.1f} s")
 
 
 def test_without_its_slice_a_backup_under_writes_is_torn(bank: tuple[House, str], mongod: Mongod) -> None:

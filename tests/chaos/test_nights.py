@@ -8,15 +8,15 @@ from pathlib import Path
 
 from bot.adapters.clock import SystemClock, SystemEntropy
 from bot.adapters.command import ShellCommand
-from handlers.core.alarms import Alarms
-from handlers.core.answers import BackupId, JobId
-from handlers.core.catalogue import folder
-from handlers.core.holdings import Holdings
-from handlers.core.jobs import JobState
-from handlers.core.manifests import BackupKind, Manifest
+from handlers.core.backups.catalogue import folder
+from handlers.core.backups.holdings import Holdings
+from handlers.core.backups.rota import Duty, Rota, noted
+from handlers.core.backups.schedules import Schedule, Ticks
+from handlers.core.door.alarms import Alarms
+from handlers.core.formats.manifests import BackupKind, Manifest
 from handlers.core.ports import Target
-from handlers.core.rota import Duty, Rota, noted
-from handlers.core.schedules import Schedule, Ticks
+from handlers.core.words.answers import BackupId, JobId
+from handlers.core.words.jobs import JobState
 from sandbox.servers.mongod import Mongod
 from tests.chaos.house import SHOP, House, house
 from tests.fakes import MemoryAudit, MemoryQueue

@@ -21,10 +21,11 @@ from pathlib import Path
 import pytest
 
 from bot.worker import Beat
-from handlers.core.answers import BackupId, JobId
-from handlers.core.catalogue import folder
-from handlers.core.jobs import JobState
-from handlers.core.manifests import BackupKind, Manifest
+from handlers.core.backups.catalogue import folder
+from handlers.core.formats.manifests import BackupKind, Manifest
+from handlers.core.formats.objects import Receipt
+from handlers.core.words.answers import BackupId, JobId
+from handlers.core.words.jobs import JobState
 from sandbox.servers.mongod import Mongod
 from tests.chaos.house import SHOP, House, house
 
@@ -108,13 +109,13 @@ def scene(mongod: Mongod, database: str, redis_url: str, tools_path: str, tmp_pa
         built.database.close()
 
 
-def planted(built: House, manifest: Manifest) -> list[BackupId]:
+def planted(built: House, manifest: Manifest, nights: int = NIGHTS) -> list[BackupId]:
     """Nights before, the oldest first, each with files of its own."""
     found = []
-    for back in reversed(range(1, NIGHTS + 1)):
+    for back in reversed(range(1, nights + 1)):
         made = manifest.created - timedelta(days=back)
         backup = BackupId(f"{made:%Y%m%dt%H%M%Sz}-aaaaaa")
-        data = replace(manifest.data, key=f"{folder(SHOP, backup)}/data.archive.zst")
+        data = replace(manifest.data, key=f"{folder(SHOP, backup)}/data.archive.zst", receipt=Receipt())
         built.store.put_new(data.key, b"".join(built.store.read(manifest.data.key)))
         older = replace(
             manifest, id=backup, created=made, data=data, slice=None, torn="planted", kind=BackupKind.SCHEDULED

@@ -5,17 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from bot.adapters.alertmanager import HttpAlertmanager
-from handlers.core import matchers
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.matchers import Matcher
+from bot.adapters.own_keys import Accepted, Knocker, OwnConsumer, OwnValues
+from bot.intake import ALERTMANAGER, Intake
+from bot.watching import Watching
+from bot.web import WebServer, application
+from handlers.core.alerts import matchers
+from handlers.core.alerts.matchers import Matcher
+from handlers.core.alerts.notices import Notice
+from handlers.core.rotation.secret_stores import Sealed
+from handlers.core.words.errors import OutsideError, Refusal
 from sandbox.servers import alerting
 from sandbox.servers.alertmanager import Alertmanager
 from sandbox.servers.ports import free_port
 from tests.conftest import needs
+from tests.fake_secrets import FaultyFiles
+from tests.handlers.test_rotations import DOOR, House, state_of
 
 LABELS = {"alertname": "کند\nSlow", "severity": "critical", "quote": 'a"b\\c'}
 NOWHERE = "http://user:hunter2@127.0.0.1:1"
@@ -89,3 +98,74 @@ def test_matchers_that_it_cannot_use_are_a_refusal_with_its_words(server: Alertm
         asked.matching(wrong)
     with pytest.raises(Refusal, match="refuses"):
         asked.silence(wrong, later(5), "U0SARA", "because")
+
+
+class Heard:
+    """Remembers the names of the alerts that were let in."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def take_in(self, notice: Notice) -> None:
+        self.names += [each.labels["alertname"] for each in notice.alerts]
+
+    def take_report(self, tool: str, repo: str, ref: str, body: bytes) -> None:
+        raise AssertionError("nobody sends one")
+
+
+CREDENTIALS = """
+route: {{receiver: bot, group_by: [alertname], group_wait: 100ms, group_interval: 1s, repeat_interval: 1h}}
+receivers:
+  - name: bot
+    webhook_configs:
+      - url: http://127.0.0.1:{port}/webhooks/alertmanager
+        http_config: {{authorization: {{credentials_file: {file}}}}}
+"""
+
+
+def test_alertmanager_takes_a_rotated_token_over_from_its_file_and_no_notification_is_refused(tmp_path: Path) -> None:
+    """The engine's whole rotation, over the real store of files, the real webhook and the real Alertmanager."""
+    needs("alertmanager")
+    house = House(None, DOOR, real=lambda faults: FaultyFiles(tmp_path, faults))
+    heard, accepted = Heard(), Accepted(OwnValues(house.secrets, "webhook"))
+    intake = Intake(heard, accepted)
+    web = WebServer(application({}, None, webhooks={ALERTMANAGER: intake}), "127.0.0.1", 0)
+    web.start()
+    watching = Watching(accepted, "the token", round_seconds=0.05)
+    knock = Knocker(f"http://127.0.0.1:{web.port}{ALERTMANAGER}")
+
+    turned_away: list[bool] = []
+
+    def knocked(token: Sealed) -> bool:
+        time.sleep(0.1)  # the clock of the house does not wait
+        let_in = knock(token)
+        turned_away.append(not let_in)
+        return let_in
+
+    house.own["webhook"] = OwnConsumer(knocked)
+    house.desk = house.new_desk()
+    former = house.secrets.seen("webhook")
+
+    def told(name: str) -> None:
+        alerting.fire(running.url, {"alertname": name}, started=datetime.now(UTC))
+        deadline = time.monotonic() + 20
+        while name not in heard.names and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert name in heard.names
+
+    given = CREDENTIALS.format(port=web.port, file=tmp_path / "webhook")
+    with watching, Alertmanager(given) as running:
+        told("before")
+        assert state_of(house.done("webhook")) == "soaking"
+        told("between")
+        assert knocked(Sealed(former))
+        house.clock.advance(2 * 3600)
+        assert state_of(house.done("webhook", "retire")) == "retired"
+        told("after")
+        deadline = time.monotonic() + 20
+        while knocked(Sealed(former)):
+            assert time.monotonic() < deadline, "the retired token is still let in"
+    web.close()
+    refused = intake.counts()[ALERTMANAGER, "unauthorized"]
+    assert intake.counts()[ALERTMANAGER, "stored"] >= 3
+    assert refused == sum(turned_away), "only the knocks, of which the last is the retired token's"

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from bot.adapters.audit_file import AuditFile, read_lines
-from handlers.core.answers import Actor, PersonId, Surface
-from handlers.core.audit import AuditEvent, verify
-from handlers.core.errors import OutsideError, Refusal
 from handlers.core.ports import Audit
+from handlers.core.words.answers import Actor, PersonId, Surface
+from handlers.core.words.audit import AuditEvent, verify
+from handlers.core.words.errors import OutsideError, Refusal
 
 MOMENT = datetime(2026, 11, 24, 3, 12, 7, 123456, tzinfo=UTC)
 EVENT = AuditEvent(
@@ -84,7 +84,7 @@ _WRITER = """
 import sys
 from pathlib import Path
 from bot.adapters.audit_file import AuditFile
-from handlers.core.audit import AuditEvent
+from handlers.core.words.audit import AuditEvent
 audit = AuditFile(Path(sys.argv[1]))
 sys.stdin.read()
 for number in range(60):

@@ -17,9 +17,9 @@ import pytest
 from bot.adapters.factors import StoredFactors
 from bot.adapters.store_directory import DirectoryStore
 from bot.adapters.totp import Totp
-from handlers.core.answers import PersonId
-from handlers.core.errors import Refusal
 from handlers.core.ports import Factor, Factors
+from handlers.core.words.answers import PersonId
+from handlers.core.words.errors import Refusal
 
 MOMENT = datetime(2026, 11, 24, 3, 12, 7, tzinfo=UTC)
 ANA, BEN = PersonId("UANA"), PersonId("UBEN")

@@ -10,10 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core.answers import PersonId
-from handlers.core.audit import AuditEvent
-from handlers.core.errors import Damage, OutsideError, Refusal
-from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence, incomplete
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec, DumpEvidence, incomplete
 from handlers.core.ports import (
     ArtifactStore,
     Audit,
@@ -27,7 +24,10 @@ from handlers.core.ports import (
     Queue,
     State,
 )
-from handlers.core.text import Text
+from handlers.core.words.answers import PersonId
+from handlers.core.words.audit import AuditEvent
+from handlers.core.words.errors import Damage, OutsideError, Refusal
+from handlers.core.words.text import Text
 from tests.fake_database import FIRST, ID_INDEX, EveryName, FakeCommand, FakeDatabase
 from tests.fakes import (
     FakeClock,

@@ -22,9 +22,9 @@ import pytest
 import redis
 
 from bot.adapters.queue_dramatiq import HEARTBEAT_SECONDS, NAMESPACE, DramatiqQueue
-from handlers.core.answers import JobId
-from handlers.core.errors import OutsideError, Refusal
 from handlers.core.ports import Queue
+from handlers.core.words.answers import JobId
+from handlers.core.words.errors import OutsideError, Refusal
 from sandbox.servers.redis import RedisServer
 from tests.conftest import needs
 from tests.fakes import Faults, MemoryQueue

@@ -1,28 +1,37 @@
-"""Every store of secrets keeps the contract of handlers.core.secret_stores.SecretStore.
+"""Every store of secrets keeps the contract of handlers.core.rotation.secret_stores.SecretStore.
 
 Another store joins by one name in STORES and a fixture of that name.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import boto3.session
 import pytest
+import yaml
 
+from bot.adapters.aws.secrets_manager import SecretsManager
+from bot.adapters.kubernetes.asking import connected
+from bot.adapters.kubernetes.secrets import KubernetesSecrets
 from bot.adapters.secrets_files import FileSecrets
 from bot.adapters.vault import Login, VaultSecrets
-from handlers.core.errors import OutsideError
-from handlers.core.secret_stores import Sealed, SecretStore
+from handlers.core.rotation.secret_stores import Sealed, SecretStore
+from handlers.core.words.errors import OutsideError
+from sandbox.aws import AwsAccount, Fault
+from sandbox.kube.server import Kube
 from sandbox.servers.openbao import OpenBao
-from tests.conftest import needs
 from tests.fake_secrets import MemorySecrets
 from tests.fakes import FakeClock
 
-STORES = ("memory", "files", "vault", "vault_by_role")
+STORES = ("memory", "files", "vault", "vault_by_role", "secrets_manager", "kubernetes")
 NEW, NEWER = "n" * 20 + "-accept-" + "0" * 12, "m" * 20 + "-sign-" + "1" * 12
 CANARY = "CANARY-value-that-nobody-may-see"
 HOSTILE = (
@@ -42,6 +51,7 @@ HOSTILE = (
     "/etc/passwd",
     "-a",
 )
+ROOT = Path(__file__).parents[2]
 _places = itertools.count()
 
 
@@ -65,11 +75,52 @@ class Stand:
         return before
 
 
-@pytest.fixture(scope="module")
-def openbao() -> Iterator[OpenBao]:
-    needs("bao")
-    with OpenBao() as running:
-        yield running
+@pytest.fixture
+def in_aws(account: AwsAccount, monkeypatch: pytest.MonkeyPatch) -> Stand:
+    account.heal()
+    for name, value in account.environment().items():
+        monkeypatch.setenv(name, value)
+    place, client = f"app/jwt{next(_places)}", administrator(account)
+    client.create_secret(Name=f"team/{place}", SecretString="first", ClientRequestToken=str(uuid.uuid4()))
+    return Stand(
+        SecretsManager("team"),
+        place,
+        lambda value: client.put_secret_value(SecretId=f"team/{place}", SecretString=value),
+    )
+
+
+@pytest.fixture
+def in_kubernetes(kube: Kube, tmp_path: Path) -> Stand:
+    """With the rights that deploy/ gives the bot, for this place."""
+    place = f"app/jwt{next(_places)}"
+    name = place.replace("/", ".")
+    kube.write_config(tmp_path / "config", token=kube.account("negahban", "shop", role(name)))
+    kube.secrets.created("shop", {"metadata": {"name": name}, "stringData": {"value": "first", "other": "stays"}})
+
+    def put(value: str) -> None:
+        found = kube.secrets.read("shop", name)
+        kube.secrets.replaced("shop", name, {**found, "stringData": {"value": value}})
+
+    return Stand(KubernetesSecrets(connected(str(tmp_path / "config")), "shop"), place, put)
+
+
+def role(name: str) -> list[dict[str, Any]]:
+    """The rules of the example, for a secret of that name."""
+    documents = yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / "secrets-role.yaml").read_text())
+    rules: list[dict[str, Any]] = next(each["rules"] for each in documents if each["kind"] == "Role")
+    places = next(each for each in rules if each["resources"] == ["secrets"] and "patch" in each["verbs"])
+    places["resourceNames"] = [name]
+    return rules
+
+
+def administrator(account: AwsAccount) -> Any:
+    return boto3.session.Session().client(
+        "secretsmanager",
+        endpoint_url=account.url,
+        region_name="us-east-1",
+        aws_access_key_id=account.access_key,
+        aws_secret_access_key=account.secret_key,
+    )
 
 
 @pytest.fixture(params=STORES)
@@ -85,6 +136,10 @@ def stand(request: pytest.FixtureRequest, tmp_path: Path) -> Stand:
             path.parent.mkdir(parents=True)
             path.write_text("first")
             return Stand(FileSecrets(tmp_path), place, path.write_text)
+        case "secrets_manager" | "kubernetes":
+            fixture = "in_aws" if request.param == "secrets_manager" else "in_kubernetes"
+            found: Stand = request.getfixturevalue(fixture)
+            return found
     bao: OpenBao = request.getfixturevalue("openbao")
     login = Login(bao.token) if request.param == "vault" else Login("", *bao.role())
 
@@ -370,3 +425,110 @@ def test_a_current_value_that_was_soft_deleted_is_not_there_and_can_be_replaced(
     store.stage("app/deleted", NEW, Sealed(b"new"), "")
     store.promote("app/deleted", NEW, "")
     assert store.look("app/deleted").current_id == NEW
+
+
+@pytest.mark.parametrize("operation", ["PutSecretValue", "UpdateSecretVersionStage", "ListSecretVersionIds"])
+@pytest.mark.parametrize("kind", ["cut", "lost"])
+def test_aws_is_asked_again_when_an_answer_is_lost(
+    account: AwsAccount, in_aws: Stand, kind: Any, operation: str
+) -> None:
+    for skip in range(4):
+        account.heal()
+        account.fail(Fault(operation, kind, skip=skip))
+        version = f"{operation}-{kind}-{skip}-{'0' * 32}"[:60]
+        in_aws.promoted(version, f"value {skip}")
+        assert in_aws.current == version
+        in_aws.store.remove(in_aws.place, in_aws.store.look(in_aws.place).previous.id)  # type: ignore[union-attr]
+        shelf = in_aws.store.look(in_aws.place)
+        assert (shelf.pending, shelf.previous) == (None, None)
+
+
+@pytest.mark.parametrize("operation", ["PutSecretValue", "UpdateSecretVersionStage"])
+@pytest.mark.parametrize("skip", range(5))
+def test_staging_in_aws_that_stopped_anywhere_can_be_done_again_or_left(
+    account: AwsAccount, in_aws: Stand, operation: str, skip: int
+) -> None:
+    before = in_aws.current
+    account.fail(Fault(operation, "error", skip=skip, status=400, code="AccessDeniedException"))
+    with contextlib.suppress(OutsideError):
+        in_aws.promoted(NEW, "new")
+    account.heal()
+    if in_aws.current == before:
+        in_aws.store.stage(in_aws.place, NEW, Sealed(b"new"), before)
+        in_aws.store.remove(in_aws.place, NEW)
+    else:
+        in_aws.store.promote(in_aws.place, NEW, before)
+    last = in_aws.promoted(NEWER, "newer")
+    assert in_aws.store.value(in_aws.place, last) != Sealed(b"newer")
+    assert in_aws.store.look(in_aws.place).pending is None
+
+
+def test_what_stopped_between_its_value_and_its_label_does_not_stay_in_aws(account: AwsAccount, in_aws: Stand) -> None:
+    account.fail(Fault("UpdateSecretVersionStage", "error", status=400, code="AccessDeniedException"))
+    refused(lambda: in_aws.store.stage(in_aws.place, NEW, Sealed(b"new"), in_aws.current))
+    assert in_aws.store.look(in_aws.place).pending is None
+    in_aws.promoted(NEWER, "newer")
+    refused(lambda: in_aws.store.value(in_aws.place, NEW))
+
+
+def test_programs_in_aws_read_the_value_itself_and_people_see_a_tag(account: AwsAccount, in_aws: Stand) -> None:
+    in_aws.promoted(NEW, "new")
+    found = administrator(account).get_secret_value(SecretId=f"team/{in_aws.place}")
+    assert (found["SecretString"], found["VersionId"]) == ("new", NEW)
+    tags = administrator(account).describe_secret(SecretId=f"team/{in_aws.place}")["Tags"]
+    assert {"Key": "negahban-version", "Value": NEW} in tags
+
+
+def test_a_secret_of_aws_without_a_value_is_not_given_one(account: AwsAccount, in_aws: Stand) -> None:
+    refused(lambda: in_aws.store.stage("not/there", NEW, Sealed(b"new"), ""))
+    assert in_aws.store.look("not/there").current is None
+
+
+def test_a_wrong_key_of_aws_is_refused_and_nothing_is_told(in_aws: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", CANARY)
+    store = SecretsManager("team")
+    told = refused(lambda: store.look(in_aws.place))
+    told += refused(lambda: store.stage(in_aws.place, NEW, Sealed(CANARY.encode()), in_aws.current))
+    assert "InvalidSignatureException" in told
+    assert CANARY not in told
+
+
+def test_aws_that_does_not_answer_is_worth_another_try(in_aws: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(OutsideError) as caught:
+        SecretsManager("team").look(in_aws.place)
+    assert not caught.value.permanent
+
+
+class Meddled:
+    """boto3's client; just before the named request somebody else acts, once."""
+
+    def __init__(self, client: Any, request: str, act: Callable[[], object]) -> None:
+        self._client, self._request, self._act = client, request, act
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._request:
+            act, self._act = self._act, lambda: None
+            act()
+        return getattr(self._client, name)
+
+
+def test_what_is_put_by_hand_while_aws_is_asked_is_not_promoted_over(in_aws: Stand) -> None:
+    before, store = in_aws.current, SecretsManager("team")
+    store.stage(in_aws.place, NEW, Sealed(b"new"), before)
+    store.promote(in_aws.place, NEW, before)
+    store._client = Meddled(store._client, "update_secret_version_stage", lambda: in_aws.put("by hand"))
+    refused(lambda: store.promote(in_aws.place, before, NEW))
+    assert store.value(in_aws.place, in_aws.current) == Sealed(b"by hand")
+
+
+def test_what_begins_to_wait_while_aws_is_asked_goes_on_waiting(in_aws: Stand) -> None:
+    before, store = in_aws.current, SecretsManager("team")
+    store._client = Meddled(
+        store._client, "put_secret_value", lambda: in_aws.store.stage(in_aws.place, NEWER, Sealed(b"newer"), before)
+    )
+    refused(lambda: store.stage(in_aws.place, NEW, Sealed(b"new"), before))
+    pending = in_aws.store.look(in_aws.place).pending
+    assert pending is not None
+    assert pending.id == NEWER
+    refused(lambda: store.value(in_aws.place, NEW))

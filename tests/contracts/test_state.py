@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.adapters.state_redis import RedisState
-from handlers.core.errors import OutsideError, Refusal
 from handlers.core.ports import State
+from handlers.core.words.errors import OutsideError, Refusal
 from sandbox.servers.redis import RedisServer
 from tests.conftest import needs
 from tests.fakes import FakeClock, MemoryState

@@ -24,12 +24,14 @@ import pytest
 from bot.adapters.clock import SystemClock
 from bot.adapters.store_directory import DirectoryStore
 from bot.adapters.store_s3 import S3Store
-from handlers.core.errors import OutsideError
-from handlers.core.objects import Receipt
+from handlers.core.backups.catalogue import MANIFEST, Catalogue, Listing, folder
+from handlers.core.formats.objects import Receipt
 from handlers.core.ports import ArtifactStore
+from handlers.core.words.errors import OutsideError
 from sandbox.aws import Aws
 from sandbox.servers.radosgw import Radosgw, User
 from tests.fakes import MemoryStore
+from tests.handlers.test_manifests import manifest
 
 MIB = 1024 * 1024
 ON_RADOSGW = pytest.param("radosgw_store", marks=pytest.mark.xdist_group("radosgw"))
@@ -40,6 +42,7 @@ STORES = (*PLAIN, "locking_memory_store", ON_RADOSGW)
 """All of a kind; the strict local S3 with locks is held to what is about versions and locks."""
 OUTLIVING = ("directory_store", "s3_store", ON_RADOSGW)
 """Those that outlive the process that writes."""
+SHOP = manifest().target
 DAYS = timedelta(days=1)
 HOSTILE_KEYS = (
     "", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", ".hidden", "a/.hidden", "a b", "a\n", "a\nb", "a\x00b",
@@ -468,3 +471,37 @@ def test_what_is_deleted_leaves_no_version_behind(store: ArtifactStore) -> None:
     second = _uploaded(store, "a", b"2").version
     store.delete("a", version=second)
     assert store.list("") == ()
+
+
+def test_a_manifest_that_comes_after_its_data_went_makes_no_backup(store: ArtifactStore) -> None:
+    catalogue, key = Catalogue(SHOP, store), f"{folder(SHOP, manifest().id)}/{MANIFEST}"
+    assert store.put_new(manifest().data.key, b"half")
+    catalogue.forget_data(manifest().id)
+    assert _keys(store) == [key]
+    assert not store.put_new(key, manifest().to_bytes())
+    with pytest.raises(OutsideError, match="was given up"):
+        catalogue.commit(manifest())
+    assert Catalogue(SHOP, store).listing() == Listing((), ())
+
+
+@pytest.mark.parametrize("store", LOCKING, indirect=True)
+def test_a_locked_manifest_that_comes_after_its_backup_was_given_up_makes_none(store: ArtifactStore) -> None:
+    catalogue, until = Catalogue(SHOP, store), store.moment() + timedelta(minutes=2)
+    assert store.put_new(manifest().data.key, b"half", lock_until=until)
+    catalogue.forget_data(manifest().id)  # its data is locked and stays
+    with pytest.raises(OutsideError, match="was given up"):
+        catalogue.commit(manifest(), lock_until=until)
+    listing = Catalogue(SHOP, store).listing()
+    assert (listing.manifests, listing.damaged, listing.absent, listing.hidden) == ((), (), frozenset(), ())
+    assert [each.key for each in listing.leftovers] == [manifest().data.key]
+
+
+@pytest.mark.parametrize("store", [each for each in LOCKING if each != "locking_memory_store"], indirect=True)
+def test_a_manifest_that_lands_over_a_void_is_no_backup_and_hides_nothing(store: S3Store) -> None:
+    """As in a store that heeds `If-None-Match` in no bucket with versions: whoever sent it has died since."""
+    store.put_new(manifest().data.key, b"half")
+    Catalogue(SHOP, store).forget_data(manifest().id)
+    key = f"{folder(SHOP, manifest().id)}/{MANIFEST}"
+    _in_bucket(store, key, "put_object", Body=manifest().to_bytes())
+    assert Catalogue(SHOP, store).listing() == Listing((), ())
+    assert not Catalogue(SHOP, store).exists(manifest().id)

@@ -31,6 +31,12 @@ groups:
         annotations: {summary: "The memory is high"}
 """
 
+MEASURED = """
+title: Measured
+steps:
+  - {name: memory, kind: promql, title: The memory, with: {query: process_resident_memory_bytes, above: 1000000}}
+"""
+
 
 def configuration(prometheus: Prometheus, alertmanager: str) -> str:
     return f"""
@@ -51,10 +57,13 @@ def prometheus() -> Prometheus:
 
 
 @pytest.fixture(scope="module")
-def stage(prometheus: Prometheus) -> Iterator[Stage]:
+def stage(prometheus: Prometheus, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     for part in ("mongod", "redis-server", "alertmanager", "prometheus"):
         needs(part)
-    with Stage(more={"PROMETHEUS_URL": prometheus.url}, planted=False, alerting=True) as running:
+    runbooks = tmp_path_factory.mktemp("runbooks")
+    (runbooks / "measured.yaml").write_text(MEASURED)
+    more = {"PROMETHEUS_URL": prometheus.url, "RUNBOOKS_DIR": str(runbooks)}
+    with Stage(more=more, planted=False, alerting=True) as running:
         yield running
 
 
@@ -110,3 +119,29 @@ def test_the_card_of_a_firing_rule_gets_its_picture(stage: Stage, prometheus: Pr
     assert len(data) < 200_000
     posted = [each for each in sara.messages(ALERTS) if "The memory is high" in tour.words(each)]
     assert len(posted) == 1
+
+
+def measured(prometheus: Prometheus) -> bool:
+    """Whether there is a value from before the newest place in a plot, which may be half a minute old."""
+    with urllib.request.urlopen(
+        f"{prometheus.url}/api/v1/query?query=process_resident_memory_bytes%20offset%2035s", timeout=5
+    ) as answer:
+        return b'"value"' in answer.read()
+
+
+def test_a_step_that_measured_gets_its_plot_into_the_card_of_the_run(
+    stage: Stage, prometheus: Prometheus, alertmanager: str
+) -> None:
+    sara = stage.slack.person("U0SARA")
+    prometheus.configuration = configuration(prometheus, alertmanager)
+    with prometheus:
+        sara.command("C0OPS", "/runbook measured")
+        card = sara.wait_for_message("C0OPS", lambda message: tour.has_button(message, "step_run"), 30)
+        sara.wait_for(lambda: measured(prometheus), 90, "a value that a plot has a place for")
+        sara.click("C0OPS", card["ts"], "step_run", block_id=tour.block_of(card, "step_run"))
+        card = sara.wait_for_message("C0OPS", lambda message: "The memory: FAIL" in tour.words(message), 30)
+        card = sara.wait_for_message("C0OPS", lambda message: bool(pictures(message)), 90)
+    (image,) = pictures(card)
+    assert image["alt_text"].startswith("A plot of The memory in the hour before ")
+    with urllib.request.urlopen(f"{stage.slack.url}/files/{image['slack_file']['id']}", timeout=10) as answer:
+        assert answer.read().startswith(b"\x89PNG\r\n\x1a\n")

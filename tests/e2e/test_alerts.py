@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import redis
 
 from bot.adapters.alertmanager import HttpAlertmanager
 from sandbox.demo import tour
@@ -43,6 +44,14 @@ def cards(stage: Stage, word: str) -> list[dict[str, Any]]:
     return [each for each in stage.slack.person("U0SARA").messages(ALERTS) if word in tour.words(each)]
 
 
+def started_anew(stage: Stage) -> None:
+    """The bot is killed and comes back; the fifteen seconds of its right to act are over."""
+    stage.bot.kill()
+    with redis.Redis.from_url(stage.given["REDIS_URL"]) as client:
+        client.delete("negahban:relay")
+    stage.bot.restart()
+
+
 def test_an_alert_is_one_card_that_is_acknowledged_grows_and_ends(stage: Stage, alertmanager: Alertmanager) -> None:
     sara, omid, started = stage.slack.person("U0SARA"), stage.slack.person("U0OMID"), datetime.now(UTC)
     alerting.fire(alertmanager.url, LABELS, summary="p95 is 1.2 s <!channel> *now*", started=started)
@@ -50,6 +59,7 @@ def test_an_alert_is_one_card_that_is_acknowledged_grows_and_ends(stage: Stage, 
     assert "<!channel>" not in card["text"]
     sara.click(ALERTS, card["ts"], "alert_ack")
     sara.wait_for_message(ALERTS, lambda message: "Acknowledged by" in tour.words(message), 20)
+    started_anew(stage)  # its buttons go on working
     omid.click(ALERTS, card["ts"], "alert_unack")
     omid.wait_for_message(ALERTS, lambda message: tour.has_button(message, "alert_ack"), 20)
     alerting.fire(alertmanager.url, {**LABELS, "instance": "b:3000"}, summary="b is slow", started=started)

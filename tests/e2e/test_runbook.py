@@ -1,4 +1,7 @@
-"""A runbook as it is lived: a broken service, one card whose steps are pressed, a rollback behind a code, and green."""
+"""A runbook as it is lived: a broken service, one card whose steps are pressed, a rollback behind a code, and green.
+
+In the page, and with really running containers: tests/e2e/test_triage.py.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from sandbox.demo import tour
 from sandbox.demo.stage import Stage
 from tests.conftest import needs
+from tests.e2e.browser import Window
 from tests.e2e.test_dead_worker import children
 
 OPS = "C0OPS"
@@ -28,6 +33,14 @@ title: Waiting for something
 steps:
   - {name: long, kind: wait, title: A long time, with: {seconds: 600}}
   - {name: short, kind: wait, title: A short time, with: {seconds: 1}}
+"""
+UNASKED = """
+title: Looks by itself
+begins: {severity: error}
+steps:
+  - {name: health, kind: http, title: Health of it, on_failure: continue}
+  - {name: mongo, kind: mongo, title: MongoDB of it}
+  - {name: hand, kind: manual, title: By hand, text: Do it.}
 """
 PLAN = "import pathlib, sys; print('shop', pathlib.Path(sys.argv[1]).read_text(), 'v1')"
 ROLL = "import pathlib, sys; name, _, to = sys.argv[2].partition('='); pathlib.Path(sys.argv[1]).write_text(to)"
@@ -77,6 +90,7 @@ def stage(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     runbooks = tmp_path_factory.mktemp("given") / "runbooks"
     shutil.copytree(SHIPPED, runbooks)
     (runbooks / "waiting.yaml").write_text(WAITING)
+    (runbooks / "unasked.yaml").write_text(UNASKED)
     more = {
         "RUNBOOKS_DIR": str(runbooks),
         "BACKEND_HEALTH_URL": service.url,
@@ -130,7 +144,22 @@ def test_quick_triage_finds_what_is_broken_takes_it_back_by_a_code_and_is_green(
              sara.thread(OPS, card["ts"])[1:], 30, "results in the thread")]  # fmt: skip
     assert any("I am v2" in each for each in notes)
     press(sara, card, "run_report")
-    sara.wait_for(lambda: any("Timeline" in each["text"] for each in sara.thread(OPS, card["ts"])), 30, "a report")
+    (file,) = sara.wait_for(
+        lambda: [file for each in sara.thread(OPS, card["ts"]) for file in each.get("files", [])], 30, "a report"
+    )
+    assert file["name"].startswith("quick-triage-")
+    with urllib.request.urlopen(f"{stage.slack.url}/files/{file['id']}", timeout=10) as answer:
+        assert "5. Health after the rollback: **PASS** by U0SARA" in answer.read().decode()
+
+
+PATIENCE = 40_000
+
+
+def code_typed(window: Window, stage: Stage) -> None:
+    """A code into the question, one that was never typed before: a code of another question would lock this one."""
+    window.find("input-code").fill(stage.fresh_code("U0SARA"))
+    window.find("modal-submit").click()
+    expect(window.find("modal")).to_be_hidden(timeout=PATIENCE)
 
 
 ALERTS = "C0ALERTS"
@@ -160,7 +189,7 @@ def test_an_alerts_button_starts_its_runbook_and_a_step_of_a_killed_bot_is_inter
     omid.click(ALERTS, alert["ts"], "alert_runbook")
 
     def shows(*parts: str) -> dict[str, Any]:
-        wanted = ("Waiting for something", *parts)
+        wanted = ("Waiting for something", "version", *parts)  # the alert's own card names the run too
         return sara.wait_for_message(ALERTS, lambda message: all(each in tour.words(message) for each in wanted), 60)
 
     card = shows("step 1 of 2", "Drawn")
@@ -174,7 +203,39 @@ def test_an_alerts_button_starts_its_runbook_and_a_step_of_a_killed_bot_is_inter
     worker.kill()
     card = shows("(try 2)", "Its worker stopped", "can be run again")
     sara.click(ALERTS, card["ts"], "step_skip", block_id=buttons(card, "step_skip")[0]["block"])
-    card = shows("step 2 of 2", "Left out")
+    sara.submit(sara.wait_for_view("form")["id"], {"note": {"field": "it waits for nothing"}})
+    card = shows("step 2 of 2", "Left out: it waits for nothing")
     omid.click(ALERTS, card["ts"], "step_run", block_id=buttons(card, "step_run")[0]["block"])
     shows("Waiting for something: done", "PASS")
-    assert sum("Waiting for something" in tour.words(each) for each in sara.messages(ALERTS)) == 1
+    runs = [each for each in sara.messages(ALERTS) if "version" in tour.words(each)]
+    assert sum("Waiting for something" in tour.words(each) for each in runs) == 1
+
+    def told(message: dict[str, Any]) -> bool:
+        words = json.dumps(message["blocks"])
+        return message["ts"] == alert["ts"] and f"p{card['ts'].replace('.', '')}|Waiting for something>" in words and (
+            "started by <@U0SARA>" in words and "done: " in words
+        )  # fmt: skip
+
+    sara.wait_for_message(ALERTS, told, 30)
+
+
+def test_an_alert_begins_its_runbook_and_the_verdicts_are_there_before_anybody_pressed(stage: Stage) -> None:
+    sara = stage.slack.person("U0SARA")
+    tell(stage, {"alertname": "Unasked", "severity": "critical"}, summary="it is down", runbook="unasked")
+    alert = sara.wait_for_message(ALERTS, lambda message: "it is down" in tour.words(message), 30)
+
+    def whole(message: dict[str, Any]) -> bool:
+        wanted = ("Looks by itself: step 3 of 3", "Health of it: ", "MongoDB of it: PASS", "Began by itself")
+        return all(each in tour.words(message) for each in wanted)
+
+    card = sara.wait_for_message(ALERTS, whole, 40)
+    assert float(card["ts"]) > float(alert["ts"])
+    sara.wait_for(
+        lambda: any("begins by itself" in each["text"] for each in sara.thread(ALERTS, alert["ts"])), 30, "a note"
+    )
+    stage.bot.restart()
+    tell(stage, {"alertname": "Unasked", "severity": "critical"}, summary="it is down", runbook="unasked")
+    sara.click(ALERTS, alert["ts"], "alert_runbook")
+    sara.wait_for(lambda: "This runbook began by itself" in str(sara.messages(ALERTS)) or None, 30, "an answer")
+    runs = [each for each in sara.messages(ALERTS) if "version" in tour.words(each)]
+    assert sum("Looks by itself" in tour.words(each) for each in runs) == 1

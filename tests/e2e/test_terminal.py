@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.demo import authenticator, shop
+from sandbox.demo import shop
 from sandbox.demo.stage import Stage
 from sandbox.servers.bot import Bot
 from tests.conftest import needs
@@ -43,12 +43,6 @@ def run(
     )
 
 
-def fresh_code(stage: Stage) -> str:
-    """A code that was never used: of the next time-step."""
-    time.sleep(authenticator.STEP_SECONDS - time.time() % authenticator.STEP_SECONDS + 0.3)
-    return authenticator.code(stage.keys["U0SARA"], authenticator.step_now())
-
-
 def test_a_backup_is_made_listed_verified_and_restored_without_slack(stage: Stage) -> None:
     stage.slack.stop()
     made = run(stage, "backup")
@@ -68,7 +62,7 @@ def test_a_backup_is_made_listed_verified_and_restored_without_slack(stage: Stag
     wrong = run(stage, "restore", "latest", "--as", "U0SARA", typed="000000\n000000\n000000\n")
     assert wrong.returncode == 1
     assert shop.picture(stage.uri) != before
-    code = fresh_code(stage)
+    code = stage.fresh_code("U0SARA")
     restored = run(stage, "restore", "latest", "--as", "U0SARA", typed=f"{code}\n")
     assert restored.returncode == 0, restored.stdout + restored.stderr
     assert shop.picture(stage.uri) == before
@@ -98,6 +92,23 @@ def test_the_audit_record_is_verified_and_a_changed_one_is_found(stage: Stage, t
     assert run(stage, "audit", "verify", str(copy)).returncode == 2
 
 
+def test_the_running_bot_seals_its_record_and_a_stranger_with_its_public_key_verifies_it(stage: Stage) -> None:
+    run(stage, "backup")
+    folder = Path(stage.given["BACKUP_DIR"])
+    deadline = time.monotonic() + 90
+    while not list(folder.glob("audit/*/*.jsonl")):
+        assert time.monotonic() < deadline, "nothing was copied"
+        time.sleep(0.5)
+    key = run(stage, "audit", "key").stdout.strip()
+    [copies] = folder.glob("audit/*")
+    command = [sys.executable, "-I", "docs/verify_audit.py", str(folder / "audit.jsonl"), "--key", key]
+    done = subprocess.run([*command, "--copies", str(copies)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"with {key}, which you trust" in done.stdout
+    verified = run(stage, "audit", "verify")
+    assert "a copy elsewhere for" in verified.stdout
+
+
 def test_a_check_names_what_cannot_be_reached(stage: Stage) -> None:
     offline = run(stage, "check", "--offline")
     assert offline.returncode == 0, offline.stdout
@@ -105,6 +116,52 @@ def test_a_check_names_what_cannot_be_reached(stage: Stage) -> None:
     assert wrong.returncode == 1
     assert "WRONG    Redis" in wrong.stdout
     assert "ok       MongoDB" in wrong.stdout
+
+
+BROKEN = {
+    "bomb": "title: &a [x, x]\nsteps: [*a, *a, *a]\n",
+    "tagged": "title: Tagged\nsteps:\n  - !!python/object/apply:os.system [id]\n",
+    "unknown": "title: Unknown\nsteps:\n  - {name: a, kind: shell, title: A}\n",
+    "good": "title: Good\nsteps:\n  - {name: a, kind: http, title: A}\n",
+    "program": "title: Program\nsteps:\n  - {name: a, kind: command, title: A, with: {program: tail, lines: -n}}\n",
+}
+
+
+def test_a_check_without_the_network_tells_what_is_wrong_in_each_runbook_and_where(
+    stage: Stage, tmp_path: Path
+) -> None:
+    for name, content in BROKEN.items():
+        (tmp_path / f"{name}.yaml").write_text(content)
+    programs = tmp_path / "programs.yml"
+    programs.write_text(
+        "tail:\n  run: [/usr/bin/tail, '-n', '${lines}', /var/log/shop.log]\n  arguments: {lines: whole}\n"
+    )
+    more = {"RUNBOOKS_DIR": str(tmp_path), "RUNBOOK_PROGRAMS": str(programs), "REDIS_URL": "redis://127.0.0.1:1/0"}
+    checked = run(stage, "check", "--offline", more=more)
+    assert checked.returncode == 1, checked.stdout
+    (line,) = [each for each in checked.stdout.splitlines() if "runbooks" in each]
+    assert line.startswith("WRONG    runbooks: ")
+    for said in (
+        "bomb: bomb.yaml, line 2: aliases are not read",
+        "tagged: tagged.yaml, line 3: tags are not read",
+        "unknown: step 1 (a): kind: expected one of manual",
+        "program: step 1 (a): with lines: expected a whole number",
+    ):
+        assert said in line
+    assert "good" not in line
+
+
+def test_a_check_tries_the_examples_of_the_routes(stage: Stage, tmp_path: Path) -> None:
+    """The shipped file is right, and one of its examples wrong."""
+    shipped, changed = Path("deploy/alerts-routes.example.yaml"), tmp_path / "routes.yaml"
+    changed.write_text(
+        shipped.read_text().replace("channel: C0QUIET0001\n  - labels", "channel: C0LOUD00001\n  - labels")
+    )
+    told = {"ALERTS_CHANNEL": "C0000000000"}
+    assert "ok       alerts" in run(stage, "check", more={**told, "ALERTS_ROUTES": str(shipped)}).stdout
+    wrong = run(stage, "check", more={**told, "ALERTS_ROUTES": str(changed)})
+    assert wrong.returncode == 1
+    assert "example 2: goes to C0QUIET0001, not C0LOUD00001" in wrong.stdout
 
 
 def test_wrong_settings_are_all_named_and_nothing_starts(stage: Stage) -> None:

@@ -36,7 +36,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 def test_a_restore_waits_for_the_second_person_and_their_own_code(stage: Stage) -> None:
     sara, omid, leila = (stage.slack.person(each) for each in ("U0SARA", "U0OMID", "U0LEILA"))
     leila.command(OPS, "/backup list")
-    leila.wait_for_message(OPS, lambda message: "does not name you" in tour.words(message), 20)
+    # Her Slack is Persian, and only she sees it.
+    leila.wait_for_message(OPS, lambda message: "نام شما در سیاست دسترسی نیست" in tour.words(message), 20)
     sara.command(OPS, "/backup now")
     tour.ended(sara, "Backup of shop: ")
     sara.command(OPS, "/restore latest")

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from handlers.core.answers import BackupId
-from handlers.core.manifests import BackupKind
-from handlers.core.retention import Copy, Extension, Policy, ahead, counts, decide, lock_until_at_write
-from handlers.core.text import Text
+from handlers.core.backups.retention import Copy, Extension, Policy, ahead, counts, decide, lock_until_at_write
+from handlers.core.formats.manifests import BackupKind
+from handlers.core.words.answers import BackupId
+from handlers.core.words.text import Text
 
 ZONES = ("UTC", "Asia/Tehran", "Europe/Berlin", "America/New_York", "Pacific/Apia", "Australia/Lord_Howe")
 BEGIN = datetime(2026, 8, 1, 2, 0, tzinfo=UTC)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -14,14 +16,14 @@ from hypothesis import strategies as st
 
 from bot.slack.blocks import draw, draw_note
 from handlers.alerts import SILENT, Alerts
-from handlers.core import notices
-from handlers.core.alert_cards import group_card
-from handlers.core.answers import Press
-from handlers.core.cards import Card, Tone
-from handlers.core.errors import Refusal
-from handlers.core.groups import Group
-from handlers.core.ledger import Ledger
-from handlers.core.notices import Notice, group_id
+from handlers.core.alerts import notices
+from handlers.core.alerts.alert_cards import group_card
+from handlers.core.alerts.groups import Group
+from handlers.core.alerts.ledger import Ledger
+from handlers.core.alerts.notices import Notice, group_id
+from handlers.core.words.answers import Press
+from handlers.core.words.cards import Card, Tone
+from handlers.core.words.errors import Refusal
 from tests.fakes import FakeClock, FakeEntropy, MemoryState, someone
 
 LABELS = {"job": "shop"}
@@ -88,6 +90,24 @@ def test_the_first_presser_wins_and_the_second_is_told_who(stage: Stage) -> None
     assert late is not None
     assert "U0SARA acknowledged this already" in str(late.title)
     assert stage.group() == before
+
+
+def test_of_many_who_press_at_once_one_wins_and_the_others_are_told_who(stage: Stage) -> None:
+    stage.tell(alert("A"), alert("B"))
+    people = [f"U0P{number}" for number in range(8)]
+    together = Barrier(len(people))
+
+    def press(person: str) -> Card | None:
+        together.wait(10)
+        return stage.press("alert_ack", person)
+
+    with ThreadPoolExecutor(len(people)) as pool:
+        answers = dict(zip(people, pool.map(press, people), strict=True))
+    held = stage.group().acknowledged
+    assert held is not None
+    assert [person for person, answer in answers.items() if answer is None] == [held.by]
+    told = [str(answer.title) for answer in answers.values() if answer is not None]
+    assert all(each.startswith(f"{held.by} acknowledged this already") for each in told)
 
 
 def test_an_acknowledgement_names_exactly_what_fires(stage: Stage) -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core.audit import GENESIS, AuditEvent, Verdict, line, record, verify
-from handlers.core.digests import Json, canonical, digest
+from handlers.core.words.audit import GENESIS, AuditEvent, Verdict, line, record, verify
+from handlers.core.words.digests import Json, canonical, digest
 from tests.fakes import someone
 from tests.handlers.test_digests import VALUES
 

@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core import books
-from handlers.core.books import CALM, Book, marked, rank, sorted_in
-from handlers.core.groups import SEVERITIES, Alert, Group
+from bot.slack.mrkdwn import mrkdwn
+from handlers.core.alerts import books
+from handlers.core.alerts.alert_cards import shared_card
+from handlers.core.alerts.books import CALM, Book, marked, rank, sorted_in
+from handlers.core.alerts.groups import SEVERITIES, Alert, Group
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 THRESHOLD = 5
@@ -144,10 +146,37 @@ def test_a_group_that_flaps_before_it_is_posted_makes_no_storm() -> None:
 
 def test_what_is_critical_gets_its_own_card_also_in_a_storm_as_far_as_the_threshold_allows() -> None:
     book, _ = storm()
-    later = START + 61 * SECOND
+    early = START + 61 * SECOND
+    _, given = sorted_in(book, {"bad": group("critical")}, early, THRESHOLD)
+    assert given == ()
+    later = START + 91 * SECOND
     many = {f"new{number}": group() for number in range(9)}
     book, given = sorted_in(book, {"bad": group("critical"), **many}, later, THRESHOLD)
     assert (given, book.stormy) == (("bad",), True)
     worse = {f"bad{number}": group("critical") for number in range(9)}
     book, given = sorted_in(book, worse, later + SECOND, THRESHOLD)
     assert len(given) == THRESHOLD - 1
+
+
+def test_a_shared_card_leads_to_a_groups_own_card_or_else_to_what_its_alerts_name_and_never_by_a_hostile_address() -> (
+    None
+):
+    pages = {"a": "https://grafana.example/d/1", "b": "javascript:alert(1)", "c": "https://x.example/" + "y" * 400}
+    fired = {}
+    for name, page in pages.items():
+        alert = Alert({"alertname": name, "severity": "warning"}, {"dashboard_url": page}, "", START)
+        fired[name] = Group("default", "slack", {"alertname": name}, START, START, {name: alert})
+    book, _ = sorted_in(Book(), fired, START, 0)
+    assert books.decoded(books.encoded(book)) == book
+    assert book.shared is not None
+    drawn = "\n".join(mrkdwn(line, 3000) for line in shared_card(book.shared).lines)
+    assert "<https://grafana.example/d/1|grafana.example>" in drawn
+    assert "<javascript" not in drawn
+    assert "javascript" in drawn
+    assert "x.example" not in drawn
+    book = books.placed(book, "a", "https://shop.slack.com/archives/C1/p2")
+    assert books.decoded(books.encoded(book)) == book
+    assert book.shared is not None
+    drawn = "\n".join(mrkdwn(line, 3000) for line in shared_card(book.shared).lines)
+    assert "<https://shop.slack.com/archives/C1/p2|its card>" in drawn
+    assert "grafana" not in drawn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Set
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -13,17 +14,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from handlers.core import rules
-from handlers.core.answers import Actor, Invocation, JobId, PersonId
-from handlers.core.approval import Gate
-from handlers.core.consent import Rejected
-from handlers.core.desk import Accepted, Began, Desk, Outside, Said
-from handlers.core.errors import Refusal
-from handlers.core.job_cards import Wording, job_card
-from handlers.core.jobs import JobState
-from handlers.core.policy import Permission
-from handlers.core.rules import Rules
-from handlers.core.text import Text
+from handlers.core.door import policy_data, rules
+from handlers.core.door.approval import Gate
+from handlers.core.door.consent import Rejected
+from handlers.core.door.desk import Accepted, Began, Desk, Outside, Said
+from handlers.core.door.policy import Permission
+from handlers.core.door.rules import Rules
+from handlers.core.words.answers import Actor, Invocation, JobId, PersonId, Surface
+from handlers.core.words.errors import Refusal
+from handlers.core.words.job_cards import Wording, job_card
+from handlers.core.words.jobs import Job, JobState
+from handlers.core.words.text import Text
 from tests.fakes import someone
 from tests.handlers.test_desk import House
 
@@ -41,7 +42,7 @@ def policy(count: int = 1, **people: Any) -> Rules:
     if count:
         destroying["approvals"] = {"count": count, "from": ["lead"]}
     given = [{"allow": ["operator", "lead"], "may": "operate"}, destroying]
-    found, problems = rules.read({"people": PEOPLE | people, "rules": given})
+    found, problems = policy_data.read({"people": PEOPLE | people, "rules": given})
     assert problems == ()
     return found
 
@@ -94,10 +95,27 @@ def test_a_second_person_must_agree_with_their_own_code(team: Team) -> None:
     assert team.loaded(job).confirmed_by == ("U0SARA", "U0LEILA")
 
 
+def test_an_offer_to_which_too_few_agreed_ends_and_says_who_had_confirmed(team: Team) -> None:
+    job = team.began("destroy")
+    team.confirm(job, SARA)
+    team.clock.advance(16 * 60)
+    team.desk.tend()
+    assert team.audit.events[-1].facts == {"job": job, "confirmed": "1"}
+    outcome = team.loaded(job).outcome
+    assert outcome is not None
+    assert "Too few people agreed" in str(outcome.text)
+
+
 @pytest.mark.parametrize(
     ("actor", "why"),
-    [(NIMA, "does not let you agree"), (someone("U0STRANGER"), "does not let you agree")],
-    ids=["not a lead", "not named"],
+    [
+        (NIMA, "does not let you agree"),
+        (someone("U0STRANGER"), "does not let you agree"),
+        (replace(LEILA, team="A0BEFORE"), "Only U0SARA"),
+        (replace(LEILA, team="Z9AFTER"), "Only U0SARA"),
+        (replace(LEILA, surface=Surface.SCHEDULE), "Only U0SARA"),
+    ],
+    ids=["not a lead", "not named", "of a workspace", "of another workspace", "not a person"],
 )
 def test_who_may_not_agree_is_told_so(team: Team, actor: Actor, why: str) -> None:
     team.factors.add(actor.person)
@@ -163,11 +181,73 @@ def test_a_policy_that_changed_after_the_confirmation_voids_it(team: Team) -> No
     assert outcome is not None
 
 
+def reason_of(team: Team, job: JobId) -> str:
+    """Why it did not run."""
+    team.desk.work(job)
+    assert team.doing.ran == []
+    return str(team.doing.recovered[-1])
+
+
+def confirmed_by_both(team: Team) -> JobId:
+    job = team.began("destroy")
+    team.confirm(job, SARA)
+    team.confirm(job, LEILA)
+    return job
+
+
+def test_what_was_confirmed_before_the_state_was_restarted_is_not_run_after_it(team: Team) -> None:
+    """A replica that takes over may not know yet that it ran."""
+    job = confirmed_by_both(team)
+    team.state.restart()
+    assert "restarted after this was confirmed" in reason_of(team, job)
+
+
+def test_after_a_restart_who_confirms_again_still_needs_the_others(team: Team) -> None:
+    job = team.began("destroy")
+    team.confirm(job, SARA)
+    team.state.restart()
+    team.clock.advance(120)  # codes of before have run out
+    team.desk.challenge(job, SARA)
+    team.clock.advance(120)
+    assert team.confirm(job, SARA) == Accepted(job)
+    assert team.loaded(job).state is JobState.OFFERED
+
+
+def test_what_no_worker_took_for_half_an_hour_is_not_done_by_one_that_comes_late(team: Team) -> None:
+    job = confirmed_by_both(team)
+    team.clock.advance(30 * 60 + 1)
+    assert "30 minutes ago" in reason_of(team, job)
+
+
 def test_somebody_who_left_the_policy_cannot_run_what_they_asked_for(team: Team) -> None:
     job = team.began("add", actor=NIMA)
     team.book.rules = policy(nima={"slack": ["U0OTHER"], "roles": ["operator"]})
     team.desk.work(job)
     assert team.doing.ran == []
+
+
+@pytest.mark.parametrize("who", ["U0SARA", "U0LEILA"], ids=["the asker", "who agreed"])
+@pytest.mark.parametrize("standing", ["guest", "gone", "bot", "unknown"])
+def test_an_account_that_does_not_count_any_more_voids_what_it_confirmed(team: Team, who: str, standing: Any) -> None:
+    job = team.began("destroy")
+    team.confirm(job, SARA)
+    team.confirm(job, LEILA)
+    team.people.standings[who] = standing
+    team.desk.work(job)
+    assert team.doing.ran == []
+    outcome = team.loaded(job).outcome
+    assert outcome is not None
+    assert team.loaded(job).state is JobState.FAILED
+
+
+@pytest.mark.parametrize(("standing", "runs"), [("unknown", True), ("gone", False), ("guest", False)])
+def test_what_destroys_nothing_waits_for_no_slack_but_a_member_who_left_begins_nothing(
+    team: Team, standing: Any, runs: bool
+) -> None:
+    job = team.began("add", actor=NIMA)
+    team.people.standings["U0NIMA"] = standing
+    team.desk.work(job)
+    assert bool(team.doing.ran) is runs
 
 
 def test_what_destroys_nothing_needs_nobody_else(team: Team) -> None:
@@ -196,6 +276,22 @@ def test_the_card_says_who_confirmed_and_how_many_are_missing(team: Team) -> Non
     ]
 
 
+def wrongly(team: Team, job: Job, given: Set[PersonId]) -> list[str]:
+    """Why a job that runs now must not, when these people's codes were given for its plan."""
+    known, asker, plan = team.book.rules, job.plan.actor.person, job.plan
+    need = known.need(asker, rules.Wish(Permission.DESTROY, plan.operation, plan.target, plan.channel))
+    found = ["it ran twice"] if team.doing.ran.count(job.id) > 1 else []
+    if isinstance(need, Text):
+        return [*found, "the asker may not do this any more"]
+    if asker not in given:
+        return [*found, "the asker's code is missing"]
+    if known.agreed(asker, need, given) < need.approvals:
+        return [*found, "too few agreed"]
+    if any(team.people.standings.get(each, "member") != "member" for each in given):
+        return [*found, "somebody who confirmed is no member any more"]
+    return [*found, "the policy was another one"] if plan.policy != known.version else found
+
+
 ACTORS = st.sampled_from([SARA, OMID, OMID_TOO, LEILA, NIMA, someone("U0STRANGER")])
 FULL = os.environ.get("CHAOS") == "full"
 
@@ -220,20 +316,8 @@ class Operations(RuleBasedStateMachine):
 
     def began(self, work: Any) -> None:
         """A job runs: everything the rules of now ask for must have happened."""
-        job, known = work.job, self.team.book.rules
-        given = self.codes.get((job.id, job.plan.digest), set())
-        asker = job.plan.actor.person
-        need = known.need(asker, rules.Wish(Permission.DESTROY, job.plan.operation, job.target, job.plan.channel))
-        if isinstance(need, Text):
-            self.bad.append("the asker may not do this any more")
-        elif asker not in given:
-            self.bad.append("the asker's code is missing")
-        elif known.agreed(asker, need, given) < need.approvals:
-            self.bad.append("too few agreed")
-        elif job.plan.policy != known.version:
-            self.bad.append("the policy was another one")
-        if self.team.doing.ran.count(job.id) > 1:
-            self.bad.append("it ran twice")
+        given = self.codes.get((work.job.id, work.job.plan.digest), set())
+        self.bad += wrongly(self.team, work.job, given)
 
     @rule(actor=ACTORS, which=st.integers(0, 1))
     def ask(self, actor: Actor, which: int) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from handlers.core.answers import (
+from handlers.core.door.approval import Gate
+from handlers.core.door.consent import Rejected
+from handlers.core.door.desk import Accepted, Began, Desk, Outside, Pressable, Said
+from handlers.core.door.policy import Permission
+from handlers.core.door.records import Jobs
+from handlers.core.door.work import Work
+from handlers.core.words.answers import (
     Actor,
     Confirm,
     Draft,
@@ -18,16 +24,10 @@ from handlers.core.answers import (
     Surface,
     TargetName,
 )
-from handlers.core.approval import Gate
-from handlers.core.cards import Card
-from handlers.core.consent import Rejected
-from handlers.core.desk import Accepted, Began, Desk, Outside, Said
-from handlers.core.errors import Cancelled, OutsideError, Refusal
-from handlers.core.jobs import Job, JobState, Outcome
-from handlers.core.policy import Permission
-from handlers.core.records import Jobs
-from handlers.core.text import Text
-from handlers.core.work import Work
+from handlers.core.words.cards import Card
+from handlers.core.words.errors import Cancelled, OutsideError, Refusal
+from handlers.core.words.jobs import Job, JobState, Outcome
+from handlers.core.words.text import Text
 from tests.fakes import (
     FakeClock,
     FakeEntropy,
@@ -57,6 +57,7 @@ class Doing:
     recovered: list[Text | None] = field(default_factory=list)
     during: object = None
     unknown_for: int = 0
+    nothing_remains: bool = False
     begun: tuple[Job, ...] = ()
 
     def ask(self, invocation: Invocation) -> Reply | Start | Confirm:
@@ -89,7 +90,7 @@ class Doing:
             raise OutsideError(Text("MongoDB does not answer."))
         self.recovered.append(reason)
         state = JobState.INTERRUPTED if reason is None else JobState.FAILED
-        return Outcome(state, Text("Looked, and it is as before."), {})
+        return Outcome(state, Text("Looked, and it is as before."), {}, again=self.nothing_remains)
 
     def lost(self) -> tuple[Job, ...]:
         return self.begun
@@ -103,6 +104,7 @@ class House:
         self.state, self.queue, self.audit = MemoryState(self.clock), MemoryQueue(), MemoryAudit()
         self.people, self.factors, self.doing = FakePeople(), FakeFactors(), Doing()
         self.factors.add("U0SARA")
+        self.pressables: Sequence[Pressable] = ()
         self.desk = self.new_desk()
         self.jobs = Jobs(self.state)
 
@@ -110,7 +112,7 @@ class House:
         """Another process."""
         gate = Gate(self.state, self.factors, self.clock, self.entropy)
         outside = Outside(self.state, self.queue, self.audit, self.people, self.clock, self.entropy)
-        return Desk({"do": self.doing}, gate, outside)
+        return Desk({"do": self.doing}, gate, outside, self.pressables)
 
     def ask(self, *words: str, actor: Actor = SARA) -> Said | Began:
         return self.desk.ask(Invocation("do", words, actor, "C0OPS"))
@@ -254,7 +256,49 @@ def test_an_offer_ends_after_a_quarter_of_an_hour(house: House) -> None:
     with pytest.raises(Refusal, match="15 minutes"):
         house.desk.challenge(job, SARA)
     house.desk.tend()
+    assert house.loaded(job).state is JobState.OFFERED, "a code of the last moment may still be being judged"
+    house.clock.advance(30)
+    house.desk.tend()
     assert house.loaded(job).state is JobState.EXPIRED
+
+
+def test_an_offer_that_nobody_confirmed_is_recorded_once_when_it_ends(house: House) -> None:
+    job = house.began("destroy")
+    house.clock.advance(16 * 60)
+    house.desk.tend()
+    house.new_desk().tend()
+    ended = house.audit.events[-1]
+    assert house.events() == [("asked", "allow"), ("job.offered", "allow"), ("job.expired", "deny")]
+    assert (ended.actor, ended.target, ended.operation) == (SARA, "shop", "do.destroy")
+    assert ended.digest == house.loaded(job).plan.digest
+    assert ended.facts == {"job": job, "confirmed": "0"}
+    outcome = house.loaded(job).outcome
+    assert outcome is not None
+    assert "Nobody confirmed it" in str(outcome.text)
+
+
+def test_an_offer_whose_end_cannot_be_recorded_stays_until_it_can_and_confirms_nothing_meanwhile(house: House) -> None:
+    job = house.began("destroy")
+    house.clock.advance(16 * 60)
+    house.audit.away = True
+    with pytest.raises(OutsideError):
+        house.desk.tend()
+    assert house.loaded(job).state is JobState.OFFERED
+    house.audit.away = False
+    with pytest.raises(Refusal, match="15 minutes"):
+        house.desk.challenge(job, SARA)
+    house.desk.tend()
+    assert (house.events()[-1], house.loaded(job).state) == (("job.expired", "deny"), JobState.EXPIRED)
+
+
+def test_a_job_that_no_worker_took_is_recorded_as_failed_when_it_is_given_up(house: House) -> None:
+    job = house.began("add")
+    house.clock.advance(30 * 60 + 1)
+    house.desk.tend()
+    assert house.loaded(job).state is JobState.FAILED
+    assert house.events()[-1] == ("job.abandoned", "error")
+    house.desk.work(job)
+    assert house.doing.ran == []
 
 
 def test_the_second_who_asks_is_told_who_was_first(house: House) -> None:
@@ -397,6 +441,78 @@ def test_a_worker_that_cannot_renew_its_lease_stops_before_another_takes_over(ho
     assert "lost touch" in str(house.doing.recovered[0])
 
 
+def stopped(house: House) -> None:
+    """The worker is told to stop in the middle of its next job."""
+
+    def going_down(work: Work) -> None:
+        house.desk.stop()
+        work.check()
+
+    house.doing.during = going_down
+
+
+def test_a_stopped_workers_job_of_which_nothing_remains_is_begun_anew_by_another(house: House) -> None:
+    stopped(house)
+    house.doing.nothing_remains = True
+    job = house.began("add")
+    house.desk.work(job)
+    waiting = house.loaded(job)
+    assert (waiting.state, waiting.outcome) == (JobState.QUEUED, None)
+    assert [str(note) for note in waiting.notes] == ["Its worker was stopped, so it is begun anew."]
+    assert house.queue.jobs == [job, job]
+    assert ("job.handed", "unknown") in house.events()
+    house.doing.during = None
+    house.new_desk().work(job)
+    assert house.loaded(job).state is JobState.DONE
+    assert house.doing.ran == [job, job]
+
+
+def test_a_stopped_workers_job_of_which_something_may_remain_ends_and_is_not_repeated(house: House) -> None:
+    stopped(house)
+    job = house.began("add")
+    house.desk.work(job)
+    assert house.loaded(job).state is JobState.FAILED
+    assert "worker was stopped" in str(house.doing.recovered[0])
+    assert house.queue.jobs == [job]
+
+
+def test_what_a_code_confirmed_is_never_begun_anew(house: House) -> None:
+    stopped(house)
+    house.doing.nothing_remains = True
+    job = house.began("destroy")
+    house.approve(job)
+    house.desk.work(job)
+    assert house.loaded(job).state is JobState.FAILED
+    assert house.doing.ran == [job]
+
+
+def test_a_dead_workers_job_is_not_begun_anew_even_when_nothing_remains(house: House) -> None:
+    house.doing.nothing_remains = True
+    job = house.began("add")
+    die(house, job)
+    house.clock.advance(25)
+    house.new_desk().tend()
+    assert house.loaded(job).state is JobState.INTERRUPTED
+
+
+def test_a_job_that_ran_for_an_hour_and_was_handed_on_is_not_given_up_as_too_old(house: House) -> None:
+    stopped(house)
+    house.doing.nothing_remains = True
+    job = house.began("add")
+    house.clock.advance(3600)
+    house.desk.work(job)
+    house.new_desk().tend()
+    assert house.loaded(job).state is JobState.QUEUED
+
+
+def test_a_worker_that_was_told_to_stop_begins_nothing_more(house: House) -> None:
+    job = house.began("add")
+    house.desk.stop()
+    house.desk.work(job)
+    assert house.loaded(job).state is JobState.QUEUED
+    assert house.doing.ran == []
+
+
 def test_a_job_without_a_worker_is_queued_again(house: House) -> None:
     job = house.began("add")
     house.clock.advance(31)
@@ -496,6 +612,7 @@ def test_what_happened_is_in_the_audit_record_in_order(house: House) -> None:
     house.approve(job)
     house.desk.work(job)
     assert house.events() == [
+        ("asked", "allow"),
         ("job.offered", "allow"),
         ("challenge.opened", "allow"),
         ("code.accepted", "allow"),

@@ -6,16 +6,16 @@ import pyrage
 import pytest
 
 from handlers.backup import BackupHandler
-from handlers.core.answers import BackupId, Confirm, Invocation
-from handlers.core.catalogue import Catalogue, data_key
-from handlers.core.drills import Laboratory
-from handlers.core.errors import Refusal
-from handlers.core.holdings import Holdings
-from handlers.core.jobs import JobState
-from handlers.core.keeping import Keeping
-from handlers.core.objects import Packing
+from handlers.core.backups.catalogue import Catalogue, data_key
+from handlers.core.backups.holdings import Holdings
+from handlers.core.backups.keeping import Keeping
+from handlers.core.door.records import Jobs
+from handlers.core.formats.objects import Packing
 from handlers.core.ports import Target
-from handlers.core.records import Jobs
+from handlers.core.restores.drills import Laboratory
+from handlers.core.words.answers import BackupId, Confirm, Invocation
+from handlers.core.words.errors import Refusal
+from handlers.core.words.jobs import JobState
 from tests.chaos.damage import SARA, SHOP, QuietWork, World, job_of, world
 from tests.fake_database import FakeCommand, FakeScratch
 from tests.fakes import MemoryState

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from handlers.core.escalations import Step, escalated
-from handlers.core.groups import Acknowledged, Alert, Group, Hush
-from handlers.core.text import Crew, Person
+from handlers.core.alerts.escalations import Step, escalated
+from handlers.core.alerts.groups import Acknowledged, Alert, Group, Hush
+from handlers.core.words.text import Crew, Person
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 STEPS = (Step(10, "S0ONCALL"), Step(30, "U0LEAD"))

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core.answers import BackupId, JobId, TargetName
-from handlers.core.dossiers import Dossier, history, key_of
-from handlers.core.errors import Damage, OutsideError
-from handlers.core.evidence import Answered, Check, Evidence, History, Standing, Verdict, judged
+from handlers.core.backups.dossiers import Dossier, history, key_of
+from handlers.core.formats.evidence import Answered, Check, Evidence, History, Standing, Verdict, judged
+from handlers.core.words.answers import BackupId, JobId, TargetName
+from handlers.core.words.errors import Damage, OutsideError
 from tests.fakes import FakeClock, MemoryStore
 
 SHOP, BACKUP = TargetName("shop"), BackupId("20261124t030000z-abcdef")

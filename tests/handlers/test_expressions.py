@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from handlers.core.expressions import LONGEST, from_generator, split_threshold
+from handlers.core.alerts.expressions import LONGEST, from_generator, split_threshold
 
 HOST = "http://prometheus.example:9090/graph?"
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core import ledger, notices
-from handlers.core.errors import Refusal
-from handlers.core.groups import Acknowledged, Group, Look, Sighting, folded, observed
-from handlers.core.notices import Notice, Seen
+from handlers.core.alerts import ledger, notices
+from handlers.core.alerts.groups import Acknowledged, Group, Look, Sighting, folded, observed
+from handlers.core.alerts.notices import Notice, Seen
+from handlers.core.words.errors import Refusal
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from handlers.core.answers import Draft, Invocation, JobId, Plan, Reply, Start, TargetName
-from handlers.core.cards import Tone
-from handlers.core.errors import Refusal
-from handlers.core.findings import Finding, failed, passed, unknown
-from handlers.core.jobs import Job, JobState
-from handlers.core.text import Text
-from handlers.core.vitals import Check
+from handlers.core.health.findings import Finding, failed, passed, unknown
+from handlers.core.health.vitals import Check
+from handlers.core.words.answers import Draft, Invocation, JobId, Plan, Reply, Start, TargetName
+from handlers.core.words.cards import Tone
+from handlers.core.words.errors import Refusal
+from handlers.core.words.jobs import Job, JobState
+from handlers.core.words.text import Text
 from handlers.health import LANE, LOOK, HealthHandler
 from tests.fakes import FakeClock, MemoryState, someone
 
@@ -43,6 +43,10 @@ class Working:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        self.recorded: list[tuple[str, Any]] = []
+
+    def record(self, event: str, **facts: Any) -> None:
+        self.recorded.append((event, facts))
 
 
 class House:
@@ -62,6 +66,7 @@ class House:
         job = Job(JobId("j1"), plan, JobState.RUNNING, self.clock.now())
         work: Any = Working(job)
         outcome = self.handler.run(work)
+        self.recorded = work.recorded
         return replace(job, state=outcome.state, outcome=outcome, ended=self.clock.now())
 
     def card(self, job: Job) -> tuple[str, Tone, str]:
@@ -98,8 +103,8 @@ def test_help_is_only_words(house: House) -> None:
 
 
 def test_only_the_section_that_was_asked_for_is_looked_at(house: House) -> None:
-    house.looked("audit")
-    assert house.played.asked == ["audit"]
+    house.looked("mongo")
+    assert house.played.asked == ["mongo"]
 
 
 @pytest.mark.parametrize(
@@ -138,6 +143,7 @@ def test_what_changed_since_the_last_look_is_said(house: House) -> None:
     assert "Since" not in first, "TLS was not looked at before"
     house.played.found["mongo"] = (passed("TLS", Text("Only encrypted connections are taken.")), GOOD)
     _, _, second = house.card(house.looked("mongo"))
+    assert house.recorded == [("posture.changed", {"changes": ["mongo: TLS: fail → pass"]})]
     assert "mongo: TLS: fail → pass" in second
 
 

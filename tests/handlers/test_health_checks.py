@@ -8,17 +8,19 @@ from typing import Any
 import pytest
 
 from handlers.checks import metrics, record
-from handlers.checks.edge import allowed, cookies, forged, headers, lets
+from handlers.checks.edge import cookies, headers
 from handlers.checks.metrics import DEFAULT, MetricsCheck, Question, judged
 from handlers.checks.mongo import MongoCheck, replica, server
-from handlers.core.answers import TargetName
-from handlers.core.audit import AuditEvent
-from handlers.core.errors import OutsideError
-from handlers.core.evidence import Verdict
-from handlers.core.findings import Finding, failed, passed, unknown, worst
-from handlers.core.probes import MemberState, ReplicaState, Sample
-from handlers.core.text import Text
-from handlers.core.vitals import Answer, ServerFacts
+from handlers.checks.origins import allowed, forged, lets
+from handlers.core.formats.evidence import Verdict
+from handlers.core.health.findings import Finding, failed, passed, unknown, worst
+from handlers.core.health.vitals import Answer, ServerFacts, Tickets
+from handlers.core.runbooks.probes import IndexBuild, MemberState, ReplicaState, Sample
+from handlers.core.words.answers import TargetName
+from handlers.core.words.audit import AuditEvent, verify
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Text
+from tests.fakes import FakeClock
 from tests.handlers.test_audit import chain
 
 SHOP = TargetName("shop")
@@ -35,7 +37,10 @@ WELL = ServerFacts(
     disk_bytes=2 * 10**9,
     free_bytes=50 * 10**9,
     whole_bytes=100 * 10**9,
+    dirty_share=0.02,
+    tickets={"read": Tickets(3, 128, 0), "write": Tickets(1, 128, 0)},
 )
+FULL, WAITED = Tickets(128, 128, 0), Tickets(128, 128, 3)
 SET = ReplicaState(
     (
         MemberState("a:27017", "PRIMARY", healthy=True, lag_seconds=None),
@@ -62,7 +67,24 @@ SERVER: dict[str, tuple[dict[str, Any], str, Verdict]] = {
     "a weak user": ({"weak_users": ("shop.app",)}, "passwords", FAIL),
     "users may not be asked": ({"weak_users": None}, "passwords", UNKNOWN),
     "few connections left": ({"connections": 900, "connections_left": 100}, "connections", FAIL),
+    "connections may not be asked": ({"connections": 0, "connections_left": 0}, "connections", UNKNOWN),
     "a full cache": ({"cache_share": 0.99}, "cache", FAIL),
+    "a cache nobody may ask for": ({"cache_share": None}, "cache", UNKNOWN),
+    "a dirty cache": ({"dirty_share": 0.21}, "dirty cache", FAIL),
+    "a dirty cache nobody may ask for": ({"dirty_share": None}, "dirty cache", UNKNOWN),
+    "readers that wait": ({"tickets": {"read": WAITED, "write": FULL}}, "read tickets", FAIL),
+    "no ticket left, and nobody waits": ({"tickets": {"read": FULL, "write": FULL}}, "write tickets", PASS),
+    "no ticket left in an old series": (
+        {"version": "6.0.5", "tickets": {"read": FULL, "write": FULL}},
+        "write tickets",
+        FAIL,
+    ),
+    "no ticket left, and who waits is not told": (
+        {"tickets": {"read": Tickets(128, 128, None), "write": FULL}},
+        "read tickets",
+        UNKNOWN,
+    ),
+    "tickets nobody may ask for": ({"tickets": None}, "read tickets", UNKNOWN),
     "a full disk": ({"free_bytes": 10 * 10**9}, "disk", FAIL),
     "the disk is not told": ({"free_bytes": None}, "disk", UNKNOWN),
     "an old series": ({"version": "4.4.29"}, "version", FAIL),
@@ -87,6 +109,9 @@ REPLICA: dict[str, tuple[dict[str, Any], float | None, str, Verdict]] = {
     "an oplog that may be full": ({"window_seconds": 60.0}, None, "oplog window", FAIL),
     "an oplog that may not be read": ({"window_seconds": None}, None, "oplog window", UNKNOWN),
     "slow operations": ({"slow": ("query on shop.orders: 40 s",)}, 0.95, "slow operations", FAIL),
+    "an index for hours": ({"builds": (IndexBuild("shop.orders", 7200.0, 0.4),)}, 0.95, "index builds", FAIL),
+    "an index for a minute": ({"builds": (IndexBuild("shop.orders", 60.0, None),)}, 0.95, "index builds", PASS),
+    "builds may not be asked": ({"builds": None}, 0.95, "index builds", UNKNOWN),
     "operations may not be asked": ({"slow": None}, 0.95, "slow operations", UNKNOWN),
 }
 
@@ -180,10 +205,13 @@ def test_a_finding_reads_back_as_it_was_kept() -> None:
 
 def test_a_record_that_was_tampered_with_is_found() -> None:
     lines = chain([AuditEvent(f"event {number}", "allow", None) for number in range(5)])
-    check = record.RecordCheck
-    assert check(lambda: lines)(SHOP, 5)[0].verdict is PASS
-    assert check(lambda: [*lines[:2], *lines[3:]])(SHOP, 5)[0].verdict is FAIL
-    assert check(lambda: [*lines[:4], lines[4][:-3]])(SHOP, 5)[0].verdict is FAIL
+
+    def found(kept: list[bytes]) -> list[Finding]:
+        return list(record.RecordCheck(lambda: kept, verify, FakeClock())(SHOP, 5))
+
+    assert found(lines)[0].verdict is PASS
+    assert [each.verdict for each in found([*lines[:2], *lines[3:]])] == [FAIL]
+    assert [each.verdict for each in found([*lines[:4], lines[4][:-3]])] == [FAIL]
 
 
 ORIGIN = "https://shop.example"
@@ -212,7 +240,7 @@ def test_headers_on_plain_http_promise_nothing() -> None:
 
 
 def test_a_nonce_makes_inline_scripts_harmless() -> None:
-    answer = Answer(200, (("content-security-policy", "script-src 'nonce-abc' 'unsafe-inline'"),))
+    answer = Answer(200, (("content-security-policy", "object-src 'none'; script-src 'nonce-abc' 'unsafe-inline'"),))
     assert verdicts(headers(answer, secure=True))["Content-Security-Policy"] is PASS
 
 

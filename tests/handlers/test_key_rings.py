@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core.errors import Damage
-from handlers.core.key_rings import KeyRing, signer
-from handlers.core.secret_stores import Sealed
+from handlers.core.rotation.key_rings import KeyRing, signer
+from handlers.core.rotation.secret_stores import Sealed
+from handlers.core.words.errors import Damage
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 NAMES = st.text("abcdefgh", min_size=1, max_size=8)

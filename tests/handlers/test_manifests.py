@@ -12,10 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core.answers import BackupId, JobId, TargetName
-from handlers.core.digests import canonical, digest
-from handlers.core.errors import Damage
-from handlers.core.manifests import (
+from handlers.core.formats.manifests import (
     BackupKind,
     CollectionKind,
     CollectionSpec,
@@ -25,8 +22,11 @@ from handlers.core.manifests import (
     incomplete,
     reported_name,
 )
-from handlers.core.objects import Packing, Receipt, Slice, Stored
-from handlers.core.optimes import OpTime
+from handlers.core.formats.objects import Packing, Receipt, Slice, Stored
+from handlers.core.formats.optimes import OpTime
+from handlers.core.words.answers import BackupId, JobId, TargetName
+from handlers.core.words.digests import canonical, digest
+from handlers.core.words.errors import Damage
 from tests.handlers.test_digests import VALUES
 
 NAMES = st.text(min_size=1, max_size=12)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core import matchers
-from handlers.core.errors import Refusal
-from handlers.core.matchers import Matcher
+from handlers.core.alerts import matchers
+from handlers.core.alerts.matchers import Matcher
+from handlers.core.words.errors import Refusal
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=40), min_size=1, max_size=5))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from handlers.core.alarms import Alarms
-from handlers.core.answers import JobId
-from handlers.core.jobs import Job
-from handlers.core.library import Library
-from handlers.core.misprints import Misprints, misprint_card
-from handlers.core.records import Jobs
+from handlers.core.door.alarms import Alarms
+from handlers.core.door.records import Jobs
+from handlers.core.runbooks.library import Library
+from handlers.core.runbooks.misprints import Misprints, misprint_card
+from handlers.core.runbooks.shelves import StoredSpares
+from handlers.core.words.answers import JobId
+from handlers.core.words.jobs import Job
 from handlers.steps import SHAPES
 from tests.fakes import FakeClock, FakeEntropy, MemoryAudit, MemoryState, someone
 from tests.handlers.test_runbooks import STEP, Files, runbook
@@ -23,7 +24,7 @@ class World:
 
     def bot(self) -> Misprints:
         alarms = Alarms(self.state, MemoryAudit(), self.clock, FakeEntropy())
-        return Misprints(Library(self.shelf, SHAPES), alarms, self.clock, someone(), "C0OPS")
+        return Misprints(Library(self.shelf, SHAPES, StoredSpares(self.state)), alarms, self.clock, someone(), "C0OPS")
 
     def look(self) -> None:
         self.clock.advance(11)
@@ -61,3 +62,14 @@ def test_a_wrong_file_that_is_taken_away_is_over() -> None:
     del world.shelf.files["other"]
     world.look()
     assert [misprint_card(each).tone.value for each in world.cards] == ["good"]
+
+
+def test_a_bot_that_starts_with_a_wrong_file_says_on_a_card_that_the_last_good_one_serves() -> None:
+    world = World()
+    world.look()
+    world.shelf.files["it"] = runbook({**STEP, "kind": "shell"})
+    world.bots = [world.bot()]
+    world.look()
+    (card,) = world.cards
+    assert "step 1 (a): kind: expected one of" in str(misprint_card(card).lines[0])
+    assert "Its last good version is used until then." in str(misprint_card(card).lines[0])

@@ -12,16 +12,16 @@ from urllib.parse import urlencode
 import pytest
 
 from handlers.alerts import AlertBoard, Alerts
-from handlers.core import notices
-from handlers.core.books import Book, Member, Own, Shared
-from handlers.core.cards import Card
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.groups import AGAIN, Alert, Group
-from handlers.core.ledger import Ledger
-from handlers.core.notices import Labels, Notice, Seen, fingerprint_of
-from handlers.core.pictures import Pictures, Subject, due, firing_mark, subject
-from handlers.core.routes import Route, Routes
-from handlers.core.text import Text
+from handlers.core.alerts import notices
+from handlers.core.alerts.books import Book, Member, Own, Shared
+from handlers.core.alerts.groups import AGAIN, Alert, Group
+from handlers.core.alerts.ledger import Ledger
+from handlers.core.alerts.notices import Labels, Notice, Seen, fingerprint_of
+from handlers.core.alerts.pictures import Pictures, Subject, due, firing_mark, subject
+from handlers.core.alerts.routes import Route, Routes
+from handlers.core.words.cards import Card
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.text import Text
 from tests.fakes import FakeClock, FakeEntropy, MemoryState
 
 CHANNEL = "C0ALERTS"

@@ -9,23 +9,23 @@ from dataclasses import replace
 import pytest
 
 from handlers.backup import BackupHandler
-from handlers.core.answers import Confirm, Invocation, JobId, Plan, Surface, TargetName
-from handlers.core.approval import Gate
-from handlers.core.cards import Card, Tone
-from handlers.core.catalogue import Catalogue
-from handlers.core.desk import Began, Desk, Outside, Said
-from handlers.core.drills import Laboratory
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.evidence import Check, Evidence, Standing, Verdict
-from handlers.core.holdings import Holdings
-from handlers.core.jobs import Job, JobState
-from handlers.core.keeping import Keeping
-from handlers.core.manifests import CollectionKind, DumpEvidence, Manifest
+from handlers.core.backups.catalogue import Catalogue
+from handlers.core.backups.holdings import Holdings
+from handlers.core.backups.keeping import Keeping
+from handlers.core.door.approval import Gate
+from handlers.core.door.desk import Began, Desk, Outside, Said
+from handlers.core.door.records import Jobs
+from handlers.core.formats.evidence import Check, Evidence, Standing, Verdict
+from handlers.core.formats.manifests import CollectionKind, DumpEvidence, Manifest
 from handlers.core.ports import LoadEvidence, Target
-from handlers.core.questions import Question
-from handlers.core.records import Jobs
-from handlers.core.restorations import Restorations
-from handlers.core.text import Text
+from handlers.core.restores.drills import Laboratory
+from handlers.core.restores.restorations import Restorations
+from handlers.core.words.answers import Confirm, Invocation, JobId, Plan, Surface, TargetName
+from handlers.core.words.cards import Card, Tone
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.jobs import Job, JobState
+from handlers.core.words.questions import Question
+from handlers.core.words.text import Text
 from handlers.restore import RestoreHandler
 from tests.fake_database import FakeCommand, FakeDatabase, FakeScratch
 from tests.fakes import (

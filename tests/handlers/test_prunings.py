@@ -11,22 +11,22 @@ from typing import Any
 import pytest
 
 from handlers.backup import BackupHandler
-from handlers.core.answers import Actor, BackupId, Invocation, JobId, PersonId, Surface, TargetName
-from handlers.core.approval import Gate
-from handlers.core.catalogue import Catalogue, folder
-from handlers.core.desk import Began, Desk, Outside, Said
-from handlers.core.drills import Laboratory
-from handlers.core.errors import Problem, Refusal
-from handlers.core.holdings import Checked, Holdings
-from handlers.core.jobs import Job, JobState
-from handlers.core.journals import Journal
-from handlers.core.keeping import Keeping
-from handlers.core.manifests import BackupKind, Manifest
-from handlers.core.objects import Packing, Receipt, Stored
-from handlers.core.pins import Pins
+from handlers.core.backups.catalogue import MANIFEST, VOID, Catalogue, folder
+from handlers.core.backups.holdings import Checked, Holdings
+from handlers.core.backups.journals import Journal
+from handlers.core.backups.keeping import Keeping
+from handlers.core.backups.pins import Pins
+from handlers.core.backups.timelines import links
+from handlers.core.door.approval import Gate
+from handlers.core.door.desk import Began, Desk, Outside, Said
+from handlers.core.door.records import Jobs
+from handlers.core.formats.manifests import BackupKind, Manifest
+from handlers.core.formats.objects import Packing, Receipt, Stored
 from handlers.core.ports import Target
-from handlers.core.records import Jobs
-from handlers.core.timelines import links
+from handlers.core.restores.drills import Laboratory
+from handlers.core.words.answers import Actor, BackupId, Invocation, JobId, PersonId, Surface, TargetName
+from handlers.core.words.errors import Problem, Refusal
+from handlers.core.words.jobs import Job, JobState
 from tests.fake_database import FakeCommand, FakeDatabase, FakeScratch
 from tests.fakes import (
     FakeClock,
@@ -56,6 +56,8 @@ class House:
     faults: Faults = field(default_factory=Faults)
     clock: FakeClock = field(default_factory=lambda: FakeClock(NOW))
     failed: set[BackupId] = field(default_factory=set)
+    servers: frozenset[TargetName] = frozenset()
+    others: tuple[TargetName, ...] = ()
 
     def __post_init__(self) -> None:
         self.store, self.state = MemoryStore(self.clock, self.faults), MemoryState(self.clock, self.faults)
@@ -69,7 +71,10 @@ class House:
         target = Target(SHOP, self.database, self.store, FakeCommand())
         self.catalogue = Catalogue(SHOP, self.store)
         targets, catalogues = {SHOP: target}, {SHOP: self.catalogue}
-        self.holdings = Holdings(targets, catalogues, self.clock, lambda _: Checked(failed=frozenset(self.failed)))
+        for each in self.others:
+            targets[each], catalogues[each] = replace(target, name=each), Catalogue(each, self.store)
+        checks = lambda _: Checked(failed=frozenset(self.failed))  # noqa: E731
+        self.holdings = Holdings(targets, catalogues, self.clock, checks, servers=self.servers)
         self.keeping = keeping or Keeping(self.holdings, self.state, self.clock)
         handlers: Any = {
             "backup": BackupHandler(
@@ -112,6 +117,18 @@ class House:
 
     def events(self, *names: str) -> list[str]:
         return [each.event for each in self.audit.events if each.event in names or not names]
+
+
+class Overtaken(Catalogue):
+    """One in which a manifest arrives as soon as its folder was looked at."""
+
+    def __init__(self, target: TargetName, store: MemoryStore, late: bytes) -> None:
+        super().__init__(target, store)
+        self._late = late
+
+    def void(self, place: str) -> bool:
+        self._store.put_new(f"{place}/{MANIFEST}", self._late)
+        return super().void(place)
 
 
 @pytest.fixture
@@ -256,6 +273,37 @@ def test_what_an_open_restore_puts_back_stays(house: House) -> None:
     assert old[0] not in house.listed()
 
 
+def opened(house: House, store: MemoryStore, target: TargetName, operation: str, arguments: dict[str, Any]) -> Journal:
+    """A restore or undo at work on a target."""
+    job = house.run("prune")
+    job = replace(job, plan=replace(job.plan, operation=operation, target=target, arguments=arguments))
+    journal = Journal(store, target, job.id)
+    journal.intend(job)
+    return journal
+
+
+def test_while_an_undo_is_at_work_the_copies_can_be_listed_and_pruned(house: House) -> None:
+    old = house.nights(60)
+    opened(house, house.store, SHOP, "restore.undo", {"of": "x", "database": "shop"})
+    assert house.run("prune").state is JobState.DONE
+    assert old[-1] in house.listed()
+    assert house.keeping.listed(SHOP, 20).lines
+
+
+def test_what_is_being_restored_to_another_server_stays(house: House) -> None:
+    other = TargetName("staging")
+    house.others = (other,)
+    house.desk = house.new_desk()
+    old = house.nights(60)
+    needed = old[3]  # those before go with the pruning by which the journal comes to be
+    journal = opened(house, house.store, other, "restore.run", {"backup": needed, "source": SHOP})
+    house.run("prune")
+    assert house.listed()[0] == needed
+    journal.close()
+    house.run("prune")
+    assert needed not in house.listed()
+
+
 def test_while_a_journal_cannot_be_read_nothing_goes(house: House) -> None:
     old = house.nights(60)
     house.store.put_new("v1/shop/restores/aaaaaaaaaaaa/intent.json", b"{")
@@ -381,9 +429,8 @@ def test_wherever_a_pruning_is_killed_nothing_is_listed_that_is_not_whole_and_th
             house.run("prune")
         assert house.catalogue.listing().leftovers == (), nth
         assert len(house.listed()) == KEPT_OF_SOME
-        assert {key.rpartition("/")[0] for key in house.store.artifacts} == {
-            folder(SHOP, backup) for backup in house.listed()
-        }
+        stored = {key for key, (data, _) in house.store.artifacts.items() if data != VOID}
+        assert {key.rpartition("/")[0] for key in stored} == {folder(SHOP, backup) for backup in house.listed()}
 
 
 def test_whichever_call_of_a_pruning_fails_nothing_is_listed_that_is_not_whole() -> None:
@@ -409,6 +456,74 @@ def test_a_leftover_that_may_still_become_a_backup_stays_a_day(house: House) -> 
     assert key not in house.store.artifacts
     assert job.outcome is not None
     assert job.outcome.facts["leftovers"] == 1
+
+
+def test_a_manifest_that_arrives_after_a_pruning_took_its_data_makes_no_backup(house: House) -> None:
+    house.nights(3)
+    unfinished = house.add(house.clock.moment - timedelta(minutes=5))
+    key = f"{folder(SHOP, unfinished)}/{MANIFEST}"
+    manifest, _ = house.store.artifacts.pop(key)
+    house.desk = house.new_desk()
+    house.clock.advance(25 * 3600)
+    house.add(house.clock.moment - timedelta(hours=1))
+    house.run("prune")
+    assert not house.store.put_new(key, manifest)
+    listing = house.catalogue.listing()
+    assert unfinished not in {each.id for each in listing.manifests}
+    assert (listing.absent, listing.damaged, listing.hidden, listing.leftovers) == (frozenset(), (), (), ())
+
+
+def test_a_manifest_that_arrives_just_before_its_data_would_go_keeps_them(house: House) -> None:
+    house.nights(3)
+    unfinished = house.add(house.clock.moment - timedelta(minutes=5))
+    place = folder(SHOP, unfinished)
+    manifest, _ = house.store.artifacts.pop(f"{place}/{MANIFEST}")
+    house.desk = house.new_desk()
+    house.clock.advance(25 * 3600)
+    house.add(house.clock.moment - timedelta(hours=1))
+    house.holdings._catalogues = {SHOP: Overtaken(SHOP, house.store, manifest)}
+    house.run("prune")
+    assert house.store.get(f"{place}/data.archive.zst") == b"data"
+    house.desk = house.new_desk()
+    assert unfinished in house.listed()
+
+
+def test_a_backup_whose_store_stays_away_before_its_manifest_ends_soon_and_says_so(house: House) -> None:
+    house.database.add("orders", [{"_id": 1}])
+    house.faults.fail("upload.commit", 1)
+    for nth in range(1, 500):
+        house.faults.fail("store.list", nth)
+        house.faults.fail("store.get", nth)
+    began = house.clock.monotonic()
+    job = house.run("now")
+    assert job.state is JobState.FAILED
+    assert "No backup was kept. What was uploaded of it goes with a later pruning." in str(job.outcome)
+    assert house.clock.monotonic() - began <= 60
+
+
+def test_a_backup_whose_store_stays_away_at_its_manifest_says_nothing_before_it_knows(house: House) -> None:
+    house.database.add("orders", [{"_id": 1}])
+    house.faults.fail("store.put_new", 1, after=True)
+    for nth in range(1, 12):
+        house.faults.fail("store.get", nth)
+        house.faults.fail("store.list", nth)
+    job = house.run("now")
+    house.faults.revive()
+    assert job.state is JobState.DONE
+    assert len(house.listed()) == 1
+
+
+def test_an_upload_that_nobody_will_finish_goes_after_a_day(house: House) -> None:
+    house.nights(3)
+    house.store.open_write(f"{folder(SHOP, BackupId('20261125t020000z-bbbbbb'))}/data.archive.zst").write(b"half")
+    house.store.open_write("v1/elsewhere/full/data").write(b"half")
+    house.run("prune")
+    assert len(house.store.open_uploads) == 2
+    house.clock.advance(25 * 3600)
+    house.add(house.clock.moment - timedelta(hours=1))
+    house.run("prune")
+    assert [upload.key for upload in house.store.open_uploads] == ["v1/elsewhere/full/data"]
+    assert "uploads.swept" in {each.event for each in house.audit.events}
 
 
 def test_a_locked_leftover_stays_until_its_lock_is_over(house: House) -> None:

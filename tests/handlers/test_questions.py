@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core.questions import Question, parsed
+from handlers.core.words.questions import Question, parsed
 
 
 def test_questions_are_read_with_their_defaults() -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from handlers.core.errors import Damage, OutsideError
-from handlers.core.objects import Receipt, Stored
-from handlers.core.readings import reading
+from handlers.core.formats.objects import Receipt, Stored
+from handlers.core.restores.readings import reading
+from handlers.core.words.errors import Damage, OutsideError
 from tests.fakes import FakeClock, MemoryStore
 
 DATA = bytes(range(256)) * 10_000

@@ -13,20 +13,20 @@ from typing import Any
 import pytest
 
 from handlers.backup import BackupHandler
-from handlers.core.answers import Confirm, Invocation, JobId, Plan, Reply, Start, TargetName
-from handlers.core.catalogue import Catalogue
-from handlers.core.digests import Json
-from handlers.core.drills import Laboratory
-from handlers.core.errors import Damage, OutsideError, Problem, Refusal
-from handlers.core.holdings import Holdings
-from handlers.core.jobs import Job, JobState, Outcome, Progress
-from handlers.core.keeping import Keeping
-from handlers.core.manifests import CollectionKind
+from handlers.core.backups.catalogue import Catalogue
+from handlers.core.backups.holdings import Holdings
+from handlers.core.backups.keeping import Keeping
+from handlers.core.door.records import Jobs
+from handlers.core.formats.manifests import CollectionKind
 from handlers.core.ports import Target
-from handlers.core.records import Jobs
-from handlers.core.restorations import Restorations
-from handlers.core.switches import RESERVED
-from handlers.core.text import Text
+from handlers.core.restores.drills import Laboratory
+from handlers.core.restores.restorations import Restorations
+from handlers.core.restores.switches import RESERVED
+from handlers.core.words.answers import Confirm, Invocation, JobId, Plan, Reply, Start, TargetName
+from handlers.core.words.digests import Json
+from handlers.core.words.errors import Damage, OutsideError, Problem, Refusal
+from handlers.core.words.jobs import Job, JobState, Outcome, Progress
+from handlers.core.words.text import Text
 from handlers.restore import RestoreHandler
 from tests.fake_database import FakeCommand, FakeDatabase, FakeScratch
 from tests.fakes import FakeClock, FakeEntropy, Faults, Killed, MemoryState, MemoryStore, someone

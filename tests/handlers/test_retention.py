@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.core.answers import BackupId
-from handlers.core.manifests import BackupKind
-from handlers.core.retention import Copy, Decision, Policy, decide, lock_until_at_write
-from handlers.core.text import Text
+from handlers.core.backups.retention import Copy, Decision, Policy, decide, lock_until_at_write
+from handlers.core.formats.manifests import BackupKind
+from handlers.core.words.answers import BackupId
+from handlers.core.words.text import Text
 from tests.handlers.histories import Habits, History
 
 NOW = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)  # a Wednesday, in week 48
@@ -393,3 +393,88 @@ shares = st.sampled_from([0.0, 0.02, 0.2])
 )
 def test_no_history_loses_what_must_stay(seed: int, habits: Habits) -> None:
     assert _lived(seed, 60, habits).violations == []
+
+
+def replaced(days: float, **changes: Any) -> Copy:
+    """What a restore kept so many days ago."""
+    return copy(NOW - DAY * days, kind=BackupKind.PRE_RESTORE, **changes)
+
+
+def test_on_a_server_that_is_only_restored_to_what_restores_kept_goes_after_14_days_but_for_the_newest() -> None:
+    history = [replaced(days) for days in (90, 60, 50, 40, 30)]
+    decision = decide(history, USUAL, NOW, visited=True)
+    assert [each.made for each in decision.delete] == [NOW - DAY * days for days in (90, 60, 50)]
+    assert str(decision.waiting[history[3].id]).endswith("later run")
+    assert why(decision, history[4].id) == ["newest that a restore kept"]
+    assert gone(decide([replaced(13), replaced(2)], USUAL, NOW, visited=True)) == []
+    assert gone(decide(history, USUAL, NOW)) == [], "elsewhere they go with the nightly copies"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"pinned": True}, {"needed_by": (Text("restore x is not finished"),)}, {"locks": (NOW + DAY,)}],
+    ids=["pinned", "needed", "locked"],
+)
+def test_on_a_server_that_is_only_restored_to_what_must_stay_stays(changes: dict[str, Any]) -> None:
+    decision = decide([replaced(60, **changes), replaced(1)], USUAL, NOW, visited=True)
+    assert gone(decision) == []
+    assert gone(decide([replaced(60), replaced(1)], USUAL, NOW, visited=True)) != []
+
+
+def test_on_a_server_that_is_only_restored_to_nothing_goes_while_the_clocks_disagree() -> None:
+    decision = decide([replaced(60), replaced(1)], USUAL, NOW, timedelta(minutes=6), visited=True)
+    assert gone(decision) == []
+    assert [str(text) for text in decision.held] != []
+
+
+def test_on_a_server_that_is_only_restored_to_the_newest_that_stays_is_a_good_one() -> None:
+    history = [replaced(60, name="good"), replaced(40, name="failed", good=False)]
+    decision = decide(history, USUAL, NOW, visited=True)
+    assert why(decision, "good") == ["newest that a restore kept"]
+    assert gone(decision) == ["failed"]
+
+
+def test_copies_that_somebody_made_on_a_server_that_is_only_restored_to_keep_all_their_rules() -> None:
+    mine = [copy(NOW - DAY * days, kind=BackupKind.MANUAL) for days in range(40, 80)]
+    decision = decide([*mine, replaced(60), replaced(30)], USUAL, NOW, visited=True)
+    assert gone(decision) == [replaced(60).id]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0, 200), st.sampled_from(list(BackupKind)), st.booleans(), st.booleans(), st.floats(-30, 30)
+        ),
+        max_size=30,
+    ),
+    st.booleans(),
+)
+def test_whatever_is_on_a_server_that_is_only_restored_to_its_newest_good_copy_stays(
+    given_copies: list[tuple[float, BackupKind, bool, bool, float]], locked: bool
+) -> None:
+    history = [
+        copy(
+            NOW - DAY * days, f"c{number}", kind=kind, good=good, pinned=pinned,
+            locks=(NOW + DAY * lock,) if locked else (),
+        )
+        for number, (days, kind, good, pinned, lock) in enumerate(given_copies)
+    ]  # fmt: skip
+    for _ in range(12):
+        decision = decide(history, USUAL, NOW, visited=True)
+        assert len(decision.delete) <= 3
+        for each in decision.delete:
+            assert not each.pinned
+            assert all(lock is None or lock <= NOW for lock in each.locks)
+            assert each.kind is not BackupKind.PRE_RESTORE or NOW - each.made >= DAY * 14
+        left = [each for each in history if each not in decision.delete]
+        for mine in (BackupKind.PRE_RESTORE, None):
+            before, after = (
+                [
+                    each.made
+                    for each in some
+                    if each.good and (each.kind is BackupKind.PRE_RESTORE) is (mine is not None)
+                ]
+                for some in (history, left)
+            )
+            assert max(before, default=None) == max(after, default=None)
+        history = left

@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.core.alarms import Alarms
-from handlers.core.answers import Invocation, JobId, Surface
-from handlers.core.desk import Began
-from handlers.core.errors import Problem
-from handlers.core.jobs import Job, JobState
-from handlers.core.manifests import BackupKind
-from handlers.core.rota import Chore, Duty, Rota, noted
-from handlers.core.schedules import Schedule, Ticks
+from handlers.core.backups.gaps import Gaps
+from handlers.core.backups.rota import Chore, Duty, Rota, noted
+from handlers.core.backups.schedules import Schedule, Ticks
+from handlers.core.door.alarms import Alarms
+from handlers.core.door.desk import Began
+from handlers.core.formats.manifests import BackupKind
+from handlers.core.words.answers import Invocation, JobId, Surface
+from handlers.core.words.errors import Problem
+from handlers.core.words.jobs import Job, JobState
 from tests.fakes import Faults, Killed, someone
 from tests.handlers.test_prunings import DAY, NOW, SHOP, House
 
@@ -266,6 +267,45 @@ def test_what_is_refused_is_told() -> None:
     assert "refused" in str(told.outcome.text if told.outcome else "")
 
 
+def test_behind_a_gap_in_the_saved_oplog_a_backup_is_made_at_once_and_told_of_once_over_all_workers() -> None:
+    night = Night(workers=3)
+    night.database.deployment = "rs0"
+    night.rounds()
+    Gaps(night.state, SHOP).note(night.clock.now(), "The oplog no longer reaches back.")
+    night.pass_time(HOUR / 2)
+    assert len(night.jobs("backup.now")) == 1
+    (told,) = night.jobs("backup.gap")
+    assert told.outcome is not None
+    assert "reaches back. Moments inside it cannot be restored." in str(told.outcome.text)
+    assert Gaps(night.state, SHOP).open() is None
+
+
+def test_a_backup_behind_a_gap_that_fails_is_made_again_an_hour_later() -> None:
+    night = Night()
+    night.database.deployment = "rs0"
+    night.clock.moment += HOUR * 3  # away from the tick
+    night.rounds()
+    night.faults.fail("database.dump", 1)
+    Gaps(night.state, SHOP).note(night.clock.now(), "The oplog no longer reaches back.")
+    night.pass_time(HOUR / 2)
+    assert [job.state for job in night.jobs("backup.now")] == [JobState.FAILED]
+    night.pass_time(HOUR)
+    assert [job.state for job in night.jobs("backup.now")] == [JobState.FAILED, JobState.DONE]
+    assert len(night.jobs("backup.gap")) == 1
+
+
+def test_the_backup_behind_a_restore_gives_who_wants_it_undone_a_quarter_of_an_hour() -> None:
+    night = Night()
+    night.database.deployment = "rs0"
+    night.rounds()
+    Gaps(night.state, SHOP).note(night.clock.now(), "")
+    night.pass_time(timedelta(minutes=14), timedelta(minutes=1))
+    assert night.jobs("backup.now") == []
+    night.pass_time(timedelta(minutes=2), timedelta(minutes=1))
+    assert len(night.jobs("backup.now")) == 1
+    assert night.jobs("backup.gap") == []
+
+
 def test_without_a_schedule_nothing_is_begun() -> None:
     night = Night(schedule=None)
     night.pass_time(DAY * 3)
@@ -392,6 +432,31 @@ def test_a_chore_is_asked_for_once_at_each_of_its_ticks_over_all_workers() -> No
     checks = night.jobs("backup.verify")
     assert [job.created.strftime("%H:%M") for job in checks] == ["03:30"] * 3
     assert {job.plan.actor.surface for job in checks} == {Surface.SCHEDULE}
+
+
+def test_of_a_server_that_is_only_restored_to_nothing_is_made_and_only_what_restores_kept_is_removed() -> None:
+    night = Night()
+    verify = Chore(Schedule("verify", "20 * * * *"), "backup", ("verify",))
+    tidy = Chore(Schedule("tidy", "20 * * * *"), "restore", ("tidy",))
+    night.duty = Duty(NIGHTLY, "T0LOCAL", "C0OPS", chores=(verify, tidy), servers=frozenset({SHOP}))
+    night.rotas = [night.new_rota()]
+    night.pass_time(HOUR * 3)
+    assert night.jobs("backup.now") == night.jobs("backup.prune") == night.jobs("backup.verify") == []
+    assert Ticks(night.state, tidy.schedule, SHOP).last() is not None
+    assert Ticks(night.state, verify.schedule, SHOP).last() is None
+
+
+def test_on_a_server_that_is_only_restored_to_old_copies_that_restores_kept_go_every_night() -> None:
+    night = Night()
+    night.servers = frozenset({SHOP})
+    night.desk = night.new_desk()
+    night.duty = Duty(NIGHTLY, "T0LOCAL", "C0OPS", servers=frozenset({SHOP}))
+    night.rotas = [night.new_rota() for _ in range(2)]
+    old = [night.add(night.clock.moment - DAY * days, BackupKind.PRE_RESTORE) for days in (30, 20, 2)]
+    night.pass_time(DAY * 2)
+    assert len(night.jobs("backup.prune")) == 2
+    assert night.jobs("backup.now") == []
+    assert night.listed() == old[2:]
 
 
 def test_a_chore_waits_for_who_is_at_work() -> None:

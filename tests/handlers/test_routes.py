@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from handlers.core.routes import MOST_RULES, Route, read
+from handlers.core.alerts.routes import MOST_RULES, Route, read
 
 DEFAULT = Route("C0ALERTS")
 
@@ -44,7 +44,7 @@ def test_a_word_is_no_regular_expression() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        7, None, [], {}, rule(), rule(job=5), rule(job="/(/"), rule(job="/a{99999999999}/"), rule(job="x" * 201),
+        7, None, [], {}, rule(), rule(job=5), rule(job="/(/"), rule(job="/a{1001}/"), rule(job="x" * 201),
         rule(job="shop") | {"chanel": "C0SHOP"}, rule("shop", job="a"), rule(job="a") | {"channel": None},
         rule(job="a") | {"mention": "<!channel>"}, rule(job="a") | {"runbook": "../x"},
         rule(job="a") | {"escalate_minutes": True}, rule(job="a") | {"escalate_minutes": -1},
@@ -80,6 +80,6 @@ def test_examples_are_tried() -> None:
     ]
     _, problems = read({"routes": [rule(job="shop")], "examples": examples}, DEFAULT)
     assert problems == (
-        "example 3: expected `labels` and `channel`",
+        "example 3: expected `labels` and `channel`, and perhaps `severity`",
         "example 2: goes to C0ALERTS, not C0SHOP",
     )

@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 from bot.adapters import yaml_file
-from handlers.core import programs
-from handlers.core.errors import OutsideError, Problem, Refusal
-from handlers.core.library import Library
-from handlers.core.run_cards import shown_card
-from handlers.core.runbooks import Runbook, read
-from handlers.core.text import Text
+from handlers.core.runbooks import programs
+from handlers.core.runbooks.library import Library
+from handlers.core.runbooks.run_cards import shown_card
+from handlers.core.runbooks.runbooks import Runbook, read
+from handlers.core.words.errors import OutsideError, Problem, Refusal
+from handlers.core.words.text import Text
 from handlers.steps import KINDS, SHAPES
 
 ROOT = Path(__file__).parents[2]
@@ -53,7 +53,7 @@ def test_every_shipped_alert_rule_has_a_runbook_that_is_there() -> None:
         for group in yaml.safe_load(path.read_text())["groups"]:
             named |= {rule["annotations"]["runbook"] for rule in group["rules"]}
     assert named >= {"latency", "errors-5xx", "disk", "bot-down", "quick-triage"}
-    assert named | {"ci-audit", "restore-from-backup"} == {path.stem for path in SHIPPED}
+    assert named | {"ci-audit", "restore-from-backup", "slack-tokens"} == {path.stem for path in SHIPPED}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -190,3 +190,32 @@ def test_a_file_that_was_never_right_is_not_used_and_says_why() -> None:
 )
 def test_programs_that_are_not_right_are_told(data: object, expected: str) -> None:
     assert expected in programs.read(data)[1][0]
+
+
+PROGRAMS, _ = programs.read(
+    {
+        "tail": {"run": ["/bin/tail", "${lines}"], "arguments": {"lines": "whole"}},
+        "wipe": {"run": ["/bin/wipe"], "destroys": True},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "confirmed", "expected"),
+    [
+        ({"program": "tail", "lines": "20"}, False, ""),
+        ({"program": "tail", "lines": "${count}"}, False, ""),
+        ({"program": "tail", "lines": "-n"}, False, "with lines: expected a whole number"),
+        ({"program": "tail"}, False, "tail takes lines"),
+        ({"program": "tail", "lines": "20", "file": "x"}, False, "tail takes lines"),
+        ({"program": "head"}, False, "head is not in RUNBOOK_PROGRAMS"),
+        ({"program": "wipe"}, False, "needs `confirm: totp`"),
+        ({"program": "wipe"}, True, ""),
+        ({"program": "wipe", "all": "x"}, True, "wipe takes no argument"),
+    ],
+)
+def test_the_lint_says_of_a_step_why_its_program_could_not_be_run(
+    given: dict[str, str], confirmed: bool, expected: str
+) -> None:
+    said = programs.unfit(PROGRAMS, given, confirmed=confirmed)
+    assert (expected in said) if expected else said == ""

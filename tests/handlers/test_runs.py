@@ -8,23 +8,24 @@ from typing import Any
 
 import pytest
 
-from handlers.core import notices
-from handlers.core.alert_cards import group_card
-from handlers.core.answers import Press, Surface
-from handlers.core.attempts import Result, StepState
-from handlers.core.cards import Card, Tone
-from handlers.core.desk import Said
-from handlers.core.errors import Refusal
-from handlers.core.groups import Acknowledged
-from handlers.core.jobs import JobState
-from handlers.core.ledger import Ledger
-from handlers.core.probes import Page
-from handlers.core.run_cards import run_card
-from handlers.core.run_records import decoded, encoded
-from handlers.core.runs import Run, begun, finished
-from handlers.core.text import Text
+from handlers.alerts import Alerts
+from handlers.core.alerts import notices
+from handlers.core.alerts.alert_cards import group_card
+from handlers.core.alerts.ledger import Ledger
+from handlers.core.door.desk import Said
+from handlers.core.runbooks.attempts import Result, StepState
+from handlers.core.runbooks.probes import Page
+from handlers.core.runbooks.run_cards import run_card
+from handlers.core.runbooks.run_records import decoded, encoded
+from handlers.core.runbooks.runs import Run, begun, finished
+from handlers.core.words.answers import Press, Surface
+from handlers.core.words.cards import Card, Tone
+from handlers.core.words.errors import Refusal
+from handlers.core.words.jobs import JobState
+from handlers.core.words.postings import Document
+from handlers.core.words.text import Linked, Text
 from handlers.runbooks import RunBoard
-from tests.fakes import someone
+from tests.fakes import FakeEntropy, someone
 from tests.handlers.run_house import House
 
 SARA, OMID = someone("U0SARA"), someone("U0OMID")
@@ -40,6 +41,16 @@ ALERT = {"alertname": "Slow", "severity": "critical", "job": "shop"}
 @pytest.fixture
 def house() -> House:
     return House({"it": {"title": "It", "answers": [{"alertname": "Slow"}], "steps": STEPS}})
+
+
+def board(house: House) -> RunBoard:
+    return RunBoard(house.performer, Ledger(house.state), house.misprints, "")
+
+
+def printed(house: House) -> Card:
+    answer = house.ask("report", house.run_id, actor=someone("host", Surface.TERMINAL))
+    assert isinstance(answer, Said)
+    return answer.card
 
 
 def offered(run: Run) -> set[str]:
@@ -117,7 +128,7 @@ def test_the_second_of_two_who_press_is_told_who_was_first(house: House) -> None
         house.press("step_run", "health/1", OMID)
     with pytest.raises(Refusal, match="U0SARA pressed for health already"):
         house.press("step_skip", "health/1", OMID)
-    assert "waits for a worker" in str(RunBoard(house.performer, house.misprints, "").posting(house.run.id, shown=True))
+    assert "waits for a worker" in str(board(house).posting(house.run.id, shown=True))
 
 
 def test_a_step_whose_worker_died_says_interrupted_and_can_be_run_again(house: House) -> None:
@@ -144,7 +155,7 @@ def test_a_result_is_taken_only_from_the_job_that_holds_the_attempt(house: House
 def test_an_ended_run_does_nothing_more_and_says_who_ended_it(house: House) -> None:
     house.start("it")
     house.press("run_hand_over", "", OMID)
-    with pytest.raises(Refusal, match="look after this run already"):
+    with pytest.raises(Refusal, match="U0OMID looks after this run already"):
         house.press("run_hand_over", "", OMID)
     house.press("run_abort", "", OMID)
     assert house.run.lead == "U0OMID"
@@ -190,6 +201,64 @@ def test_two_who_press_an_alerts_button_get_one_run_with_its_labels(house: House
     assert (run.channel, run.labels, run.alert, run.group) == ("C0ALERTS", ALERT, "Slow", group_id)
 
 
+def alert_card(house: House, group_id: str) -> str:
+    group = Ledger(house.state).load(group_id)
+    assert group is not None
+    return " | ".join(str(fact.value) for fact in group_card(group, group_id).facts if str(fact.label) == "Runbook")
+
+
+def test_the_alerts_card_says_who_runs_a_runbook_where_how_far_and_what_came_of_it(house: House) -> None:
+    group_id = fired(house, ALERT)
+    house.desk.press(Press("alert_runbook", group_id, SARA, "C0ALERTS"))
+    house.run_id = house.records.all()[0].id
+    board = RunBoard(house.performer, Ledger(house.state), house.misprints, "")
+    board.posting(house.run_id, shown=False)
+    assert "U0SARA runs It since" in alert_card(house, group_id)
+    assert "step 1 of 4 is next" in alert_card(house, group_id)
+    board.placed(house.run_id, "C0ALERTS", "https://shop.slack.com/archives/C0ALERTS/p1")
+    group = Ledger(house.state).load(group_id)
+    assert group is not None
+    [handling] = group.handled
+    [fact] = [each for each in group_card(group, group_id).facts if str(each.label) == "Runbook"]
+    assert Linked("It", handling.link) in fact.value.values.values()
+    house.step("health")
+    board.posting(house.run_id, shown=True)
+    told = alert_card(house, group_id)
+    assert "It, started by U0SARA, done: 1 pass" in told
+    group = Ledger(house.state).load(group_id)
+    assert group is not None
+    assert group.handled[0].link == handling.link, "what came of it leads there too"
+
+
+def test_a_run_that_somebody_ended_is_told_with_who_did_and_a_new_round_tells_nothing_of_it(house: House) -> None:
+    group_id = fired(house, ALERT)
+    house.desk.press(Press("alert_runbook", group_id, SARA, "C0ALERTS"))
+    house.run_id = house.records.all()[0].id
+    house.press("run_abort", "", OMID)
+    board = RunBoard(house.performer, Ledger(house.state), house.misprints, "")
+    board.posting(house.run_id, shown=True)
+    assert "ended by U0OMID: nothing was done" in alert_card(house, group_id)
+    house.clock.advance(60)
+    Ledger(house.state).change(group_id, lambda group: replace(group, serial=1, first=house.clock.now()))
+    assert alert_card(house, group_id) == ""
+
+
+def test_a_change_of_a_run_makes_the_alerts_card_be_shown_anew_and_the_same_again_does_not(house: House) -> None:
+    group_id = fired(house, ALERT)
+    house.desk.press(Press("alert_runbook", group_id, SARA, "C0ALERTS"))
+    house.run_id = house.records.all()[0].id
+    board, dirty = RunBoard(house.performer, Ledger(house.state), house.misprints, ""), f"dirty:alert.{group_id}"
+    for expected in (True, False):
+        held = house.state.get(dirty)
+        assert held is not None or not expected
+        if held is not None:
+            house.state.delete_if(dirty, held.version)
+        board.posting(house.run_id, shown=True)
+        assert (house.state.get(dirty) is not None) == expected
+        if (held := house.state.get(dirty)) is not None:
+            house.state.delete_if(dirty, held.version)
+
+
 def test_an_annotation_chooses_before_the_matchers_and_an_alert_without_a_runbook_has_no_button(house: House) -> None:
     house.shelf.files["a-first"] = {"title": "First", "answers": [{"alertname": "/.*/"}], "steps": STEPS[:1]}
     ledger = Ledger(house.state)
@@ -211,16 +280,14 @@ def test_an_annotation_chooses_before_the_matchers_and_an_alert_without_a_runboo
 def test_the_report_tells_when_who_what_and_how_long_and_formats_nothing_of_others(house: House) -> None:
     group_id = fired(house, {**ALERT, "alertname": "Slow"})
     house.clock.advance(60)
-    held = Acknowledged(OMID.person, house.clock.now(), "x", {})
-    Ledger(house.state).change(group_id, lambda group: replace(group, acknowledged=held))
+    answered = (OMID.person, house.clock.now())
+    Ledger(house.state).change(group_id, lambda group: replace(group, answered=answered))
     house.clock.advance(60)
     house.desk.press(Press("alert_runbook", group_id, SARA, "C0ALERTS"))
     house.run_id = house.records.all()[0].id
     house.web.answer = Page(0, why="# [x](http://evil) | **")
     house.step("health")
-    answer = house.ask("report", house.run_id)
-    assert isinstance(answer, Said)
-    written = "\n".join(map(str, answer.card.lines))
+    written = "\n".join(map(str, printed(house).lines))
     assert "Time to acknowledge: 1 min after the alert fired" in written
     assert "Time to mitigate: not known" in written
     assert "Health: **FAIL** by U0SARA" in written
@@ -263,3 +330,87 @@ def test_a_button_works_for_thirty_days_and_then_says_so(house: House) -> None:
     house.clock.advance(timedelta(days=31).total_seconds())
     with pytest.raises(Refusal, match="older than 30 days"):
         house.press("step_run", "health/2")
+
+
+def test_a_report_is_put_into_the_thread_as_a_file_once_whoever_asks_at_the_same_time(house: House) -> None:
+    house.start("it")
+    house.step("health")
+    house.press("run_report", "", SARA)
+    with pytest.raises(Refusal, match="just now"):
+        house.press("run_report", "", OMID)
+    assert "just now" in str(house.ask("report", house.run_id))
+    posting = board(house).posting(house.run_id, shown=True)
+    assert posting is not None
+    (file,) = [each for each in posting.notes if isinstance(each, Document)]
+    assert file.name == f"it-{house.run_id}-1.md"
+    assert "# It: 2026-11-24" in file.content
+    house.clock.advance(61)
+    assert "comes into its thread" in str(house.ask("report", house.run_id))
+    posting = board(house).posting(house.run_id, shown=True)
+    assert posting is not None
+    assert len({each.name for each in posting.notes if isinstance(each, Document)}) == 2
+    assert decoded(encoded(house.run)) == house.run
+
+
+def test_an_output_that_is_too_long_for_the_thread_is_there_with_its_end_and_whole_as_a_file(house: House) -> None:
+    page = "\n".join(f"line {number}" for number in range(1, 41))
+    house.web.answer = Page(503, page, 0.1)
+    house.start("it")
+    house.step("health")
+    house.web.answer = Page(200, "short", 0.1)
+    house.step("health")
+    posting = board(house).posting(house.run_id, shown=True)
+    assert posting is not None
+    (file,) = [each for each in posting.notes if isinstance(each, Document)]
+    assert (file.name, file.content) == (f"it-{house.run_id}-health-1.txt", page)
+    said = [str(each) for each in posting.notes if isinstance(each, Text)]
+    assert [each for each in said if "line 40" in each and "line 21" in each and "line 20" not in each]
+    assert [each for each in said if "short" in each]
+    assert decoded(encoded(house.run)) == house.run
+    assert "The whole output" not in str(printed(house).lines), "it is no event of the report"
+    house.state.delete_if(key := f"output:{house.run_id}/health/1", held(house, key))
+    posting = board(house).posting(house.run_id, shown=True)
+    assert posting is not None
+    assert "is not kept any more" in str(posting.notes[1])
+
+
+def held(house: House, key: str) -> str:
+    found = house.state.get(key)
+    assert found is not None
+    return found.version
+
+
+def test_the_time_to_acknowledge_is_known_when_the_alert_is_over_and_is_not_another_rounds(house: House) -> None:
+    group_id = fired(house, {**ALERT, "alertname": "Slow"})
+    ledger, alerts = Ledger(house.state), Alerts(Ledger(house.state), house.clock, FakeEntropy())
+    house.desk.press(Press("alert_runbook", group_id, SARA, "C0ALERTS"))
+    house.run_id = house.records.all()[0].id
+    house.clock.advance(120)
+    alerts.press(Press("alert_ack", group_id, OMID, "C0ALERTS"))
+    house.clock.advance(600)
+    over(house, group_id)
+    group = ledger.load(group_id)
+    assert group is not None
+    assert group.acknowledged is None
+    written = "\n".join(map(str, printed(house).lines))
+    assert "Time to acknowledge: 2 min after the alert fired" in written
+    assert "Time to resolve: 12 min after the alert fired" in written
+    assert "U0OMID acknowledged the alert" in written
+    house.clock.advance(3600)
+    fired(house, {**ALERT, "alertname": "Slow"})
+    after = ledger.load(group_id)
+    assert after is not None
+    assert after.answered is None
+    alerts.press(Press("alert_ack", group_id, SARA, "C0ALERTS"))
+    written = "\n".join(map(str, printed(house).lines))
+    assert "acknowledged the alert" not in written
+    assert "Time to resolve: not known" in written
+
+
+def over(house: House, group_id: str) -> None:
+    ledger = Ledger(house.state)
+    group = ledger.load(group_id)
+    assert group is not None
+    (alert,) = group.alerts.values()
+    seen = notices.Seen(next(iter(group.alerts)), alert.labels, {}, alert.started, house.clock.now(), "")
+    ledger.fold(notices.Notice("am", "r", group.labels, (seen,)), house.clock.now(), lambda group, change: ())

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core.answers import JobId, TargetName
-from handlers.core.schedules import Due, Schedule, Ticks, due
+from handlers.core.backups.schedules import Due, Schedule, Ticks, due
+from handlers.core.words.answers import JobId, TargetName
 from tests.fakes import FakeClock, MemoryState
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.adapters import yaml_file
-from handlers.core.secrets import Kind, read
+from handlers.core.rotation.secrets import Kind, read
 
 USE = {"name": "api", "check": "http://api/me", "health": "http://api/health"}
 
@@ -20,7 +20,10 @@ def file(**secret: Any) -> dict[str, Any]:
     """A file with one secret, changed by what is given."""
     entry = {"kind": "jwt", "store": "app", "overlap": "30d", "consumers": [USE]} | secret
     return {
-        "stores": {"app": {"kind": "files", "folder": "/run/app"}},
+        "stores": {
+            "app": {"kind": "files", "folder": "/run/app"},
+            "kube": {"kind": "kubernetes", "namespace": "shop"},
+        },
         "secrets": {"jwt": {name: each for name, each in entry.items() if each is not None}},
     }
 
@@ -30,7 +33,10 @@ def test_the_example_in_the_documentation_is_right(tmp_path: Path) -> None:
     (tmp_path / "secrets.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
     managed, problems = read(yaml_file.read(tmp_path / "secrets.yaml"))
     assert problems == ()
-    assert [each.kind for each in managed.secrets.values()] == [Kind.JWT, Kind.MONGO_USER, Kind.GENERIC]
+    kinds = [Kind.JWT, Kind.MONGO_USER, Kind.AWS_KEY, Kind.ENCRYPTION_KEY, Kind.JWT, Kind.GENERIC]
+    assert [each.kind for each in managed.secrets.values()] == kinds
+    assert managed.secrets["data"].overlap == timedelta(days=1)
+    assert managed.secrets["session"].uses[0].deployments == ("web",)
     assert managed.secrets["jwt"].overlap == timedelta(days=30)
     assert managed.secrets["jwt"].max_age == timedelta(days=90)
 
@@ -51,6 +57,12 @@ def test_the_example_in_the_documentation_is_right(tmp_path: Path) -> None:
         ({"kind": "mongo_user", "users": ["app_a"]}, "`users` names the two users"),
         ({"kind": "mongo_user", "users": ["app_a", "app_a"]}, "`users` names the two users"),
         ({"kind": "generic", "consumers": []}, "nothing could be proved"),
+        ({"kind": "encryption_key"}, "no consumer has a `reencrypt` address"),
+        ({"kind": "encryption_key", "targets": ["a b"]}, "`targets` is not a list"),
+        ({"consumers": [USE | {"deployments": ["api"]}]}, "`deployments` are for a store in Kubernetes"),
+        ({"store": "kube", "place": "app_jwt"}, "cannot be the name of a secret of Kubernetes"),
+        ({"store": "kube", "place": "app-/jwt"}, "cannot be the name of a secret of Kubernetes"),
+        ({"store": "kube", "consumers": [USE | {"deployments": ["api"], "roll_out": "x"}]}, "instead of `roll_out`"),
     ],
     ids=lambda each: "-".join(each) if isinstance(each, dict) else None,
 )
@@ -68,6 +80,26 @@ def test_two_secrets_do_not_live_in_one_place() -> None:
     data = file(place="same")
     data["secrets"]["other"] = data["secrets"]["jwt"]
     assert any("same place" in each for each in read(data)[1])
+
+
+def keys(**changes: Any) -> dict[str, Any]:
+    data = file()
+    use = {"name": "uploader", "verify": "true"}
+    data["stores"]["aws"] = {"kind": "secrets_manager", "prefix": "shop"}
+    data["secrets"] = {"s3": {"kind": "aws_key", "store": "aws", "iam_user": "shop", "consumers": [use]} | changes}
+    return data
+
+
+def test_an_access_key_overlaps_by_a_day_unless_it_is_more() -> None:
+    managed, problems = read(keys())
+    assert problems == ()
+    assert managed.secrets["s3"].overlap.total_seconds() == 86_400
+    assert managed.stores["aws"].where == "shop"
+
+
+@pytest.mark.parametrize("changes", [{"iam_user": ""}, {"iam_user": "a b"}, {"overlap": "23h"}, {"consumers": []}])
+def test_what_an_access_key_cannot_be_without_is_told(changes: dict[str, Any]) -> None:
+    assert read(keys(**changes))[1]
 
 
 @pytest.mark.parametrize("name", ["due", "retire", "Now", "a b", "../x", "x" * 41, "-x", ""])

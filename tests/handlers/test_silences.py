@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 
 from handlers.alerts import Alerts
-from handlers.core.alert_cards import group_card
-from handlers.core.alertmanagers import Standing
-from handlers.core.answers import Actor, PersonId, Press, Surface
-from handlers.core.books import Book
-from handlers.core.cards import Card
-from handlers.core.errors import Refusal
-from handlers.core.forms import Form
+from handlers.core.alerts.alert_cards import group_card
+from handlers.core.alerts.alertmanagers import Standing
+from handlers.core.alerts.books import Book
+from handlers.core.words.answers import Actor, PersonId, Press, Surface
+from handlers.core.words.cards import Card
+from handlers.core.words.errors import Refusal
+from handlers.core.words.forms import Form
 from tests.fakes import FakeEntropy
 from tests.handlers.test_watch import A, House
 

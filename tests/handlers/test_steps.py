@@ -10,16 +10,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers import steps
-from handlers.core import arguments, matchers, programs
-from handlers.core.answers import PersonId, TargetName
-from handlers.core.attempts import Result, StepState
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.probes import Certificate, Connected, Finished, MemberState, Page, ReplicaState, Sample
-from handlers.core.rollbacks import Change, CommandRollback, parsed
-from handlers.core.runbooks import read
-from handlers.core.runs import Run
-from handlers.core.text import Text
+from handlers import looks, steps
+from handlers.core.alerts import matchers
+from handlers.core.runbooks import arguments, programs
+from handlers.core.runbooks.attempts import Result, StepState
+from handlers.core.runbooks.command_pairs import CommandPair, parsed
+from handlers.core.runbooks.deployments import Change, Seen
+from handlers.core.runbooks.probes import (
+    Certificate,
+    ChatToken,
+    Connected,
+    Finished,
+    MemberState,
+    Page,
+    ReplicaState,
+    Sample,
+)
+from handlers.core.runbooks.runbooks import read
+from handlers.core.runbooks.runs import Run
+from handlers.core.words.answers import JobId, PersonId, Plan, TargetName
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.jobs import Job, JobState
+from handlers.core.words.text import Text
 from handlers.deeds import Call, Hands, planned
 from handlers.looks import Eyes
 from tests.fake_probes import (
@@ -31,8 +43,10 @@ from tests.fake_probes import (
     FakeNetwork,
     FakeNotices,
     FakeProgram,
-    FakeRollback,
+    FakeServices,
     FakeWeb,
+    rollbacks_of,
+    v,
 )
 from tests.fakes import FakeClock, someone
 
@@ -65,7 +79,7 @@ class World:
     backups: FakeBackups = field(default_factory=FakeBackups)
     alertmanager: FakeAlertmanager = field(default_factory=FakeAlertmanager)
     notices: FakeNotices = field(default_factory=FakeNotices)
-    rollback: FakeRollback = field(default_factory=FakeRollback)
+    services: FakeServices = field(default_factory=FakeServices)
     checks: int = 0
 
     def check(self) -> None:
@@ -84,11 +98,14 @@ class World:
              "wipe": {"run": ["/bin/wipe"], "destroys": True}}
         )  # fmt: skip
         assert not wrong
-        hands = Hands(self.clock, self.program, allowed, self.backups, self.alertmanager, self.notices, self.rollback)
+        hands = Hands(self.clock, self.program, allowed, self.backups, self.alertmanager, self.notices,
+                      rollbacks_of(self.services, self.clock, eyes))  # fmt: skip
         first = runbook.steps[0]
         filled = steps.filled(first, run.labels)
         changes = {"changes": [each.to_json() for each in planned(hands, first)]}
-        return steps.perform(eyes, hands, Call(run, first, filled, someone(), "C0OPS", self.check, changes))
+        plan = Plan("runbook.destroy", run.target, changes, someone(), "C0OPS", "", "")
+        job = Job(JobId("thejob"), plan, JobState.RUNNING, self.clock.now())
+        return steps.perform(eyes, hands, Call(run, first, filled, someone(), "C0OPS", self.check, job))
 
 
 @pytest.fixture
@@ -289,34 +306,34 @@ def test_notify_tells_the_channel(world: World) -> None:
     ids=["well", "health does not come", "health not known", "failed", "stopped"],
 )
 def test_rollback_is_well_only_when_health_comes(world: World, ended: Finished, page: Any, expected: StepState) -> None:
-    world.rollback.answer, world.web.answer = ended, page
+    world.services.answer, world.web.answer = ended, page
     assert world.run("rollback").state is expected
 
 
 def test_a_rollback_whose_plan_changed_since_the_code_does_nothing(world: World) -> None:
-    class Moved(FakeRollback):
-        def plan(self) -> tuple[Change, ...]:
-            self.changes, now = (Change("shop", "v3", "v1"),), self.changes
-            return now
+    class Moved(FakeServices):
+        def look(self) -> Seen:
+            self.now, now = {"shop": v("v3")}, self.now
+            return Seen(now, self.before)
 
-    world.rollback = Moved()
+    world.services = Moved()
     with pytest.raises(Refusal, match="changed since"):
         world.run("rollback")
-    assert world.rollback.ran == []
+    assert world.services.puts == []
 
 
 def test_a_rollback_with_nothing_to_do_is_not_offered(world: World) -> None:
-    world.rollback.changes = ()
+    world.services.before = {"shop": v("v2")}
     with pytest.raises(Refusal, match="nothing to roll back"):
         world.run("rollback")
 
 
 def test_the_rollback_command_is_given_what_was_planned_and_no_shell(world: World) -> None:
     world.program.answer = Finished(0, "api v2 v1\nweb r7 r7\n")
-    rollback = CommandRollback(world.program, ["plan"], ["back", "--now"])
-    changes = rollback.plan()
-    assert changes == (Change("api", "v2", "v1"),)
-    rollback.run(changes, 5, ())
+    pair = CommandPair(world.program, ["plan"], ["back", "--now"])
+    seen = pair.look()
+    assert (seen.running, seen.previous) == ({"api": v("v2"), "web": v("r7")}, {"api": v("v1"), "web": v("r7")})
+    pair.put([Change("api", v("v2"), v("v1"))], 5)
     assert world.program.ran[-1] == ("back", "--now", "api=v1")
 
 
@@ -370,3 +387,34 @@ def test_a_label_in_promql_stays_inside_its_quotes(value: str) -> None:
     inside = filled.removeprefix('up{a="').removesuffix('",b="c"}')
     assert inside.replace("\\\\", "").replace('\\"', "").count('"') == 0
     assert not (len(inside) - len(inside.rstrip("\\"))) % 2
+
+
+@dataclass
+class FakeChatTokens:
+    """The bot's token of the chat."""
+
+    token: ChatToken
+
+    def look(self) -> ChatToken:
+        return self.token
+
+
+@pytest.mark.parametrize(
+    ("token", "used", "expected"),
+    [
+        (None, "no", UNKNOWN),
+        (ChatToken(stored=False), "no", UNKNOWN),
+        (ChatToken(stored=True, changed=True), "no", PASS),
+        (ChatToken(stored=True, changed=False), "no", FAIL),
+        (ChatToken(stored=True, changed=True, why="invalid_auth"), "no", FAIL),
+        (ChatToken(stored=True, changed=False), "yes", PASS),
+        (ChatToken(stored=True, changed=True), "yes", FAIL),
+        (ChatToken(stored=True, changed=False, why="token_revoked"), "yes", FAIL),
+    ],
+    ids=lambda each: str(each).replace("ChatToken", ""),
+)
+def test_a_token_of_slack_is_new_and_let_in_and_then_the_one_in_use(
+    world: World, token: ChatToken | None, used: str, expected: StepState
+) -> None:
+    eyes = Eyes(world.web, world.network, world.clock, chat=None if token is None else FakeChatTokens(token))
+    assert looks.slack_token(eyes, {"used": used}, 5).state is expected

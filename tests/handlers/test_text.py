@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from handlers.core.text import (
+from handlers.core.words.text import (
     VALUE_LIMIT,
     Bytes,
     Code,

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core.answers import TargetName
-from handlers.core.manifests import Manifest
-from handlers.core.objects import Stored
-from handlers.core.optimes import OpTime
-from handlers.core.timelines import Link, base, links, path, reachable, windows
-from tests.fakes import FakeClock, MemoryStore
+from handlers.core.backups.timelines import Follower, Link, base, links, path, reachable, windows
+from handlers.core.formats.manifests import Manifest
+from handlers.core.formats.objects import Stored
+from handlers.core.formats.optimes import OpTime
+from handlers.core.words.answers import TargetName
+from handlers.core.words.errors import OutsideError
+from tests.fake_database import FakeDatabase
+from tests.fakes import FakeClock, Faults, MemoryStore
 from tests.handlers.test_manifests import manifest
 
 SHOP = TargetName("shop")
@@ -110,3 +113,24 @@ def test_there_is_a_path_exactly_within_a_window(given_links: list[list[int]], w
 
 def test_the_time_of_an_oplog_is_the_servers_own() -> None:
     assert OpTime.last_of(datetime(2026, 11, 23, 10, 35, 30, tzinfo=UTC)) > OpTime(1795430130, 4_000_000_000)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_the_first_slice_of_a_timeline_is_read_again_when_it_could_not_be_stored(after: bool) -> None:
+    clock, faults = FakeClock(), Faults()
+    database, store = FakeDatabase("shop"), MemoryStore(clock, faults)
+    database.create("orders")
+    began = database.now()
+    follower = Follower(SHOP, database, store, clock)
+
+    def going() -> bool:
+        if database.now() == began:
+            database.write("orders", {"_id": 1})
+        return False
+
+    faults.fail("store.put_new", after=after)
+    with pytest.raises(OutsideError):
+        follower.step(going, seconds=0)
+    database.write("orders", {"_id": 2})
+    follower.step(going, seconds=0)
+    assert windows(links(store, SHOP)) == ((began, database.now()),)

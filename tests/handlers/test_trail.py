@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from handlers.core.answers import Invocation
-from handlers.core.audit import AuditEvent
-from handlers.core.cards import Card, Tone
-from handlers.core.errors import Refusal
+from handlers.core.words.answers import Invocation
+from handlers.core.words.audit import AuditEvent
+from handlers.core.words.cards import Card, Tone
+from handlers.core.words.errors import Refusal
 from handlers.trail import TrailHandler, Wanted, wanted
 from tests.fakes import someone
 from tests.handlers.test_audit import chain

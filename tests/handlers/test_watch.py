@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 import pytest
 
 from handlers.alerts import AlertBoard, Alerts
-from handlers.core.alertmanagers import Listed, Listing, Standing
-from handlers.core.answers import Actor, PersonId, Press, Surface
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.groups import Group
-from handlers.core.ledger import Ledger
-from handlers.core.matchers import Matcher
-from handlers.core.notices import Labels, Notice, Seen, fingerprint_of
-from handlers.core.routes import Route, Routes
-from handlers.core.text import Text
-from handlers.core.watch import Watch
+from handlers.core.alerts.alertmanagers import Listed, Listing, Standing
+from handlers.core.alerts.groups import Group
+from handlers.core.alerts.ledger import Ledger
+from handlers.core.alerts.matchers import Matcher
+from handlers.core.alerts.notices import Labels, Notice, Seen, fingerprint_of
+from handlers.core.alerts.routes import Route, Routes
+from handlers.core.alerts.watch import Watch
+from handlers.core.words.answers import Actor, PersonId, Press, Surface
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.text import Text
 from tests.fakes import FakeClock, FakeEntropy, MemoryState
 
 A, B = {"alertname": "A", "severity": "critical"}, {"alertname": "B", "severity": "critical"}

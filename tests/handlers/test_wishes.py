@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core.errors import Refusal
-from handlers.core.wishes import Wish, wish
+from handlers.core.backups.wishes import Wish, wish
+from handlers.core.words.errors import Refusal
 
 MOMENT = datetime(2026, 11, 23, 10, 35, 30, tzinfo=UTC)
 

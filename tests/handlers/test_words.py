@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.backup import BackupHandler
-from handlers.core.answers import Confirm, Invocation, Reply, Start, TargetName
-from handlers.core.catalogue import Catalogue
-from handlers.core.drills import Laboratory
-from handlers.core.errors import Refusal
-from handlers.core.holdings import Holdings
-from handlers.core.keeping import Keeping
+from handlers.core.backups.catalogue import Catalogue
+from handlers.core.backups.holdings import Holdings
+from handlers.core.backups.keeping import Keeping
+from handlers.core.door.records import Jobs
 from handlers.core.ports import Target
-from handlers.core.records import Jobs
-from handlers.core.restorations import Restorations
+from handlers.core.restores.drills import Laboratory
+from handlers.core.restores.restorations import Restorations
+from handlers.core.words.answers import Confirm, Invocation, Reply, Start, TargetName
+from handlers.core.words.errors import Refusal
 from handlers.restore import RestoreHandler
 from tests.fake_database import FakeScratch
 from tests.fakes import FakeClock, MemoryState, MemoryStore, someone

@@ -23,13 +23,13 @@ from bot.adapters.mongo.replay import Replay
 from bot.adapters.mongo.sealing import Keys, keys, public_keys
 from bot.adapters.mongo.stage import Stage
 from bot.adapters.mongo.timeseries import BUCKETS
-from handlers.core.errors import Damage, OutsideError
-from handlers.core.manifests import CollectionKind, CollectionSpec
-from handlers.core.objects import Packing
-from handlers.core.optimes import OpTime
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec
+from handlers.core.formats.objects import Packing
+from handlers.core.formats.optimes import OpTime
 from handlers.core.ports import ArchiveEvidence, LoadEvidence, ReplayEvidence
-from handlers.core.switches import RESERVED
-from handlers.core.text import Code, Text
+from handlers.core.restores.switches import RESERVED
+from handlers.core.words.errors import Damage, OutsideError
+from handlers.core.words.text import Code, Text
 
 STALL_SECONDS = 60.0
 INDEX_LANES = 2
@@ -84,6 +84,15 @@ class MongoDatabase(MongoDriver):
         """See the port."""
         return self._connection.database
 
+    @property
+    def address(self) -> str:
+        """See the port."""
+        return self._connection.address
+
+    def same_server(self, other: object) -> bool:
+        """See the port."""
+        return isinstance(other, MongoDatabase) and self.deployment().same(other.deployment())
+
     def sibling(self, name: str) -> MongoDatabase:
         """See the port. It uses the connections of this one."""
         if name == self.name:
@@ -129,7 +138,7 @@ class MongoDatabase(MongoDriver):
 
     def _made(self, name: str | None = None) -> dict[str, str]:
         """The options of views and validated collections (or of one), in the order they were made with."""
-        with self._translated("listed"):
+        with self._translated(Text("listed")):
             return {
                 found: options_text(info["options"])
                 for found, info in self._listed(name).items()
@@ -151,7 +160,7 @@ class MongoDatabase(MongoDriver):
         """See the port."""
         if self._loader == "native":
             # By connections of its own, on which no answer in that time is a lost server.
-            with self._translated("loaded"), self._connected(int(self._stall_seconds * 1000)) as client:
+            with self._translated(Text("loaded")), self._connected(int(self._stall_seconds * 1000)) as client:
                 evidence = Loader(self._of(client), prefix, self._keys).load(packed, names)
                 return replace(evidence, last_lines=self._connection.scrubbed(evidence.last_lines))
         return tools.load(
@@ -166,13 +175,13 @@ class MongoDatabase(MongoDriver):
 
     def now(self) -> OpTime:
         """See the port."""
-        with self._translated("followed"):
+        with self._translated(Text("followed")):
             return Primary(self._database().client).applied()
 
     @contextmanager
     def tail(self, after: OpTime | None) -> Iterator[OplogTail]:
         """See the port."""
-        with self._translated("followed"):
+        with self._translated(Text("followed")):
             primary = Primary(self._database().client)
         with closing(self.packer()) as packer:
             yield OplogTail(primary, self.name, after, packer, self._translated)
@@ -195,7 +204,7 @@ class MongoDatabase(MongoDriver):
             listed=lambda name: self._live(self._listed(name)[name], {}, count=False).spec,
             drop=self.drop,
         )
-        with self._translated("replayed"):
+        with self._translated(Text("replayed")):
             return Replay(stage, Definitions(specs, names), names, self._keys).run(slices, until, dumped=dumped)
 
     def examine(self, packed: Iterable[bytes]) -> ArchiveEvidence:
@@ -210,7 +219,7 @@ class MongoDatabase(MongoDriver):
 
     def hashes(self) -> Mapping[str, str]:
         """See the port."""
-        with self._translated("hashed"):
+        with self._translated(Text("hashed")):
             # Without maxTimeMS: it reads everything.
             found = self._database().command({"dbHash": 1})["collections"]
             return {
@@ -222,7 +231,7 @@ class MongoDatabase(MongoDriver):
     def holds(self, name: str, pipeline: str, at_least: int, seconds: float) -> bool:
         """See the port."""
         stages = [*stages_of(pipeline), {"$limit": at_least}, {"$count": "n"}]
-        with self._translated("asked"):
+        with self._translated(Text("asked")):
             limit = int(seconds * 1000)
             counted = self._database().command(
                 {"aggregate": name, "pipeline": stages, "cursor": {}, "maxTimeMS": limit}
@@ -232,20 +241,20 @@ class MongoDatabase(MongoDriver):
 
     def deployment(self) -> Deployment:
         """Which servers this is. Raises OutsideError."""
-        with self._translated("recognized"):
+        with self._translated(Text("recognized")):
             hello = self._run({"hello": 1})
             process = hello.get("topologyVersion", {}).get("processId", "")
             return Deployment(str(process), str(hello.get("setName", "")), frozenset(map(str, hello.get("hosts", []))))
 
     def expires(self) -> bool:
         """Whether its server deletes what is too old by itself. Raises OutsideError."""
-        with self._translated("asked for its settings"):
+        with self._translated(Text("asked for its settings")):
             into = self._database().client.get_database("admin")
             return bool(into.command({"getParameter": 1, "ttlMonitorEnabled": 1})["ttlMonitorEnabled"])
 
     def drop_all(self, old: Container[str]) -> None:
         """Drops its database, and those on its server that `old` contains. Raises OutsideError."""
-        with self._translated("dropped"):
+        with self._translated(Text("dropped")):
             client = self._database().client
             for name in (self.name, *client.list_database_names()):
                 if name == self.name or name in old:

@@ -18,10 +18,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from handlers.core.accounts import Credentials
-from handlers.core.errors import OutsideError
-from handlers.core.secret_stores import Sealed
-from handlers.core.text import Code, Text
+from handlers.core.rotation.accounts import Credentials
+from handlers.core.rotation.secret_stores import Sealed
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Code, Text
 
 SECONDS = 10.0
 _MAJORITY = {"w": "majority", "wtimeout": 15_000}

@@ -4,7 +4,7 @@
   collection, its documents, a terminator. A header with EOF ends a collection (mongo-tools common/archive).
 - Documents are counted by hopping over their lengths; none is decoded. Memory is constant.
 - A whole walk proves nothing by itself: a killed mongodump ends its archive in perfect form. It is evidence, and
-  handlers.core.manifests judges it.
+  handlers.core.formats.manifests judges it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import bson
 from bson.errors import BSONError
 
 from bot.adapters.mongo.canonical import definition, index_text, options_text
-from handlers.core.errors import OutsideError
-from handlers.core.manifests import CollectionKind, CollectionSpec, reported_name
-from handlers.core.text import Text
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec, reported_name
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Text
 
 MAGIC = 0x8199E26D
 TERMINATOR = -1

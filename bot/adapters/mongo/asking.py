@@ -13,8 +13,8 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from bot.adapters.mongo.connection import Connection
-from handlers.core.errors import OutsideError
-from handlers.core.text import Text
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Text
 
 Client = MongoClient[dict[str, Any]]
 

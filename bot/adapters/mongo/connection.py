@@ -22,8 +22,8 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.text import Text
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.text import Text
 
 _NAMES_SECONDS = 5.0
 _NOT_FOR_TOOLS = frozenset(
@@ -47,6 +47,11 @@ class Connection:
         self.database = unquote(self._parts.path.removeprefix("/"))
         if not self.database or _NOT_IN_A_NAME & set(self.database):
             raise Refusal(Text("MONGODB_URI names no database: it must end like mongodb://host:27017/shop"))
+
+    @property
+    def address(self) -> str:
+        """Its scheme and hosts, as they are written."""
+        return f"{self._parts.scheme}://{self._parts.netloc.rpartition('@')[2]}"
 
     def uri_of(self, database: str) -> str:
         """The same connection string for another database. The user stays where it is."""

@@ -16,7 +16,7 @@ from typing import Any
 from bot.adapters.mongo.archive import index_name
 from bot.adapters.mongo.canonical import definition, index_text, options_text
 from bot.adapters.mongo.timeseries import BUCKETS
-from handlers.core.manifests import CollectionKind, CollectionSpec
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec
 
 _MINIMUM, _MAXIMUM = "control.min.", "control.max."
 # listIndexes tells these as such numbers, however they were given and logged

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,11 +31,12 @@ from pymongo.write_concern import WriteConcern
 from bot.adapters.mongo.archive import index_name
 from bot.adapters.mongo.canonical import definition, index_text, options_text
 from bot.adapters.mongo.connection import Connection
+from bot.adapters.mongo.lanes import mapped, together
 from bot.adapters.mongo.timeseries import BUCKETS, ageless, check_whole, copy_buckets, give_age
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.manifests import CollectionKind, CollectionSpec
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec
 from handlers.core.ports import DatabaseFacts, LiveCollection
-from handlers.core.text import Code, Text
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.text import Code, Text
 
 SELECTION_SECONDS = 5.0
 STEP_SECONDS = 60.0
@@ -91,7 +92,7 @@ class MongoDriver:
 
     def facts(self) -> DatabaseFacts:
         """See the port."""
-        with self._translated("looked at"):
+        with self._translated(Text("looked at")):
             hello = self._run({"hello": 1})
             if hello.get("msg") == "isdbgrid":
                 raise Refusal(Text("This is a sharded cluster (mongos): it cannot be saved whole this way."))
@@ -114,27 +115,32 @@ class MongoDriver:
 
     def _counted_from(self, name: str, first: ObjectId) -> int | None:
         try:
-            with self._translated("counted"):
+            with self._translated(Text("counted")):
                 return self._database()[name].count_documents({"_id": {"$gte": first}}, maxTimeMS=LOOK_MILLISECONDS)
         except OutsideError:
             return None
 
     def block_writes(self, *, block: bool) -> None:
         """See the port."""
-        with self._translated("blocked for writes" if block else "opened for writes"):
+        with self._translated(Text("blocked for writes") if block else Text("opened for writes")):
             # It waits for a majority by itself, and knows no write concern.
             admin = self._database().client.get_database("admin")
             admin.command({"setUserWriteBlockMode": 1, "global": block, "maxTimeMS": self._step})
 
-    def collections(self, *, count: bool = False, prefix: str = "") -> tuple[LiveCollection, ...]:
+    def collections(self, *, count: bool = False, prefix: str = "", indexes: bool = True) -> tuple[LiveCollection, ...]:
         """See the port."""
-        with self._translated("listed"):
+        with self._translated(Text("listed")):
             infos = self._listed()
-            return tuple(
-                self._live(info, infos, count=count)
+            wanted = (
+                info
                 for name, info in sorted(infos.items())
                 if name.startswith(prefix) and (not name.startswith("system.") or name == STORED_FUNCTIONS)
             )
+            return tuple(mapped(lambda info: self._live(info, infos, count=count, with_indexes=indexes), wanted))
+
+    def together(self, steps: Iterable[Callable[[], None]], hold: Callable[[], None]) -> None:
+        """See the port."""
+        together(steps, hold)
 
     def create_indexes(self, name: str, indexes: Sequence[str], *, expire: bool) -> None:
         """See the port."""
@@ -142,13 +148,13 @@ class MongoDriver:
         wanted = [_to_create(index, expire=expire) for index in indexes if not _comes_by_itself(definition(index))]
         if not wanted:
             return
-        with self._translated("indexed"):
+        with self._translated(Text("indexed")):
             # A unique index over large data takes as long as it takes; a lost connection still ends the wait.
             self._write({"createIndexes": name, "indexes": wanted}, limited=False)
 
     def set_expiry(self, name: str, indexes: Sequence[str]) -> None:
         """See the port."""
-        with self._translated("given its expiry"):
+        with self._translated(Text("given its expiry")):
             for text in indexes:
                 index = definition(text)
                 if "expireAfterSeconds" in index:
@@ -159,12 +165,12 @@ class MongoDriver:
         """See the port."""
         validator = definition(spec.options).get("validator")
         if validator is not None:
-            with self._translated("given its validator"):
+            with self._translated(Text("given its validator")):
                 self._write({"collMod": name, "validator": validator})
 
     def create_view(self, spec: CollectionSpec) -> None:
         """See the port. Raises OutsideError when something else has that name."""
-        with self._translated("given a view"):
+        with self._translated(Text("given a view")):
             found = self._listed(spec.name).get(spec.name)
             if found is None or found["type"] != "view" or options_text(found["options"]) != spec.options:
                 self._write({"create": spec.name, **definition(spec.options)})
@@ -172,12 +178,12 @@ class MongoDriver:
     def rename(self, name: str, to: str) -> None:
         """See the port."""
         full = {"renameCollection": f"{self.name}.{name}", "to": f"{self.name}.{to}", "dropTarget": False}
-        with self._translated("renamed"):
+        with self._translated(Text("renamed")):
             self._write(full, at="admin")
 
     def drop(self, name: str) -> None:
         """See the port."""
-        with self._translated("dropped"):
+        with self._translated(Text("dropped")):
             try:
                 self._write({"drop": name})
             except OperationFailure as error:
@@ -186,7 +192,7 @@ class MongoDriver:
 
     def copy_timeseries(self, spec: CollectionSpec, source: str, to: str) -> None:
         """See the port. Raises OutsideError, before anything is dropped, when `source` is no time-series."""
-        with self._translated("copied"):
+        with self._translated(Text("copied")):
             there = self._listed(source).get(source)
             if there is None or there["type"] != "timeseries" or source == to:
                 raise OutsideError(
@@ -203,13 +209,15 @@ class MongoDriver:
             self.create_indexes(to, [index for index in spec.indexes if index_name(index) not in own], expire=True)
             give_age(self._write, to, options)
 
-    def _live(self, info: dict[str, Any], infos: dict[str, dict[str, Any]], *, count: bool) -> LiveCollection:
+    def _live(
+        self, info: dict[str, Any], infos: dict[str, dict[str, Any]], *, count: bool, with_indexes: bool = True
+    ) -> LiveCollection:
         name, kind = info["name"], CollectionKind(info["type"])
         options = options_text(info["options"])
         if kind is CollectionKind.VIEW:
             return LiveCollection(CollectionSpec(name, kind, options, (), 0), "")
         stored = f"{BUCKETS}{name}" if kind is CollectionKind.TIMESERIES else name
-        indexes = self._indexes(name)
+        indexes = self._indexes(name) if with_indexes else ()
         documents = self._count(stored, None if kind is CollectionKind.TIMESERIES else indexes) if count else 0
         return LiveCollection(CollectionSpec(name, kind, options, indexes, documents), _uuid(infos.get(stored, {})))
 
@@ -299,7 +307,7 @@ class MongoDriver:
             ) from None
 
     @contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
+    def _translated(self, what: Text) -> Iterator[None]:
         try:
             yield
         except ConfigurationError as error:

@@ -20,9 +20,9 @@ from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
 from bot.adapters.mongo.timeseries import BUCKETS
-from handlers.core.errors import Damage, OutsideError
-from handlers.core.optimes import OpTime
-from handlers.core.text import Code, Text
+from handlers.core.formats.optimes import OpTime
+from handlers.core.words.errors import Damage, OutsideError
+from handlers.core.words.text import Code, Text
 
 RAW: CodecOptions[RawBSONDocument] = CodecOptions(
     document_class=RawBSONDocument, tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO

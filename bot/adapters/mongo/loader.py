@@ -1,8 +1,9 @@
 """The loader: an archive put beside the live data by the driver, in place of mongorestore and faster than it.
 
 - Every collection is made first, as the archive defines it, and must be new; none is ever named without the prefix.
-- Documents go in as they are, undecoded, two runs at a time, each until a majority has it. A capped collection gets
-  its runs one after the other, for there order means something; a document larger than a run goes alone, for memory.
+- Documents go in as they are, undecoded, each run until a majority has it: a few runs at a time, of 6 MB together, so
+  that small ones wait together. A capped collection gets its runs one after the other, for there order means something;
+  a document larger than a run goes alone, for memory.
 - What the server refuses first ends it, and is evidence. What the archive lacks at its end is Damage; what the pieces
   raise goes through. Whatever happens, what was begun is waited for.
 - No indexes are built. A validator is not asked, for documents may be older than it; only then, because that needs
@@ -20,16 +21,18 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from bot.adapters.mongo.canonical import definition
+from bot.adapters.mongo.lanes import LANES
 from bot.adapters.mongo.packing import unpacked
 from bot.adapters.mongo.runs import RUN_BYTES, ArchiveReader, Run
 from bot.adapters.mongo.sealing import Keys
 from bot.adapters.mongo.timeseries import BUCKETS
-from handlers.core.errors import Damage
-from handlers.core.manifests import CollectionKind, CollectionSpec, reported_name
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec, reported_name
 from handlers.core.ports import LoadEvidence
-from handlers.core.text import Code, Text
+from handlers.core.words.errors import Damage
+from handlers.core.words.text import Code, Text
 
-LANES = 2
+HELD_BYTES = 2 * RUN_BYTES
+"""How much may be under way before the next run is sent."""
 # The one `system.` collection that belongs to the application (mongodb.com/docs, "System Collections").
 _OWN = "system.js"
 
@@ -78,7 +81,7 @@ class Loader:
         self._secret = secret
         self._restored = self._failed = 0
         self._problem = ""
-        self._running: set[Future[_Result]] = set()
+        self._running: dict[Future[_Result], int] = {}
 
     def load(self, packed: Iterable[bytes], names: Container[str]) -> LoadEvidence:
         """See the port Database. Raises what the driver raises for a server that cannot be reached."""
@@ -96,20 +99,24 @@ class Loader:
 
     def _make(self, specs: Sequence[CollectionSpec]) -> None:
         """The collections. The last one waits for a majority, and with it all that were made before."""
-        there = self._there()
-        for number, spec in enumerate(specs, start=1):
-            name = self._name(spec.name)
-            if name in there:
-                self._problem = f"{name} is already there"
+        taken = sorted(self._there() & {self._name(spec.name) for spec in specs})
+        if taken:
+            self._problem = f"{taken[0]} is already there"
+            return
+        for spec in specs:
+            last = self._database.write_concern.document
+            self._problem = self._made(spec, last if spec is specs[-1] else {"w": 1})
+            if self._problem:
                 return
-            concern = self._database.write_concern.document if number == len(specs) else {"w": 1}
-            try:
-                made = self._database.command({"create": name, **definition(spec.options), "writeConcern": concern})
-            except OperationFailure as error:
-                self._problem = _words(error)
-                return
-            if "writeConcernError" in made:
-                self._problem = str(made["writeConcernError"].get("errmsg", ""))
+
+    def _made(self, spec: CollectionSpec, concern: Mapping[str, Any]) -> str:
+        """Makes one; the server's words when it would not."""
+        command = {"create": self._name(spec.name), **definition(spec.options), "writeConcern": concern}
+        try:
+            made = self._database.command(command)
+        except OperationFailure as error:
+            return _words(error)
+        return str(made.get("writeConcernError", {}).get("errmsg", ""))
 
     def _insert(self, reader: ArchiveReader, places: Mapping[str, _Place]) -> None:
         with ThreadPoolExecutor(LANES, thread_name_prefix="load") as lanes:
@@ -120,16 +127,16 @@ class Loader:
                 if place.ordered or run.size_bytes > RUN_BYTES:
                     self._count(place.insert(run))
                 else:
-                    self._running.add(lanes.submit(place.insert, run))
-                if len(self._running) > LANES:
+                    self._running[lanes.submit(place.insert, run)] = run.size_bytes
+                while len(self._running) > LANES or sum(self._running.values()) > HELD_BYTES:
                     self._settle(FIRST_COMPLETED)
                 if self._problem:
                     break
         self._settle(ALL_COMPLETED)
 
     def _settle(self, when: str) -> None:
-        done, self._running = wait(self._running, return_when=when)
-        for each in done:
+        for each in wait(self._running, return_when=when).done:
+            del self._running[each]
             self._count(each.result())
 
     def _count(self, result: _Result) -> None:

@@ -37,11 +37,11 @@ from bot.adapters.mongo.entries import (
 from bot.adapters.mongo.packing import Packer
 from bot.adapters.mongo.primary import Primary
 from bot.adapters.mongo.timeseries import BUCKETS
-from handlers.core.errors import Damage, OutsideError, Refusal
-from handlers.core.optimes import OpTime
+from handlers.core.formats.optimes import OpTime
 from handlers.core.ports import SliceEvidence
-from handlers.core.switches import RESERVED
-from handlers.core.text import Code, Text
+from handlers.core.restores.switches import RESERVED
+from handlers.core.words.errors import Damage, OutsideError, Refusal
+from handlers.core.words.text import Code, Text
 
 READ_BYTES = 16 * 1024 * 1024
 MAJORITY_SECONDS = 60.0
@@ -52,7 +52,7 @@ _VIEWS = "system.views"
 _KEPT = (*RESERVED, *(BUCKETS + each for each in RESERVED))
 _ENDS = frozenset({"commitTransaction", "abortTransaction"})
 
-Translated = Callable[[str], AbstractContextManager[None]]
+Translated = Callable[[Text], AbstractContextManager[None]]
 
 
 class OplogTail:
@@ -71,7 +71,7 @@ class OplogTail:
         self._entries = self._raw_bytes = 0
         self._waiting = False
         self._broken: OpTime | None = None
-        with translated("followed"):
+        with translated(Text("followed")):
             try:
                 self._start = primary.beginning(primary.majority()) if after is None else after
                 self._last = self._start
@@ -107,14 +107,14 @@ class OplogTail:
 
     def read(self) -> bytes:
         """See the port."""
-        with self._translated("followed"):
+        with self._translated(Text("followed")):
             return self._take(self._primary.majority())
 
     def finish(self, *, through: OpTime | None = None) -> bytes:
         """See the port."""
         packed = bytearray()
         deadline = time.monotonic() + MAJORITY_SECONDS
-        with self._translated("followed"):
+        with self._translated(Text("followed")):
             goal = through or self._primary.majority()
             while self._last < goal and self._broken is None:
                 majority = self._primary.majority()

@@ -15,13 +15,15 @@ import zstandard
 
 from bot.adapters.mongo.frames import blocks
 from bot.adapters.mongo.sealing import HEADER, Keys, Sealer, opened
-from handlers.core.errors import Damage
-from handlers.core.objects import Packing
-from handlers.core.text import Text
+from handlers.core.formats.objects import Packing
+from handlers.core.words.errors import Damage
+from handlers.core.words.text import Text
 
 ZSTD_THREADS = 2
-JOB_BYTES = 4 * 1024 * 1024
-"""What one thread is given at once: half of what Zstandard would take, for 25 MB less memory and 2 % more bytes."""
+JOB_BYTES = 3 * 1024 * 1024
+"""What one thread is given at once: three windows. One takes longer, and each more takes 10 MB of memory."""
+TABLES = {3: {"window_log": 20, "chain_log": 15}}
+"""By level: half as large, they stay in a processor's cache, which is 7 to 12 % less work for as many bytes."""
 # What level 19 looks back at; a frame that wants more memory is not ours.
 WINDOW_BYTES = 8 * 1024 * 1024
 
@@ -33,7 +35,11 @@ class Packer:
     def __init__(self, packing: Packing, *, threads: int = ZSTD_THREADS) -> None:
         self.packing = packing
         parameters = zstandard.ZstdCompressionParameters.from_level(
-            packing.level, threads=threads, job_size=JOB_BYTES if threads else 0, write_checksum=1
+            packing.level,
+            threads=threads,
+            job_size=JOB_BYTES if threads else 0,
+            write_checksum=1,
+            **TABLES.get(packing.level, {}),
         )
         self._compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
         self._sealer = Sealer(packing.recipients) if packing.recipients else None
@@ -45,7 +51,7 @@ class Packer:
         """Of everything that came out so far, in hexadecimal."""
         return self._sha.hexdigest()
 
-    def pack(self, raw: bytes) -> bytes:
+    def pack(self, raw: bytes | memoryview) -> bytes:
         """What comes out for the next piece; often nothing yet. Raises OutsideError when it cannot be encrypted."""
         packed = self._compressor.compress(raw)
         return self._measured(packed if self._sealer is None else self._sealer.seal(packed))

@@ -19,9 +19,9 @@ from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 
 from bot.adapters.mongo.entries import RAW, before, optime_of, stamp_of, time_of, unfinished
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.optimes import OpTime
-from handlers.core.text import Text
+from handlers.core.formats.optimes import OpTime
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.text import Text
 
 _LAST_INCREMENT = 2**32 - 1
 

@@ -35,10 +35,10 @@ from bot.adapters.mongo.entries import (
 from bot.adapters.mongo.packing import unpacked
 from bot.adapters.mongo.sealing import Keys
 from bot.adapters.mongo.stage import Operation, Stage
-from handlers.core.errors import Damage
-from handlers.core.optimes import OpTime
+from handlers.core.formats.optimes import OpTime
 from handlers.core.ports import ReplayEvidence
-from handlers.core.text import Code, Text
+from handlers.core.words.errors import Damage
+from handlers.core.words.text import Code, Text
 
 BATCH_OPERATIONS = 1000
 MAJORITY_BATCHES = 20

@@ -17,9 +17,9 @@ from bson.raw_bson import DEFAULT_RAW_BSON_OPTIONS, RawBSONDocument
 from fastcrc import crc64
 
 from bot.adapters.mongo.archive import LARGEST_DOCUMENT, SMALLEST_DOCUMENT, TERMINATOR, ArchiveError, ArchiveWalker
-from handlers.core.errors import Damage
-from handlers.core.manifests import CollectionKind, CollectionSpec, reported_name
-from handlers.core.text import Code, Text
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec, reported_name
+from handlers.core.words.errors import Damage
+from handlers.core.words.text import Code, Text
 
 RUN_BYTES = 2_000_000
 RUN_DOCUMENTS = 10_000

@@ -26,8 +26,8 @@ from urllib.parse import quote
 
 from bot.adapters.mongo import MongoDatabase, keeper
 from bot.adapters.mongo.sealing import keys
-from handlers.core.errors import OutsideError
-from handlers.core.text import Bytes, Code, Lines, Text
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Bytes, Code, Lines, Text
 
 NAME = "drill"
 PREFIX = "negahban-drill-"

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit, urlunsplit
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.connection import Connection
 from bot.adapters.mongo.sealing import keys
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.text import Text
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.text import Text
 
 NAME = "drill"
 OLD_SECONDS = 86_400

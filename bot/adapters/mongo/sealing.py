@@ -19,8 +19,8 @@ from typing import Any, Protocol
 
 import pyrage
 
-from handlers.core.errors import Damage, OutsideError, Refusal
-from handlers.core.text import Code, Text
+from handlers.core.words.errors import Damage, OutsideError, Refusal
+from handlers.core.words.text import Code, Text
 
 HEADER = b"age-encryption.org/"
 JOIN_SECONDS = 10.0

@@ -18,9 +18,9 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
 from bot.adapters.mongo.timeseries import BUCKETS
-from handlers.core.errors import OutsideError
-from handlers.core.manifests import CollectionSpec
-from handlers.core.text import Text
+from handlers.core.formats.manifests import CollectionSpec
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Text
 
 Operation = Mapping[str, Any]
 # What `create` writes down and does not take, or makes by itself.

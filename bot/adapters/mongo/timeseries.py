@@ -14,8 +14,8 @@ from bson import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
-from handlers.core.errors import OutsideError
-from handlers.core.text import Code, Text
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Code, Text
 
 BUCKETS = "system.buckets."
 BATCH_DOCUMENTS = 1000

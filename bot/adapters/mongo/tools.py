@@ -25,10 +25,10 @@ from bot.adapters.mongo.canonical import definition
 from bot.adapters.mongo.connection import Connection, config_pipe
 from bot.adapters.mongo.packing import Packer, unpacked
 from bot.adapters.mongo.sealing import Keys
-from handlers.core.errors import Damage, OutsideError
-from handlers.core.manifests import CollectionSpec, DumpEvidence
+from handlers.core.formats.manifests import CollectionSpec, DumpEvidence
 from handlers.core.ports import LoadEvidence
-from handlers.core.text import Code, Seconds, Text
+from handlers.core.words.errors import Damage, OutsideError
+from handlers.core.words.text import Code, Seconds, Text
 
 PIECE_BYTES = 1024 * 1024
 PIPE_BYTES = 1024 * 1024
@@ -145,6 +145,8 @@ class ToolDump:
         self._listener = Listener(process.stderr, _DONE, connection)
         self._walker = ArchiveWalker()
         self._packer = packer
+        # One buffer for all: a fresh MiB for each piece costs more than reading it.
+        self._buffer = memoryview(bytearray(PIECE_BYTES))
         self._raw = 0
         self._ended = False
 
@@ -158,11 +160,11 @@ class ToolDump:
         while not self._ended:
             if not _ready(self._out, select.POLLIN, self._stall):
                 raise _stalled("mongodump", self._stall)
-            raw = os.read(self._out, PIECE_BYTES)
-            if raw:
-                self._raw += len(raw)
-                self._walker.feed(raw)
-                packed = self._packer.pack(raw)
+            count = os.readv(self._out, (self._buffer,))
+            if count:
+                self._raw += count
+                self._walker.feed(self._buffer[:count])
+                packed = self._packer.pack(self._buffer[:count])
             else:
                 self._ended = True
                 packed = self._packer.finish()

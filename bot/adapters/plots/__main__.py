@@ -19,12 +19,15 @@ def main() -> int:
     with suppress(OSError, ValueError):  # macOS knows no such limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     # After the limit, and only in the child.
-    from bot.adapters.plots import drawing, prometheus, series
-    from bot.adapters.plots.order import Ending, Order
+    from bot.adapters.plots import drawing, prometheus, series, sheet
+    from bot.adapters.plots.order import Ending, SheetOrder, unpacked
 
-    order = Order.unpacked(sys.stdin.buffer.read())
+    order = unpacked(sys.stdin.buffer.read())
     try:
-        answer = prometheus.asked(order)
+        if isinstance(order, SheetOrder):
+            sys.stdout.buffer.write(sheet.drawn(order, prometheus.asked))
+            return Ending.DRAWN
+        answer = prometheus.asked(order.address, order.expression, order.until)
         shown = series.shown(answer, order.until, both_ends=order.threshold is not None)
     except prometheus.FailedError as failed:
         return failed.ending

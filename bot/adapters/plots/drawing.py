@@ -29,7 +29,7 @@ from PIL import Image
 from bot.adapters.plots.order import PICTURE_BYTES, Order
 from bot.adapters.plots.series import HOUR_SECONDS, Series, Shown, moments
 from bot.adapters.plots.units import Scale, scale_of
-from handlers.core.text import cleaned
+from handlers.core.words.text import cleaned
 
 WIDTH, HEIGHT, DOTS = 12.0, 6.0, 100
 """In inches, and dots for each inch."""
@@ -40,22 +40,22 @@ _COLUMNS = ((18, 3), (36, 2))
 _SCALES = (1, 0.8, 0.6, 0.4)
 _PAD = 0.12
 _TEN_MINUTES = 600
-_INK, _FAINT, _ALARM = "#1d1c1d", "#d8d8da", "#c01c28"
+INK, FAINT, ALARM = "#1d1c1d", "#d8d8da", "#c01c28"
 # Told apart by people who see colours differently too: Okabe and Ito's, without the yellow that white swallows, and
 # Tol's for the rest. Red is the threshold's.
-_COLOURS = (
+COLOURS = (
     "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#6b4c9a",
     "#332288", "#882255", "#999933", "#44aa99", "#555555", "#aa4499",
 )  # fmt: skip
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "text.parse_math": False,
     "text.usetex": False,
     "font.size": 19,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "axes.edgecolor": _FAINT,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.edgecolor": FAINT,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "path.simplify": True,
@@ -64,7 +64,7 @@ _STYLE: dict[Any, Any] = {
 
 def drawn(order: Order, shown: Shown) -> bytes:
     """The picture."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         names = [series.name for series in shown.series]
         if shown.left_out:
             names.append(f"+{shown.left_out} more series")
@@ -81,10 +81,11 @@ def drawn(order: Order, shown: Shown) -> bytes:
             _legend(figure, lines, names, columns)
         _fit(title, canvas)
         canvas.draw()
-        return _png(canvas)
+        return png(canvas)
 
 
-def _png(canvas: FigureCanvasAgg) -> bytes:
+def png(canvas: FigureCanvasAgg) -> bytes:
+    """What was drawn, as a PNG of at most PICTURE_BYTES."""
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     data = b""
     for scale in _SCALES:
@@ -112,7 +113,7 @@ def _draw(axes: Axes, order: Order, shown: Shown) -> list[Line2D]:
     if order.threshold is not None:
         numbers.append(order.threshold)
     scale = scale_of(order.expression, max(map(abs, numbers)))
-    lines = [_line(axes, grid, series, colour, scale) for series, colour in zip(shown.series, _COLOURS, strict=False)]
+    lines = [_line(axes, grid, series, colour, scale) for series, colour in zip(shown.series, COLOURS, strict=False)]
     _frame(axes, grid, scale, [value * scale.factor for value in numbers])
     if order.threshold is not None:
         _threshold(axes, order.threshold, scale)
@@ -122,7 +123,7 @@ def _draw(axes: Axes, order: Order, shown: Shown) -> list[Line2D]:
 def _line(axes: Axes, grid: Sequence[float], series: Series, colour: str, scale: Scale) -> Line2D:
     values = [value * scale.factor for value in series.values]
     (line,) = axes.plot(grid, values, color=colour, linewidth=2.6, solid_capstyle="round")
-    alone = [place for place in range(len(values)) if _is_alone(values, place)]
+    alone = [place for place in range(len(values)) if is_alone(values, place)]
     if alone:
         at, heights = [grid[place] for place in alone], [values[place] for place in alone]
         (dots,) = axes.plot(at, heights, "o", color=colour, markersize=8, clip_on=False)
@@ -130,7 +131,8 @@ def _line(axes: Axes, grid: Sequence[float], series: Series, colour: str, scale:
     return line
 
 
-def _is_alone(values: Sequence[float], place: int) -> bool:
+def is_alone(values: Sequence[float], place: int) -> bool:
+    """Whether the number there has a gap on both sides, so that no line reaches it."""
     around = [values[beside] for beside in (place - 1, place + 1) if 0 <= beside < len(values)]
     return not math.isnan(values[place]) and all(map(math.isnan, around))
 
@@ -153,7 +155,7 @@ def _frame(axes: Axes, grid: Sequence[float], scale: Scale, heights: Sequence[fl
     axes.yaxis.set_major_formatter(FuncFormatter(lambda height, _: _tick(height, span, scale)))
     axes.set_xlabel(f"{datetime.fromtimestamp(grid[-1], UTC):%Y-%m-%d}, UTC", loc="right", fontsize=16)
     axes.tick_params(length=0, pad=8)
-    axes.grid(visible=True, color=_FAINT, linewidth=1)
+    axes.grid(visible=True, color=FAINT, linewidth=1)
     axes.set_axisbelow(True)
 
 
@@ -166,14 +168,14 @@ def _tick(height: float, span: float, scale: Scale) -> str:
 
 def _threshold(axes: Axes, threshold: float, scale: Scale) -> None:
     height = threshold * scale.factor
-    axes.axhline(height, color=_ALARM, linewidth=2.2, linestyle=(0, (6, 4)))
+    axes.axhline(height, color=ALARM, linewidth=2.2, linestyle=(0, (6, 4)))
     axes.annotate(
         f"threshold {scale.spelled(threshold)}",
         (0.0, height),
         xycoords=("axes fraction", "data"),
         xytext=(8, 9),
         textcoords="offset points",
-        color=_ALARM,
+        color=ALARM,
         fontweight="bold",
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2},
     )

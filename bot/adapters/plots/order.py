@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Self
+
+from handlers.core.alerts.plots import Curve, Panel
 
 PICTURE_BYTES = 200_000
 """What a picture may weigh."""
@@ -33,6 +33,19 @@ class Ending(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SheetOrder:
+    """A picture of several panels that is wanted. `until`: seconds since 1970."""
+
+    address: str
+    panels: tuple[Panel, ...]
+    until: float
+
+    def packed(self) -> bytes:
+        """As bytes for the pipe."""
+        return json.dumps(asdict(self)).encode()
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """A picture that is wanted. `until`: seconds since 1970."""
 
@@ -46,12 +59,13 @@ class Order:
         """As bytes for the pipe."""
         return json.dumps(asdict(self)).encode()
 
-    @classmethod
-    def unpacked(cls, data: bytes) -> Self:
-        """The order in these bytes."""
-        return cls(**json.loads(data))
 
-    @property
-    def end(self) -> datetime:
-        """The end of the hour that is drawn."""
-        return datetime.fromtimestamp(self.until, UTC)
+def unpacked(data: bytes) -> Order | SheetOrder:
+    """The order in these bytes."""
+    given = json.loads(data)
+    if "panels" not in given:
+        return Order(**given)
+    panels = tuple(
+        Panel(**{**each, "curves": tuple(Curve(**curve) for curve in each["curves"])}) for each in given["panels"]
+    )
+    return SheetOrder(given["address"], panels, given["until"])

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from bot.adapters.plots.order import PICTURE_BYTES, Ending, Order
-from handlers.core.errors import OutsideError
-from handlers.core.text import Seconds, Text
+from bot.adapters.plots.order import PICTURE_BYTES, Ending, Order, SheetOrder
+from handlers.core.alerts.plots import Panel
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Seconds, Text
 
 LIMIT_SECONDS = 15.0
 _CHILD = (sys.executable, "-m", "bot.adapters.plots")
@@ -34,7 +35,7 @@ _PERMANENT = frozenset({Ending.NOT_UNDERSTOOD})
 
 
 class Plots:
-    """See the port. One picture at a time, in a child process."""
+    """The Plotter and Sketcher ports. One picture at a time, in a child process."""
 
     def __init__(
         self, prometheus_url: str, *, limit_seconds: float = LIMIT_SECONDS, child: Sequence[str] = _CHILD
@@ -49,7 +50,18 @@ class Plots:
         """See the port."""
         if until.utcoffset() is None:
             raise ValueError("a time without a zone")
-        order = Order(self._address, expression, title, until.timestamp(), threshold)
+        return self._picture(Order(self._address, expression, title, until.timestamp(), threshold))
+
+    def sheet(self, panels: Sequence[Panel], until: datetime) -> bytes:
+        """See Sketcher."""
+        if until.utcoffset() is None:
+            raise ValueError("a time without a zone")
+        picture = self._picture(SheetOrder(self._address, tuple(panels), until.timestamp()))
+        if picture is None:
+            raise OutsideError(Text("The plot could not be drawn: there is no picture."))
+        return picture
+
+    def _picture(self, order: Order | SheetOrder) -> bytes | None:
         with self._one, tempfile.TemporaryDirectory(prefix="negahban-plot-") as folder:
             return_code, picture = self._drawn(order, folder)
         if return_code in _WORDS:
@@ -63,7 +75,7 @@ class Plots:
             raise OutsideError(Text("The plot could not be drawn: what came is no picture that a card can show."))
         return picture
 
-    def _drawn(self, order: Order, folder: str) -> tuple[int, bytes]:
+    def _drawn(self, order: Order | SheetOrder, folder: str) -> tuple[int, bytes]:
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         try:
             process = subprocess.Popen(

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from prometheus_api_client.prometheus_connect import Session  # type: ignore[attr-defined]  # the one it makes itself
 
-from bot.adapters.plots.order import Ending, Order
+from bot.adapters.plots.order import Ending
 from bot.adapters.plots.series import HOUR_SECONDS, STEP_SECONDS
 
 _ANSWER_SECONDS = 10
@@ -33,18 +33,19 @@ class FailedError(Exception):
         self.ending = ending
 
 
-def asked(order: Order) -> list[dict[str, Any]]:
-    """The series of the order's hour, as Prometheus gives them. Raises FailedError."""
+def asked(address: str, expression: str, until: float) -> list[dict[str, Any]]:
+    """The series of the hour before `until`, as Prometheus gives them. Raises FailedError."""
+    end = datetime.fromtimestamp(until, UTC)
     with Session() as session:
         session.trust_env = False
         session.max_redirects = 0
         session.verify = os.environ.get("SSL_CERT_FILE") or True
-        connection = PrometheusConnect(order.address, retry=0, session=session, timeout=_ANSWER_SECONDS)
+        connection = PrometheusConnect(address, retry=0, session=session, timeout=_ANSWER_SECONDS)
         try:
             answer = connection.custom_query_range(
-                order.expression,
-                order.end - timedelta(seconds=HOUR_SECONDS),
-                order.end,
+                expression,
+                end - timedelta(seconds=HOUR_SECONDS),
+                end,
                 str(STEP_SECONDS),
                 params={"timeout": _EVALUATION},
             )

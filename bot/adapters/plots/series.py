@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from handlers.core.text import cleaned
+from handlers.core.words.text import cleaned
 
 HOUR_SECONDS = 3600
 STEP_SECONDS = 30

@@ -54,7 +54,11 @@ class Scale:
 
 def scale_of(expression: str, largest: float) -> Scale:
     """The scale for an expression whose largest number is that one."""
-    kind = _kind(expression)
+    return scale_for(_kind(expression), largest)
+
+
+def scale_for(kind: str, largest: float) -> Scale:
+    """The scale of a kind of numbers: ratio, percent, seconds, bytes, bytes/s, rate; any other word is none."""
     match kind:
         case "ratio":
             return Scale(100.0, "%")
@@ -68,7 +72,7 @@ def scale_of(expression: str, largest: float) -> Scale:
             size, unit = next((each for each in _SIZES if largest >= each[0]), (1.0, "B"))
             return Scale(1 / size, unit + kind.removeprefix("bytes"))
     size, unit = next((each for each in _THOUSANDS if 1e15 > largest >= max(each[0], _PLAIN_BELOW)), (1.0, ""))
-    return Scale(1 / size, unit)
+    return Scale(1 / size, f"{unit}/s" if kind == "rate" else unit)
 
 
 def _kind(expression: str) -> str:

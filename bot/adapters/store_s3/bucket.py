@@ -1,6 +1,8 @@
 """A place in a bucket: its client, its keys, and the requests whose outcome must be known.
 
-- Every request is bounded: 5 s to connect, 60 s without an answer, three times.
+- Every request is bounded by silence, never by how long it takes: 10 s to connect, 45 s without an answer, three times.
+  When a request was given up for silence, those of the next minute wait 5 s, once, until there is an answer: what is
+  left to do after a failure must not wait as long as the failure, again and again.
 - A lost answer is not a failure: each upload carries a mark of its own, and when it is unsure whether an artifact
   became visible, the mark that is there decides.
 - The artifact of a key is its first version. radosgw 16.2 heeds `If-None-Match` in no bucket with versions, and no
@@ -13,8 +15,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import io
 import itertools
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,15 +30,19 @@ import boto3.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bot.adapters.store_s3.failures import CONTENDED, FAILURES, MISSING, UNKNOWN, code_of, reason_of
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.text import Code, Text
+from bot.adapters.store_s3.failures import CONTENDED, FAILURES, MISSING, UNKNOWN, code_of, is_silence, reason_of
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.text import Code, Text
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 ATTEMPTS = 3
 PAUSE_SECONDS = 0.2
+TIMEOUT_SECONDS = 45.0
+CONNECT_SECONDS = 10.0
+HASTY_SECONDS = 5.0
+AWAY_SECONDS = 60.0
 CONNECTIONS = 8
 MAX_KEY_CHARACTERS = 200
 MARK = "negahban-upload"
@@ -75,7 +83,7 @@ class Seen:
 class Bucket:
     """A bucket and the prefix under which everything of ours is."""
 
-    def __init__(self, url: str, *, read_timeout_seconds: float = 60) -> None:
+    def __init__(self, url: str, *, read_timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         """`url`: `s3://bucket/prefix`; endpoint, region and credentials come from boto3's own variables. Connects to
         nothing yet. Raises Refusal for what is not such an address."""
         match = _URL.fullmatch(url)
@@ -84,19 +92,42 @@ class Bucket:
             raise Refusal(Text("The address of a bucket is like s3://bucket/prefix, not {url}.", url=Code(url)))
         self.name = match["name"]
         self.prefix += "/" if self.prefix else ""
+        self._timeout_seconds = read_timeout_seconds
+        self._session = boto3.session.Session()
+        self._patient = self._made(read_timeout_seconds, ATTEMPTS)
+        self._hasty: S3Client | None = None
+        self._away_until = 0.0
+        self._lock = threading.Lock()
+
+    @property
+    def client(self) -> S3Client:
+        """For the next request: with little patience while the bucket seems to be away."""
+        if time.monotonic() >= self._away_until:
+            return self._patient
+        with self._lock:
+            if self._hasty is None:
+                self._hasty = self._made(min(HASTY_SECONDS, self._timeout_seconds), 1)
+                self._hasty.meta.events.register("after-call.s3", self._came_back)
+            return self._hasty
+
+    def _came_back(self, **_: object) -> None:
+        self._away_until = 0.0
+
+    def _made(self, timeout_seconds: float, attempts: int) -> S3Client:
         config = Config(
-            connect_timeout=5,
-            read_timeout=read_timeout_seconds,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            connect_timeout=min(CONNECT_SECONDS, timeout_seconds),
+            read_timeout=timeout_seconds,
+            retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=CONNECTIONS,
             # We say SHA-256 ourselves: boto3's own CRC32 trailer is refused by other makers' stores.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
         try:
-            self.client: S3Client = boto3.session.Session().client("s3", config=config)
+            made: S3Client = self._session.client("s3", config=config)
         except (BotoCoreError, ValueError) as error:
             raise Refusal(Text("The settings for S3 (AWS_ENDPOINT_URL_S3, AWS_PROFILE, …) are not usable.")) from error
+        return made
 
     def describe(self) -> str:
         """The bucket and the prefix."""
@@ -114,7 +145,7 @@ class Bucket:
         request: dict[str, Any] = {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": sha256(data), "IfNoneMatch": "*"}
         request |= {"Metadata": {MARK: mark}, **lock}
         return self.settled(
-            full, mark, lambda: self.client.put_object(Bucket=self.name, Key=full, Body=data, **request)
+            full, mark, lambda: self.client.put_object(Bucket=self.name, Key=full, Body=io.BytesIO(data), **request)
         )
 
     def settled(self, full: str, mark: str, request: Callable[[], Mapping[str, Any]]) -> str | None:
@@ -226,6 +257,8 @@ class Bucket:
 
     def problem(self, error: Exception) -> OutsideError:
         """What a failure means, with the place it happened."""
+        if is_silence(error):
+            self._away_until = time.monotonic() + AWAY_SECONDS
         reason, permanent = reason_of(error)
         return OutsideError(
             Text("{where} cannot be used: {reason}.", where=Code(self.describe()), reason=reason), permanent=permanent

@@ -8,11 +8,13 @@ from __future__ import annotations
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectTimeoutError,
     CredentialRetrievalError,
     HTTPClientError,
     IncompleteReadError,
     NoCredentialsError,
     PartialCredentialsError,
+    ReadTimeoutError,
 )
 from botocore.exceptions import ConnectionError as NotConnected
 from urllib3.exceptions import HTTPError
@@ -42,6 +44,15 @@ _REASONS = {
 def code_of(error: Exception) -> str:
     """The code that S3 gave; empty when it gave none."""
     return error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
+
+
+def is_silence(error: BaseException | None) -> bool:
+    """Whether somebody was waited for in vain, and not refused or cut off."""
+    while error is not None:
+        if isinstance(error, ConnectTimeoutError | ReadTimeoutError | TimeoutError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def reason_of(error: Exception) -> tuple[str, bool]:

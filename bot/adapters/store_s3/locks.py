@@ -17,10 +17,10 @@ from botocore.exceptions import ClientError
 
 from bot.adapters.store_s3.bucket import Bucket, Seen, named, which
 from bot.adapters.store_s3.failures import DENIED, UNKNOWN, code_of
-from handlers.core.errors import OutsideError
-from handlers.core.objects import Receipt
+from handlers.core.formats.objects import Receipt
 from handlers.core.ports import Locking
-from handlers.core.text import Code, Text
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Code, Text
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.literals import ObjectLockRetentionModeType

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from bot.adapters.store_s3.bucket import ATTEMPTS, PAUSE_SECONDS, Bucket, is_key, named, which
+from bot.adapters.store_s3.bucket import ATTEMPTS, PAUSE_SECONDS, TIMEOUT_SECONDS, Bucket, is_key, named, which
 from bot.adapters.store_s3.failures import MISSING, code_of
 from bot.adapters.store_s3.locks import LockMode, Locks
 from bot.adapters.store_s3.upload import PART_BYTES, S3Upload
-from handlers.core.errors import OutsideError
-from handlers.core.objects import Receipt
+from handlers.core.formats.objects import Receipt
 from handlers.core.ports import Artifact, Locking
-from handlers.core.text import Code, Text
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Code, Text
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -41,11 +41,12 @@ class S3Store:
         url: str,
         *,
         lock_mode: LockMode = "COMPLIANCE",
-        read_timeout_seconds: float = 60,
+        read_timeout_seconds: float = TIMEOUT_SECONDS,
         first_part_bytes: int = PART_BYTES,
     ) -> None:
         """`url`: `s3://bucket/prefix`; endpoint, region and credentials come from boto3's own variables. Connects to
-        nothing yet. Raises Refusal for what is not such an address."""
+        nothing yet. `read_timeout_seconds`: how long the bucket may be silent in a request, of which three are made.
+        Raises Refusal for what is not such an address."""
         self._bucket = Bucket(url, read_timeout_seconds=read_timeout_seconds)
         self._locks = Locks(self._bucket, lock_mode)
         self._first_part_bytes = first_part_bytes

@@ -1,7 +1,7 @@
 """An artifact of unknown length on its way into a bucket.
 
-- Parts of 8 MiB, doubling every 1,000 (at most 10,000 are allowed), two under way at a time; `write` waits when both
-  are, so that about four parts are in memory. What fits in one part is a plain put.
+- Parts of 6 MiB, doubling every 1,000 (at most 10,000 are allowed), two under way at a time;
+  `write` waits when both are, so that three parts are in memory. What fits in one part is a plain put.
 - Each part carries its SHA-256 in a header, so that the store refuses what was damaged on the way.
 - What makes the artifact visible carries `If-None-Match: *`: nothing is overwritten.
 - A lock is asked for with the upload, and is what the store says afterwards (locks.py); without it nothing stays.
@@ -11,6 +11,7 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ (qfacts, conditio
 from __future__ import annotations
 
 import contextlib
+import io
 import secrets
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,20 +20,20 @@ from typing import TYPE_CHECKING
 
 from bot.adapters.store_s3.bucket import MARK, Bucket, sha256
 from bot.adapters.store_s3.locks import Locks
-from handlers.core.errors import OutsideError
-from handlers.core.objects import Receipt
-from handlers.core.text import Code, Text
+from handlers.core.formats.objects import Receipt
+from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Code, Text
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-PART_BYTES = 8 * 1024 * 1024
+PART_BYTES = 6 * 1024 * 1024
 DOUBLING_PARTS = 1000
 UPLOADERS = 2
 
 
 def part_bytes(number: int, first: int = PART_BYTES) -> int:
-    """How large the part of this number is, from 1; 10,000 of them hold 8 TiB."""
+    """How large the part of this number is, from 1; 10,000 of them hold 5.8 TiB."""
     doublings: int = (number - 1) // DOUBLING_PARTS
     return first << doublings
 
@@ -48,7 +49,7 @@ class S3Upload:
         self._lock_until = lock_until
         self._first_part_bytes = first
         self._mark = secrets.token_hex(16)
-        self._buffer = bytearray()
+        self._buffer = io.BytesIO()
         self._upload_id: str | None = None
         self._parts: list[Future[CompletedPartTypeDef]] = []
         self._slots = threading.BoundedSemaphore(UPLOADERS)
@@ -62,10 +63,10 @@ class S3Upload:
         while rest:
             self._must_be_open()
             size = part_bytes(len(self._parts) + 1, self._first_part_bytes)
-            taken = rest[: size - len(self._buffer)]
-            self._buffer += taken
+            taken = rest[: size - self._buffer.tell()]
+            self._buffer.write(taken)
             rest = rest[len(taken) :]
-            if len(self._buffer) == size:
+            if self._buffer.tell() == size:
                 self._send()
 
     def commit(self) -> Receipt:
@@ -96,7 +97,7 @@ class S3Upload:
 
     def _end(self) -> None:
         self._ended = True
-        self._buffer = bytearray()
+        self._buffer = io.BytesIO()
         # A part that arrived after an abort would stay for ever, so those under way end first.
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -111,8 +112,8 @@ class S3Upload:
             return None
         if self._upload_id is None:
             lock = self._locks.headers(self._lock_until)
-            return self._bucket.put(self._full, bytes(self._buffer), self._mark, lock)
-        if self._buffer:
+            return self._bucket.put(self._full, self._buffer.getvalue(), self._mark, lock)
+        if self._buffer.tell():
             self._send()
         bucket, upload_id = self._bucket, self._upload_id
         parts = [part.result() for part in self._parts]
@@ -140,7 +141,11 @@ class S3Upload:
                     **self._locks.headers(self._lock_until),
                 )["UploadId"]
         self._slots.acquire()
-        data, self._buffer = bytes(self._buffer), bytearray()
+        if self._failure is not None:  # what was waited for has failed: no further part waits as long as that one
+            self._slots.release()
+            raise self._failure
+        # Not a copy: a buffer that is not written to any more gives its own bytes.
+        data, self._buffer = self._buffer.getvalue(), io.BytesIO()
         self._parts.append(self._pool.submit(self._send_part, self._upload_id, len(self._parts) + 1, data))
 
     def _send_part(self, upload_id: str, number: int, data: bytes) -> CompletedPartTypeDef:
@@ -152,7 +157,7 @@ class S3Upload:
                     Key=self._full,
                     UploadId=upload_id,
                     PartNumber=number,
-                    Body=data,
+                    Body=io.BytesIO(data),
                     ChecksumSHA256=checksum,
                 )
         except OutsideError as error:

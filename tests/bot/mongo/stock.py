@@ -16,7 +16,7 @@ from pymongo.database import Database
 
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.archive import MAGIC
-from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec, DumpEvidence
 from handlers.core.ports import Dump
 
 PREFIX = "__rst_"

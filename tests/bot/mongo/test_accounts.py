@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import pytest
@@ -15,11 +19,12 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
 from bot.adapters.mongo.accounts import MongoAccounts
-from handlers.core.accounts import Credentials
-from handlers.core.errors import OutsideError
-from handlers.core.secret_stores import Sealed
+from handlers.core.rotation.accounts import Credentials
+from handlers.core.rotation.secret_stores import Sealed
+from handlers.core.words.errors import OutsideError
 from sandbox.servers.mongod import Mongod
 from tests.conftest import needs
+from tests.handlers.test_rotations import PAIR, House, state_of
 
 ROLES: list[Any] = [{"role": "readWrite", "db": "shop"}]
 
@@ -62,6 +67,30 @@ def test_the_other_user_gets_the_password_and_the_roles_of_the_one_in_use(
     accounts.works(other)
     with server.client() as client:
         found = client.admin.command("usersInfo", "app_b")["users"][0]
+    assert found["roles"] == ROLES
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["drifted", "missing"])
+def test_the_other_user_gets_the_restrictions_and_the_mechanisms_too(
+    server: Mongod, accounts: MongoAccounts, there: bool
+) -> None:
+    """Who may sign in only from the application's host may do so only from there after a rotation as well."""
+    wanted = [{"clientSource": ["127.0.0.1"]}]
+    with server.client() as client:
+        client.admin.command(
+            "updateUser",
+            "app_a",
+            pwd="first",
+            mechanisms=["SCRAM-SHA-256"],
+            authenticationRestrictions=[{"clientSource": ["127.0.0.1"]}],
+        )
+        if not there:
+            client.admin.command("dropUser", "app_b")
+        accounts.prepare(new(), "app_a")
+        asked = {"user": "app_b", "db": "admin"}
+        found = client.admin.command("usersInfo", asked, showAuthenticationRestrictions=True)["users"][0]
+    assert found["mechanisms"] == ["SCRAM-SHA-256"]
+    assert found["authenticationRestrictions"] == wanted
     assert found["roles"] == ROLES
 
 
@@ -151,3 +180,101 @@ def test_a_server_that_does_not_answer_is_worth_another_try(tmp_path: Path) -> N
     with pytest.raises(OutsideError) as caught:
         MongoAccounts(file).prepare(new(), "app_a")
     assert "CANARY" not in str(caught.value)
+
+
+class Shop:
+    """An application at work: so many operations a second, by the user that the store calls current, over a client
+    that is made anew when it is told to read that again. `failed`: what went wrong, whatever it was."""
+
+    def __init__(self, server: Mongod, read: Callable[[], Credentials], rate: int, threads: int = 4) -> None:
+        self._server, self._read, self._pause = server, read, threads / rate
+        self._client = client_of(server, read())
+        self._clients = [self._client]
+        self._ending = threading.Event()
+        self.failed: list[str] = []
+        self.late = 0.0
+        self.done = [0] * threads
+        self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(threads)]
+
+    def _work(self, number: int) -> None:
+        due = time.monotonic()
+        while not self._ending.is_set():
+            try:
+                shop = self._client.shop.work
+                if self.done[number] % 2:
+                    shop.find_one({"_id": {"$gt": None}})
+                else:
+                    shop.insert_one({"thread": number})
+            except PyMongoError as error:
+                self.failed.append(f"{type(error).__name__}: {error}")
+            self.done[number] += 1
+            due += self._pause
+            self.late = max(self.late, time.monotonic() - due)
+            time.sleep(max(0.0, due - time.monotonic()))
+
+    def roll_out(self, beat: object = ()) -> None:
+        """New work goes over a new client; what is under way ends over the former one."""
+        self._client = client_of(self._server, self._read())
+        self._clients.append(self._client)
+
+    def drop_former(self) -> None:
+        """As a program does some seconds after it got a new value."""
+        for each in self._clients[:-1]:
+            each.close()
+
+    def __enter__(self) -> Self:
+        for each in self._threads:
+            each.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+        for client in self._clients:
+            client.close()
+
+
+RATE = 200
+SECONDS = 60.0 if os.environ.get("CHAOS") == "full" else 2.0
+
+
+@pytest.mark.timeout(240)
+def test_no_operation_fails_at_200_a_second_while_the_pair_is_rotated_and_the_former_user_retired(
+    server: Mongod, accounts: MongoAccounts, record_property: Callable[[str, object], None]
+) -> None:
+    """Rotated, retired, and rotated back to the first user, by the engine over a real mongod."""
+    house = House(None, replace(PAIR, overlap=timedelta(seconds=1)))
+    house.secrets.put("mongo", Credentials("app_a", "first").sealed().reveal())
+    house.accounts = accounts  # type: ignore[assignment]
+
+    def current() -> Credentials:
+        return Credentials.read(Sealed(house.secrets.seen("mongo")))
+
+    began = time.monotonic()
+    with Shop(server, current, RATE) as shop:
+        app = house.apps["mongo"]
+        read = app.roll_out
+
+        def roll_out(beat: object = ()) -> None:
+            read()
+            shop.roll_out()
+
+        app.roll_out = roll_out  # type: ignore[method-assign]
+        app.roll_out()
+        house.desk = house.new_desk()
+        for user in ("app_b", "app_a"):
+            time.sleep(SECONDS / 4)
+            assert state_of(house.done("mongo")) == "soaking"
+            assert current().username == user
+            time.sleep(SECONDS / 4)
+            shop.drop_former()
+            house.clock.advance(3600)
+            assert state_of(house.done("mongo", "retire")) == "retired"
+        time.sleep(SECONDS / 4)
+    seconds = time.monotonic() - began
+    record_property("operations", sum(shop.done))
+    record_property("a_second", round(sum(shop.done) / seconds))
+    print(f"{sum(shop.done)} operations in {seconds:.1f} s, {len(shop.failed)} failed, at most {shop.late:.2f} s late")
+    assert shop.failed == []
+    assert sum(shop.done) > 100

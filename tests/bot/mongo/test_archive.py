@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from bot.adapters.mongo.archive import ArchiveError, ArchiveWalker
 from bot.adapters.mongo.canonical import definition, index_text, options_text, same_but_for_order
 from bot.adapters.mongo.packing import unpacked
-from handlers.core.errors import Damage
-from handlers.core.manifests import CollectionKind
+from handlers.core.formats.manifests import CollectionKind
+from handlers.core.words.errors import Damage
 
 MAGIC = struct.pack("<I", 0x8199E26D)
 END = b"\xff\xff\xff\xff"

@@ -17,8 +17,8 @@ import pytest
 
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.connection import Connection, config_pipe
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.manifests import incomplete
+from handlers.core.formats.manifests import incomplete
+from handlers.core.words.errors import OutsideError, Refusal
 from sandbox.servers.mongod import Mongod
 from tests.bot.mongo.stock import PREFIX, dumped
 from tests.fake_database import EveryName

@@ -16,9 +16,9 @@ from bot.adapters.mongo.canonical import definition
 from bot.adapters.mongo.connection import Connection
 from bot.adapters.mongo.driver import LONGEST_EXPIRY_SECONDS, MongoDriver
 from bot.adapters.mongo.timeseries import BATCH_DOCUMENTS, check_whole
-from handlers.core.errors import OutsideError
-from handlers.core.manifests import CollectionKind, CollectionSpec
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec
 from handlers.core.ports import LiveCollection
+from handlers.core.words.errors import OutsideError
 from sandbox.servers.mongod import Mongod
 from tests import zoo
 

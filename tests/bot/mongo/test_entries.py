@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.adapters.mongo.entries import RAW, Transactions, entries
-from handlers.core.errors import Damage
+from handlers.core.words.errors import Damage
 
 NONE = {"ts": bson.Timestamp(0, 0), "t": -1}
 

@@ -18,8 +18,8 @@ from pymongo.database import Database
 
 from bot.adapters.mongo.connection import Connection
 from bot.adapters.mongo.driver import MongoDriver
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.manifests import CollectionKind, CollectionSpec
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec
+from handlers.core.words.errors import OutsideError, Refusal
 from sandbox.servers.mongod import Mongod
 
 Real = Database[dict[str, Any]]

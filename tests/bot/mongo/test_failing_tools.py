@@ -21,8 +21,8 @@ from pymongo.database import Database
 
 from bot.adapters.mongo import Engine, MongoDatabase
 from bot.adapters.mongo.archive import MAGIC
-from handlers.core.errors import Damage, OutsideError
-from handlers.core.manifests import incomplete
+from handlers.core.formats.manifests import incomplete
+from handlers.core.words.errors import Damage, OutsideError
 from sandbox.servers.mongod import Mongod
 from tests.bot.mongo.stock import PREFIX, children, drained, dumped, packed_archive
 from tests.fake_database import EveryName

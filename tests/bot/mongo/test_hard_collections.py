@@ -12,8 +12,8 @@ import pytest
 from pymongo.database import Database
 
 from bot.adapters.mongo import MongoDatabase
-from handlers.core.errors import OutsideError
-from handlers.core.manifests import incomplete
+from handlers.core.formats.manifests import incomplete
+from handlers.core.words.errors import OutsideError
 from sandbox.servers.mongod import Mongod
 from tests.bot.mongo.stock import PREFIX, dumped, live, names_of
 from tests.fake_database import EveryName

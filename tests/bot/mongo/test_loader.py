@@ -22,8 +22,8 @@ from bot.adapters.mongo import Engine, MongoDatabase
 from bot.adapters.mongo.loader import Loader
 from bot.adapters.mongo.packing import unpacked
 from bot.adapters.mongo.runs import RUN_BYTES, RUN_DOCUMENTS, ArchiveReader
-from handlers.core.errors import Damage, OutsideError
-from handlers.core.manifests import incomplete
+from handlers.core.formats.manifests import incomplete
+from handlers.core.words.errors import Damage, OutsideError
 from sandbox.parts import require
 from sandbox.servers.mongod import Mongod
 from tests import zoo

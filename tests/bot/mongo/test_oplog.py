@@ -21,11 +21,11 @@ from bot.adapters.mongo.entries import entries, stamp_of, time_of
 from bot.adapters.mongo.oplog import OplogTail
 from bot.adapters.mongo.packing import Packer, unpacked
 from bot.adapters.mongo.primary import Primary
-from handlers.core.errors import Damage, OutsideError, Refusal
-from handlers.core.manifests import CollectionKind, CollectionSpec, incomplete
-from handlers.core.objects import Packing
-from handlers.core.optimes import OpTime
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec, incomplete
+from handlers.core.formats.objects import Packing
+from handlers.core.formats.optimes import OpTime
 from handlers.core.ports import SliceEvidence
+from handlers.core.words.errors import Damage, OutsideError, Refusal
 from sandbox.servers.mongod import Member, Mongod
 from tests.bot.mongo import traffic
 from tests.bot.mongo.traffic import TOTAL, Traffic
@@ -110,7 +110,8 @@ def test_every_moment_after_a_backup_can_be_reached(adapter: MongoDatabase, real
                 assert tail.start == end
                 end = tail.evidence().end
     loaded(adapter, taken, "base_")
-    moments = [OpTime(draw.randrange(taken.end.seconds, end.seconds + 1), draw.randrange(1, 300)) for _ in range(40)]
+    # Many of them lie before the backup's end or after the last slice's, and how many is the machine's speed.
+    moments = [OpTime(draw.randrange(taken.end.seconds, end.seconds + 1), draw.randrange(1, 300)) for _ in range(2_000)]
     inside = [moment for moment in moments if taken.end <= moment <= end]
     moments = [taken.end, *inside[: INSTANTS - 2], end]
     numbers = set()

@@ -17,11 +17,11 @@ import zstandard
 
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.frames import blocks
-from bot.adapters.mongo.packing import Packer, unpacked
+from bot.adapters.mongo.packing import TABLES, Packer, unpacked
 from bot.adapters.mongo.sealing import Keys, Sealer, keys
-from handlers.core.errors import Damage, OutsideError, Refusal
-from handlers.core.objects import Packing
-from handlers.core.text import Text
+from handlers.core.formats.objects import Packing
+from handlers.core.words.errors import Damage, OutsideError, Refusal
+from handlers.core.words.text import Text
 
 SECRET, OTHER = (str(pyrage.x25519.Identity.generate()) for _ in range(2))
 PUBLIC, OTHER_PUBLIC = (str(pyrage.x25519.Identity.from_str(each).to_public()) for each in (SECRET, OTHER))
@@ -75,7 +75,9 @@ def test_nothing_packed_is_nothing_unpacked(packing: Packing) -> None:
 def test_without_recipients_it_is_plain_zstandard(level: int, threads: int) -> None:
     raw = raw_pieces(2, 5)
     stored, _ = packed_with(Packing(level), raw, threads)
-    plain = zstandard.ZstdCompressor(level=level, threads=threads, write_checksum=True).compressobj()
+    tables = TABLES.get(level, {})
+    parameters = zstandard.ZstdCompressionParameters.from_level(level, threads=threads, write_checksum=1, **tables)
+    plain = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     assert stored == b"".join([*map(plain.compress, raw), plain.flush()])
 
 

@@ -9,9 +9,9 @@ from pymongo.database import Database
 
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.packing import Packer, unpacked
-from handlers.core.errors import Damage, OutsideError
-from handlers.core.manifests import reported_name
-from handlers.core.objects import Packing
+from handlers.core.formats.manifests import reported_name
+from handlers.core.formats.objects import Packing
+from handlers.core.words.errors import Damage, OutsideError
 from tests.bot.mongo.stock import NAMES, PREFIX, dumped, fill, names_of
 
 

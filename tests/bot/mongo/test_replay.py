@@ -16,10 +16,10 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from bot.adapters.mongo import MongoDatabase
-from handlers.core.errors import Damage, OutsideError
-from handlers.core.manifests import CollectionKind, CollectionSpec
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec
 from handlers.core.ports import ReplayEvidence
-from handlers.core.text import Text
+from handlers.core.words.errors import Damage, OutsideError
+from handlers.core.words.text import Text
 from sandbox.servers.mongod import Mongod
 from tests import zoo
 from tests.bot.mongo.test_oplog import PREFIX, Capture, captured, loaded

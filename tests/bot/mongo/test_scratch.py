@@ -21,9 +21,9 @@ from pymongo.database import Database
 from bot.adapters.mongo import Deployment, MongoDatabase
 from bot.adapters.mongo.scratch import PREFIX, ScratchMongod, sweep
 from bot.adapters.mongo.scratch_server import ScratchServer
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.loadings import load
-from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec, DumpEvidence
+from handlers.core.restores.loadings import load
+from handlers.core.words.errors import OutsideError, Refusal
 from sandbox.servers.mongod import Mongod
 from tests.bot.mongo.stock import dumped, fill, names_of
 from tests.conftest import needs

@@ -17,7 +17,7 @@ from pymongo.errors import OperationFailure
 
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.connection import Connection
-from handlers.core.switches import RESERVED
+from handlers.core.restores.switches import RESERVED
 from sandbox.servers.mongod import Mongod
 from tests.bot.mongo.stock import dumped
 

@@ -19,9 +19,9 @@ from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.archive import ArchiveWalker, index_name
 from bot.adapters.mongo.packing import unpacked
 from bot.adapters.mongo.sealing import keys
-from handlers.core.errors import Refusal
-from handlers.core.manifests import CollectionSpec, incomplete
-from handlers.core.objects import Packing
+from handlers.core.formats.manifests import CollectionSpec, incomplete
+from handlers.core.formats.objects import Packing
+from handlers.core.words.errors import Refusal
 from sandbox.servers.mongod import Mongod
 from tests.bot.mongo.stock import PREFIX, children, drained, dumped, fill, live, names_of
 from tests.conftest import needs

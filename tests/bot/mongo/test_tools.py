@@ -21,8 +21,8 @@ from pymongo.database import Database
 
 from bot.adapters.mongo import Engine, MongoDatabase
 from bot.adapters.mongo.packing import unpacked
-from handlers.core.errors import OutsideError
-from handlers.core.manifests import CollectionKind, differences, incomplete
+from handlers.core.formats.manifests import CollectionKind, differences, incomplete
+from handlers.core.words.errors import OutsideError
 from sandbox.servers.mongod import Mongod
 from tests.bot.mongo.stock import ORDER, PREFIX, children, drained, dumped, fill, live, names_of
 from tests.fake_database import EveryName

@@ -13,8 +13,8 @@ import pytest
 from pymongo.database import Database
 
 from bot.adapters.mongo import Engine, MongoDatabase
-from handlers.core.loadings import comparable
-from handlers.core.manifests import CollectionKind, CollectionSpec, DumpEvidence, differences, incomplete
+from handlers.core.formats.manifests import CollectionKind, CollectionSpec, DumpEvidence, differences, incomplete
+from handlers.core.restores.loadings import comparable
 from sandbox.servers.mongod import Mongod
 from tests import zoo
 from tests.bot.mongo.stock import dumped, live, names_of

@@ -22,7 +22,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from handlers.core.optimes import OpTime
+from handlers.core.formats.optimes import OpTime
 
 Real = Database[dict[str, Any]]
 KINDS = ("accounts", "vaults")

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,7 +21,8 @@ from PIL import Image
 
 from bot.adapters.plots import Plots
 from bot.adapters.plots.series import moments
-from handlers.core.errors import OutsideError
+from handlers.core.alerts.plots import Curve, Panel
+from handlers.core.words.errors import OutsideError
 from sandbox.servers.ports import free_port
 from sandbox.servers.prometheus import Prometheus
 from tests.conftest import needs
@@ -241,3 +243,68 @@ def test_a_real_prometheus_is_plotted() -> None:
         with pytest.raises(OutsideError, match="does not understand") as raised:
             plots.plot("sum(", "t", until, None)
         assert raised.value.permanent
+
+
+PANELS = (
+    Panel("answers", "seconds", (Curve("p50", "a"), Curve("_p95", "b")), above=0.8),
+    Panel(HOSTILE, "share", (Curve("errors", "c"),), above=0.01),
+    Panel("disk free", "share", (Curve("free", "d"),), below=0.15),
+)
+
+
+def test_a_sheet_has_a_panel_for_each_measure_and_stays_small() -> None:
+    grid = moments(NOW.timestamp())
+    noisy = [({"x": HOSTILE + str(n)}, [(each, str((each * 7919 * n) % 1013)) for each in grid]) for n in range(1, 9)]
+    with played(200, matrix(*noisy)) as (address, asked):
+        picture = Plots(f"http://{address}").sheet(PANELS, NOW)
+    assert len(asked) == 4
+    assert len(picture) < 200_000
+    assert size(picture) == (900, 520)
+
+
+def test_a_sheet_draws_its_limits_where_they_are() -> None:
+    from bot.adapters.plots import sheet
+    from bot.adapters.plots.order import SheetOrder
+
+    flat = [{"metric": {}, "values": [(each, "0.5") for each in moments(NOW.timestamp())]}]
+
+    def reds(panel: Panel) -> int:
+        png = sheet.drawn(SheetOrder("x", (panel,), NOW.timestamp()), lambda *_: flat)
+        picture = Image.open(io.BytesIO(png)).convert("RGB")
+        return sum(is_alarm(picture.getpixel((at, row))) for at in range(900) for row in range(picture.height))
+
+    assert reds(PANELS[0]) > 900
+    assert reds(replace(PANELS[0], above=None)) == 0
+
+
+def test_a_gap_in_a_sheet_stays_a_gap() -> None:
+    from bot.adapters.plots import sheet
+    from bot.adapters.plots.order import SheetOrder
+
+    grid = moments(NOW.timestamp())
+    whole = [(each, "1") for each in grid]
+    panel = Panel("memory", "count", (Curve("m", "x"),))
+
+    def blues(points: list[tuple[float, str]]) -> int:
+        order = SheetOrder("x", (panel,), NOW.timestamp())
+        png = sheet.drawn(order, lambda *_: [{"metric": {}, "values": points}])
+        picture = Image.open(io.BytesIO(png)).convert("RGB")
+        return sum(picture.getpixel((at, row)) == (0, 0x72, 0xB2) for at in range(900) for row in range(picture.height))
+
+    assert blues(whole[:40] + whole[80:]) < 0.75 * blues(whole)
+
+
+def test_a_panel_that_is_refused_says_so_and_the_others_are_drawn() -> None:
+    needs("prometheus")
+    with Prometheus("global: {scrape_interval: 1s}\n") as prometheus:
+        panels = (Panel("broken", "count", (Curve("x", "sum("),)), Panel("none", "count", (Curve("y", "nothing"),)))
+        until = datetime.now(UTC) + timedelta(seconds=1)
+        picture = Plots(prometheus.url).sheet((*panels, Panel("three", "count", (Curve("z", "vector(3)"),))), until)
+    assert size(picture) == (900, 520)
+
+
+def test_a_sheet_fails_as_a_plot_does() -> None:
+    with pytest.raises(OutsideError, match="does not answer"):
+        Plots(f"http://127.0.0.1:{free_port()}").sheet(PANELS, NOW)
+    with pytest.raises(ValueError, match="zone"):
+        Plots("http://x").sheet(PANELS, NOW.replace(tzinfo=None))

@@ -13,14 +13,14 @@ from typing import Any
 from bot.slack.app import SlackApp, Socket
 from bot.slack.chat import Chat, slack_client
 from bot.slack.listeners import Listeners
-from handlers.core.answers import Actor, Invocation, JobId, PersonId, Plan, Press, Surface, TargetName
-from handlers.core.cards import Button, Card, Tone
-from handlers.core.consent import Rejected
-from handlers.core.desk import Accepted, Began, Challenge, Said
-from handlers.core.forms import Form
-from handlers.core.jobs import Job, JobState
+from handlers.core.door.consent import Rejected
+from handlers.core.door.desk import Accepted, Began, Challenge, Said
 from handlers.core.ports import Held
-from handlers.core.text import Code, Text
+from handlers.core.words.answers import Actor, Invocation, JobId, PersonId, Plan, Press, Surface, TargetName
+from handlers.core.words.cards import Button, Card, Tone
+from handlers.core.words.forms import Form
+from handlers.core.words.jobs import Job, JobState
+from handlers.core.words.text import Code, Text
 from sandbox.slack.server import LocalSlack
 
 MANIFEST = Path(__file__).parents[3] / "deploy" / "slack-manifest.yaml"

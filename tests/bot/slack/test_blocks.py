@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from bot.slack.blocks import Drawn, draw, draw_note
 from bot.slack.mrkdwn import mrkdwn, plain_text, size
-from handlers.core.cards import Button, Card, Fact, Picture, Tone
-from handlers.core.text import Bytes, Code, Lines, Person, Seconds, Text
+from handlers.core.words.cards import Button, Card, Fact, Picture, Tone
+from handlers.core.words.text import Bytes, Code, Lines, Linked, Person, Seconds, Text
 from sandbox.slack.limits import check_message_blocks, update_text_bytes
 from tests.bot.slack.stage import JSON
 
@@ -32,11 +32,17 @@ strings = st.one_of(
     st.lists(st.sampled_from(HOSTILE), max_size=400).map("".join),
     st.text(max_size=20),
 )
+urls = st.one_of(
+    strings,
+    strings.map(lambda path: f"https://grafana.example/{path}"),
+    st.sampled_from(["https://a.example/d/1?a=1&b=2", "https://a@b.example/", "javascript:alert(1)", "https://a:x/"]),
+)
 simple = st.one_of(
     strings,
     strings.map(Code),
     strings.map(Person),
     st.lists(strings, max_size=30).map("\n".join).map(Lines),
+    st.builds(Linked, strings, urls),
     st.integers(),
     st.integers(0, 10**15).map(Bytes),
     st.floats(0, 10**7).map(Seconds),
@@ -70,7 +76,9 @@ cards = st.builds(
     footer=st.none() | some_text,
 )
 LIVE = re.compile(r"<[^>]*>?")
-OURS = re.compile(r"<@[UW][A-Z0-9]{2,}>|<!date\^\d+\^\{date_short_pretty\} \{time\}\|[-0-9: ]{19} UTC>")
+OURS = re.compile(
+    r"<@[UW][A-Z0-9]{2,}>|<!date\^\d+\^\{date_short_pretty\} \{time\}\|[-0-9: ]{19} UTC>|<https://(?:grafana|a|evil)\.example[^<>|\s*~`]*\|[^<>]*>"
+)
 SPANS = re.compile(r"```\n.*?\n```|`[^`\n]+`", re.DOTALL)
 
 
@@ -161,6 +169,14 @@ def test_plain_text_is_one_line_within_its_limit(text: Text, limit: int) -> None
         (Seconds(12), "12 s"),
         (1234567, "1,234,567"),
         (MOMENT, "<!date^1795489927^{date_short_pretty} {time}|2026-11-24 03:12:07 UTC>"),
+        (Linked("its card", "https://s.slack.com/archives/C1/p2"), "<https://s.slack.com/archives/C1/p2|its card>"),
+        (Linked("a<b>", "https://a.example/?x=1&y=2"), "<https://a.example/?x=1&amp;y=2|a&lt;b&gt;>"),
+        (Linked("x", "javascript:alert(1)"), "x"),
+        (Linked("x", "https://a.example/>|<!channel>"), "x"),
+        (Linked("x", "https://a.example/`b`"), "x"),
+        (Linked("x", "https://bank.example@evil.example/"), "x"),
+        (Linked("x", "https://a.example/" + "y" * 400), "x"),
+        (Linked("", "https://a.example/"), ""),
         (Text("<{x}>", x="<b>"), "&lt;&lt;b&gt;&gt;"),
         (Lines("one\n<two> `"), "```\none\n&lt;two&gt; ˋ\n```"),
     ],
@@ -172,7 +188,7 @@ def test_how_a_value_is_spelled(value: object, shown: str) -> None:
 def test_output_keeps_its_last_lines() -> None:
     shown = mrkdwn(Text("It said:{out}", out=Lines("\n".join(f"line {n}" for n in range(1000)))), 3000)
     assert "line 999\n```" in shown
-    assert re.search(r"… \d{3} more above\n", shown)
+    assert re.search(r"… \+\d{3} ↑\n", shown)
     assert "line 0\n" not in shown
 
 

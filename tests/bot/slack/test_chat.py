@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 import urllib.request
@@ -14,9 +15,9 @@ import pytest
 from bot.slack import chat as chat_module
 from bot.slack.chat import Chat, slack_client
 from bot.slack.snags import Snag
-from handlers.core.cards import Card, Picture, Tone
-from handlers.core.errors import Refusal
-from handlers.core.text import Text
+from handlers.core.words.cards import Card, Picture, Tone
+from handlers.core.words.errors import Refusal
+from handlers.core.words.text import Text
 from sandbox.slack.server import LocalSlack
 from tests.bot.slack.stage import new_chat
 
@@ -218,3 +219,10 @@ def test_only_a_refusal_of_what_was_sent_is_one(slack: LocalSlack, chat: Chat) -
     }.items():
         slack.fault("chat.postMessage", fault)
         assert snag(chat).refused is refused, fault
+
+
+def test_a_real_slack_is_trusted_by_its_certificate_which_is_not_read_anew_for_each_call(slack: LocalSlack) -> None:
+    trusted = slack_client("xoxb-1", "https://slack.com/api/").ssl
+    assert trusted is not None
+    assert (trusted.verify_mode, trusted.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert slack_client(slack.bot_token, slack.api_url).ssl is None

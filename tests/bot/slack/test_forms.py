@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import time
 
-from handlers.core.answers import Press
-from handlers.core.cards import Button, Card
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.forms import Choice, Form, Words
-from handlers.core.text import Text
+from handlers.core.words.answers import Press
+from handlers.core.words.cards import Button, Card
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.forms import Choice, Form, Someone, Words
+from handlers.core.words.text import Text
 from tests.bot.slack.stage import JSON, Rig
 from tests.bot.slack.test_listeners import SARA
 
@@ -92,3 +92,13 @@ def test_a_form_is_answered_once_however_often_slack_brings_it(bot: Rig) -> None
     bot.slack.person("U0SARA").submit(view["id"], TYPED)
     time.sleep(0.5)
     assert len(bot.desk.pressed) == 2
+
+
+def test_a_person_is_chosen_and_a_note_may_stay_empty(bot: Rig) -> None:
+    fields = (Someone("person", Text("Who"), "U0SARA"), Words("note", Text("Why"), optional=True))
+    bot.desk.answered = Form("run_hand_over_to", "run1", Text("Hand over"), (), fields, Text("Hand over"))
+    view = opened(bot)
+    bot.desk.answered = None
+    sara = bot.slack.person("U0SARA")
+    assert sara.submit(view["id"], {"person": {"field": "U0OMID"}})["response_action"] == "update"
+    assert bot.desk.pressed[1] == Press("run_hand_over_to", "run1", SARA, "C0OPS", {"person": "U0OMID"})

@@ -19,7 +19,7 @@ from bot.slack.app import SlackApp, WsgiApp
 from bot.slack.chat import slack_client
 from bot.slack.listeners import Listeners
 from bot.slack.quiet import quieten
-from handlers.core.errors import Refusal
+from handlers.core.words.errors import Refusal
 from sandbox.slack.http_delivery import sign
 from sandbox.slack.server import LocalSlack
 from tests.bot.slack.stage import HandClock, MemoryState, Rig, ToldDesk, new_chat, rig

@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from handlers.core.answers import Actor, Invocation, JobId, PersonId, Surface
-from handlers.core.cards import Button, Card
-from handlers.core.consent import Rejected
-from handlers.core.desk import Accepted, Began, Challenge, Said
-from handlers.core.errors import OutsideError, Refusal
-from handlers.core.text import Code, Text
+from handlers.core.door.consent import Rejected
+from handlers.core.door.desk import Accepted, Began, Challenge, Said
+from handlers.core.words.answers import Actor, Invocation, JobId, PersonId, Surface
+from handlers.core.words.cards import Button, Card
+from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.text import Code, Text
 from tests.bot.slack.stage import JSON, Rig
 
 SARA = Actor(PersonId("U0SARA"), "T0LOCAL", Surface.SLACK)
@@ -128,7 +128,7 @@ def test_a_lost_state_is_told_in_its_own_words(bot: Rig) -> None:
 
 def test_confirm_shows_what_the_code_will_confirm(bot: Rig) -> None:
     view = open_question(bot)
-    assert view["private_metadata"] == "ch1"
+    assert view["private_metadata"] == "ch1 C0OPS"
     assert "Restore" in str(view["blocks"])
     assert "Replaces everything in" in str(view["blocks"])
     assert not any(block["type"] == "actions" for block in view["blocks"])
@@ -285,4 +285,4 @@ def _reached(bot: Rig, before: int) -> bool:
 
 def test_another_challenge_id_travels_with_another_question(bot: Rig) -> None:
     bot.desk.challenged = Challenge("j1.other", JobId("j1"), Card(Text("Other")))
-    assert open_question(bot)["private_metadata"] == "j1.other"
+    assert open_question(bot)["private_metadata"] == "j1.other C0OPS"

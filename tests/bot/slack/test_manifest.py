@@ -30,11 +30,11 @@ def test_it_declares_its_commands_with_hints_over_socket_mode() -> None:
     assert manifest.bot_events == ("app_home_opened",)
 
 
-def test_it_asks_for_eight_scopes_each_with_its_reason() -> None:
+def test_it_asks_for_nine_scopes_each_with_its_reason() -> None:
     manifest = read_manifest(MANIFEST)
     assert set(manifest.bot_scopes) == {
         "commands", "chat:write", "users:read", "channels:history", "groups:history", "im:history", "im:write",
-        "files:write",
+        "files:write", "usergroups:read",
     }  # fmt: skip
     for scope in manifest.bot_scopes:
         assert re.search(rf"^ *- {scope} +# \S", MANIFEST.read_text(), re.MULTILINE), scope

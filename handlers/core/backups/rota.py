@@ -1,0 +1,308 @@
+"""The rota: what is done without anybody asking, round after round, in every worker.
+
+- At a tick of the schedule it asks the desk for `/backup now`, and when that job has ended for `/backup prune`, also
+  when the backup failed: locks are lengthened every day. Nobody but the desk begins anything.
+- Behind a gap in the saved oplog a backup is asked for at once (gaps.py); a restore makes such a gap, too.
+- Chores have schedules of their own: a check, a drill, removing what old restores kept. One that was missed is made up
+  for by the next, and what it has to say is on the card of its job.
+- Somebody at work on the target is waited for, as long as the tick may still be caught up.
+- Before a tick is run, its backup is looked for: one that was lost sight of is not made twice.
+- What was missed, and what was refused, is told. What went well has its own card and is told by nobody.
+- Once a minute the age of the newest good copy is noted for `/metrics`. Over 26 hours it is an alarm, until there is
+  a young one again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from handlers.core.backups.gaps import Gaps
+from handlers.core.backups.holdings import Holdings
+from handlers.core.backups.retention import counts
+from handlers.core.backups.schedules import AHEAD, CATCH_UP, Schedule, Ticks, due
+from handlers.core.door.alarms import Alarm, Alarms
+from handlers.core.door.desk import Began, Desk
+from handlers.core.formats.manifests import BackupKind
+from handlers.core.ports import Clock, State
+from handlers.core.words.answers import Actor, Invocation, JobId, PersonId, Surface, TargetName
+from handlers.core.words.digests import Json, canonical
+from handlers.core.words.text import Code, Seconds, Text
+
+STALE = timedelta(hours=26)
+WATCH_SECONDS = 60.0
+SCHEDULE = PersonId("schedule")
+
+
+@dataclass(frozen=True, slots=True)
+class Chore:
+    """Something that is asked of the desk at the ticks of a schedule: a command and its first words."""
+
+    schedule: Schedule
+    command: str
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """What is done for every target, and where it is said. `schedule` None: no backups are made, only watched. `limit`:
+    for how long a missed tick is caught up. `servers`: targets that are only restored to: nothing is made or watched
+    there, only what restores kept, collections and copies, is removed when its time is over."""
+
+    schedule: Schedule | None
+    team: str
+    channel: str
+    limit: timedelta = CATCH_UP
+    chores: tuple[Chore, ...] = ()
+    servers: frozenset[TargetName] = frozenset()
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks."""
+        return Actor(SCHEDULE, self.team, Surface.SCHEDULE)
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """What was seen of the copies of a target. `newest`: when the newest good one was made; None: there is none."""
+
+    newest: datetime | None
+    good: int
+
+
+class Rota:
+    """See the module. One object for each process."""
+
+    def __init__(self, desk: Desk, holdings: Holdings, alarms: Alarms, state: State, clock: Clock, duty: Duty) -> None:
+        self._desk = desk
+        self._holdings = holdings
+        self._alarms = alarms
+        self._state = state
+        self._clock = clock
+        self._duty = duty
+        self._watched: dict[TargetName, float] = {}
+
+    def round(self, target: TargetName) -> None:
+        """Does what is to be done now for one target. Raises OutsideError or Damage; the next round goes on."""
+        if target in self._duty.servers:
+            if self._duty.schedule is not None:
+                self._prunings(target, self._duty.schedule, None)
+            return self._do_chores(target, [each for each in self._duty.chores if each.command == "restore"])
+        if self._duty.schedule is not None:
+            backups = Ticks(self._state, self._duty.schedule, target)
+            self._turn(target, self._duty.schedule, backups, lambda tick: self._back_up(target, tick, backups))
+            self._prunings(target, self._duty.schedule, backups)
+        self._do_chores(target, self._duty.chores)
+        if self._clock.monotonic() - self._watched.get(target, -WATCH_SECONDS) >= WATCH_SECONDS:
+            self._watched[target] = self._clock.monotonic()
+            self._watch(target)
+            if self._duty.schedule is not None:
+                self._begin_anew(target)
+        return None
+
+    def _prunings(self, target: TargetName, schedule: Schedule, backups: Ticks | None) -> None:
+        prune = Schedule("prune", schedule.line, schedule.zone)
+        ticks = Ticks(self._state, prune, target)
+        self._turn(target, prune, ticks, lambda tick: self._prune(target, tick, backups, ticks))
+
+    def _do_chores(self, target: TargetName, chores: Iterable[Chore]) -> None:
+        for chore in chores:
+            self._turn(target, chore.schedule, Ticks(self._state, chore.schedule, target), self._chore(target, chore))
+
+    # -- ticks -------------------------------------------------------------------------------------------------
+
+    def _turn(self, target: TargetName, schedule: Schedule, ticks: Ticks, run: Callable[[datetime], None]) -> None:
+        now, last = self._clock.now(), ticks.last()
+        if last is None:
+            last = self._newest_scheduled(target, now) or now
+            ticks.passed(last, now)
+        found = due(schedule, last, now, self._duty.limit)
+        if found.missed and schedule is self._duty.schedule:
+            self._tell_missed(target, found.missed, ticks)
+        if found.missed and found.run is None:
+            ticks.passed(found.missed[-1], now)
+        if found.run is not None:
+            run(found.run)
+
+    def _newest_scheduled(self, target: TargetName, now: datetime) -> datetime | None:
+        """When the schedule made its newest copy, so that a lost state neither loses a tick nor repeats one."""
+        made = [
+            each.made
+            for each in self._holdings.read(target, locks=False).copies
+            if each.kind is BackupKind.SCHEDULED and each.made <= now + AHEAD
+        ]
+        return max(made, default=None)
+
+    def _back_up(self, target: TargetName, tick: datetime, ticks: Ticks) -> None:
+        now = self._clock.now()
+        holder = self._desk.holder(target)
+        ours = holder is not None and holder.plan.actor.surface is Surface.SCHEDULE and holder.created >= tick
+        if ticks.ran(tick):
+            return ticks.passed(tick, now)
+        if holder is not None and not (ours and holder.plan.operation == "backup.now"):
+            return None
+        claim = ticks.claim(tick)
+        if claim is None:
+            return None
+        made = self._newest_scheduled(target, now)
+        if holder is not None:
+            ticks.record(claim, holder.id)
+        elif made is not None and made >= tick:
+            ticks.record(claim, None)
+        else:
+            answer = self._desk.ask(self._invocation("now", target))
+            if isinstance(answer, Began):
+                ticks.record(claim, answer.job)
+            elif self._desk.holder(target) is not None:
+                return ticks.release(claim)  # somebody was faster; it is this tick's turn after them
+            else:
+                self._tell_refused(target, answer.card.title)
+                ticks.record(claim, None)
+        return ticks.passed(tick, now)
+
+    def _begin_anew(self, target: TargetName) -> None:
+        """A backup behind a gap."""
+        gaps = Gaps(self._state, target)
+        gap, now = gaps.open(), self._clock.now()
+        if gap is None:
+            return
+        if gaps.tell(gap):
+            why = Text("{why} Moments inside it cannot be restored. A backup is made now.", why=gap.why)
+            alarm = Alarm("gap", "backup.gap", target, why, {"at": gap.at.isoformat()})
+            self._alarms.tell(alarm, self._duty.actor, self._duty.channel)
+        elif self._desk.holder(target) is None:
+            made = self._holdings.read(target, locks=False).listing.manifests
+            if any(each.slice is not None and each.created >= gap.at for each in made):
+                gaps.close(gap)
+            elif gaps.ask(gap, now):
+                self._desk.ask(self._invocation("now", target))
+
+    def _prune(self, target: TargetName, tick: datetime, backups: Ticks | None, ticks: Ticks) -> None:
+        """`backups`: whose job of that tick is waited for; None where none is made."""
+        now = self._clock.now()
+        if ticks.ran(tick):
+            return ticks.passed(tick, now)
+        if backups is None and not self._holdings.any(target):
+            return ticks.passed(tick, now)
+        if (backups is not None and not self._ended(backups, tick)) or self._desk.holder(target) is not None:
+            return None
+        claim = ticks.claim(tick)
+        if claim is None:
+            return None
+        answer = self._desk.ask(self._invocation("prune", target))
+        if not isinstance(answer, Began) and self._desk.holder(target) is not None:
+            return ticks.release(claim)
+        if not isinstance(answer, Began):
+            self._tell_refused(target, answer.card.title)
+        ticks.record(claim, answer.job if isinstance(answer, Began) else None)
+        return ticks.passed(tick, now)
+
+    def _chore(self, target: TargetName, chore: Chore) -> Callable[[datetime], None]:
+        ticks = Ticks(self._state, chore.schedule, target)
+
+        def run(tick: datetime) -> None:
+            now = self._clock.now()
+            if ticks.ran(tick):
+                return ticks.passed(tick, now)
+            claim = None if self._desk.holder(target) is not None else ticks.claim(tick)
+            if claim is None:
+                return None
+            words = (*chore.words, target)
+            answer = self._desk.ask(Invocation(chore.command, words, self._duty.actor, self._duty.channel))
+            if not isinstance(answer, Began) and self._desk.holder(target) is not None:
+                return ticks.release(claim)
+            ticks.record(claim, answer.job if isinstance(answer, Began) else None)
+            return ticks.passed(tick, now)
+
+        return run
+
+    def _ended(self, backups: Ticks, tick: datetime) -> bool:
+        """Whether the backup of a tick has ended, one way or the other."""
+        if not backups.ran(tick):
+            return False
+        job_id = backups.job(tick)
+        job = None if job_id is None else self._desk.load(JobId(job_id))
+        return job is None or job.state.final
+
+    def _invocation(self, word: str, target: TargetName) -> Invocation:
+        return Invocation("backup", (word, target), self._duty.actor, self._duty.channel)
+
+    # -- what is told ------------------------------------------------------------------------------------------
+
+    def _tell_missed(self, target: TargetName, missed: tuple[datetime, ...], ticks: Ticks) -> None:
+        claim = ticks.claim(missed[-1], missed=True)
+        if claim is None:
+            return
+        text = Text(
+            "{count} times a backup of {target} was due and none was begun, the last time at {time}: the bot did not "
+            "run, could not reach Redis, or something else was at work on {target} all the time.",
+            count=len(missed),
+            target=Code(target),
+            time=missed[-1],
+        )
+        facts: dict[str, Json] = {"missed": len(missed), "last": missed[-1].isoformat()}
+        self._alarms.tell(Alarm("missed", "backup.missed", target, text, facts), self._duty.actor, self._duty.channel)
+        ticks.record(claim, None)
+
+    def _tell_refused(self, target: TargetName, why: Text) -> None:
+        text = Text("What the schedule asked for was refused: {why}", why=why)
+        alarm = Alarm("refused", "backup.missed", target, text, {"reason": str(why)})
+        self._alarms.tell(alarm, self._duty.actor, self._duty.channel)
+
+    def _watch(self, target: TargetName) -> None:
+        now = self._clock.now()
+        holding = self._holdings.read(target, locks=False)
+        good = [each.made for each in holding.copies if counts(each, holding.now)]
+        fresh = Freshness(max(good, default=None), len(good))
+        note(self._state, target, fresh)
+        since = fresh.newest or first_seen(self._state, target, now)
+        if now - since > STALE:
+            text = Text(
+                "The newest good backup of {target} is {age} old. Look at the card of the last backup, put right what "
+                "it names, and make one with `/backup now {target}`. Nothing is deleted meanwhile.",
+                target=Code(target),
+                age=Seconds((now - since).total_seconds()),
+            )
+            if fresh.newest is None:
+                text = Text(
+                    "There is no good backup of {target}. Make one with `/backup now {target}`.", target=Code(target)
+                )
+            alarm = Alarm("stale", "backup.stale", target, text, {"since": since.isoformat()})
+            self._alarms.lasts(alarm, self._duty.actor, self._duty.channel)
+        elif fresh.newest is not None:
+            text = Text("There is a good backup of {target} again, made at {time}.", target=Code(target), time=since)
+            self._alarms.over("stale", target, text, self._duty.actor)
+
+
+# -- what is noted -------------------------------------------------------------------------------------------------
+
+
+def note(state: State, target: TargetName, fresh: Freshness) -> None:
+    """Remembers what was seen, for `/metrics`. Raises OutsideError."""
+    held = state.get(f"fresh:{target}")
+    newest = None if fresh.newest is None else fresh.newest.isoformat()
+    value = canonical({"newest": newest, "good": fresh.good})
+    if held is None or held.value != value:
+        state.put_if(f"fresh:{target}", value, None if held is None else held.version)
+
+
+def noted(state: State, targets: Iterable[TargetName]) -> Mapping[TargetName, Freshness]:
+    """What was seen last, of those that were looked at. Raises OutsideError."""
+    found: dict[TargetName, Freshness] = {}
+    for target in targets:
+        held = state.get(f"fresh:{target}")
+        if held is not None:
+            data = json.loads(held.value)
+            newest = None if data["newest"] is None else datetime.fromisoformat(data["newest"])
+            found[target] = Freshness(newest, int(data["good"]))
+    return found
+
+
+def first_seen(state: State, target: TargetName, now: datetime) -> datetime:
+    """When a target without any good copy was looked at first. Raises OutsideError."""
+    key = f"watched:{target}"
+    state.put_if(key, now.isoformat().encode(), None)
+    held = state.get(key)
+    return now if held is None else datetime.fromisoformat(held.value.decode())

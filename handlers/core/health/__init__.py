@@ -1,0 +1,1 @@
+"""What a look found, and how the checks' findings become one answer."""

@@ -1,0 +1,1 @@
+"""Runbooks as files, and runs of them."""

@@ -1,0 +1,1 @@
+"""What every handler says and counts with: texts, cards, answers, jobs, errors, digests, the audit event."""

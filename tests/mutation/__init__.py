@@ -1,0 +1,1 @@
+"""Mutation testing of the gate, the policy and the audit record: `make mutation`."""
