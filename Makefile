@@ -42,8 +42,10 @@ check: $(STAMP)
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports --no-cache
 
+# 1 is pytest's word for tests that failed; whatever else went wrong gets no second look.
 test: $(STAMP) parts check
-	@$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
+	@rm -f .pytest_cache/v/cache/lastfailed
+	@$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS) || { test $$? = 1 && $(BIN)/python -m tests.second_look; }
 
 # Which branches of the handlers the tests of the handlers take: fails below all of them (pyproject.toml says what does
 # not count). One process and no servers, so that nothing else counts: a few minutes.

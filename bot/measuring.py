@@ -48,9 +48,8 @@ def relayed(relay: Relay, intake: Intake) -> Iterator[Measure | Spread]:
     tally = relay.tally
     yield Measure("negahban_alerts_lost_total", "Cards that were given up", {}, tally.lost)
     yield Measure("negahban_relay_posts_total", "Messages sent to the chat", {}, tally.posts)
-    yield Measure(
-        "negahban_relay_edits_total", "Edits sent to the chat; webhooks less these were saved", {}, tally.edits
-    )
+    yield Measure("negahban_relay_edits_total", "Edits sent to the chat", {}, tally.edits)
+    yield Measure("negahban_relay_edits_saved_total", "Changes that needed no message of their own", {}, tally.saved)
     yield Measure("negahban_relay_rate_limited_total", "Times the chat asked to slow down", {}, tally.waits)
     spread = tuple(tally.spread)
     yield Spread("negahban_alert_to_chat_seconds", "From a webhook to its first message", BOUNDS, spread, tally.seconds)

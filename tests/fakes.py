@@ -131,7 +131,7 @@ class FakeEntropy:
 class MemoryState:
     """State (calls `state.…`). `flush` forgets everything; `away` makes every call fail."""
 
-    def __init__(self, clock: FakeClock, faults: Faults | None = None) -> None:
+    def __init__(self, clock: Clock, faults: Faults | None = None) -> None:
         self._clock = clock
         self._faults = faults or Faults()
         self._values: dict[str, tuple[Held, float | None]] = {}
@@ -170,7 +170,9 @@ class MemoryState:
             until = None if seconds is None else self._clock.monotonic() + seconds
             self._values[key] = (new, until)
             if touch:
-                self._values[touch] = (Held(b"", new.version), until)
+                marked = self._live(touch)
+                times = int(marked.value) if marked is not None and marked.value.isdigit() else 0
+                self._values[touch] = (Held(b"%d" % (times + 1), new.version), until)
             self.writes += 1
             return new.version
 

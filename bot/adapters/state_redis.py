@@ -45,7 +45,10 @@ local now = redis.call('HGET', KEYS[1], 'version') or ''
 if now ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'value', ARGV[3])
 for _, key in ipairs(KEYS) do
-  if key ~= KEYS[1] then redis.call('HSET', key, 'version', ARGV[2], 'value', '') end
+  if key ~= KEYS[1] then
+    local times = (tonumber(redis.call('HGET', key, 'value')) or 0) + 1
+    redis.call('HSET', key, 'version', ARGV[2], 'value', string.format('%d', times))
+  end
   if ARGV[4] == '' then redis.call('PERSIST', key) else redis.call('PEXPIRE', key, ARGV[4]) end
 end
 return 1

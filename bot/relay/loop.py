@@ -32,7 +32,7 @@ from bot.relay.shown import Record
 from bot.relay.steps import Errand, Step, Steps
 from bot.relay.tally import Tally
 from bot.relay.waits import POLL_SECONDS, Waits
-from handlers.core.ports import Clock, State
+from handlers.core.ports import Clock, Held, State
 from handlers.core.words.errors import Problem
 from handlers.core.words.postings import Posting
 
@@ -156,38 +156,42 @@ class Relay:
         record = Record(self._state, name)
         posting = board.posting(_id(name), shown=record.visible)
         if posting is None or self._hopeless(name, posting):
-            self._finish(name, posting, dirty.version)
+            self._finish(name, posting, dirty)
             return
         self._urgency[name] = posting.urgency
         posting = replace(posting, urgency=self._aged(name, self._clock.now()))
         step = self._steps.next(name, posting, record)
-        done = partial(self._done, name, board, posting, record, dirty.version)
+        done = partial(self._done, name, board, posting, record, dirty)
         if isinstance(step, Step):
             done(step)
         else:
             self._sent.add(name)
-            self._senders.send(name, partial(self._carry, name, step, done))
+            self._senders.send(name, partial(self._carry, name, step, done, _changes(dirty)))
 
-    def _carry(self, name: str, errand: Errand, done: Callable[[Step], None]) -> None:
+    def _carry(self, name: str, errand: Errand, done: Callable[[Step], None], changes: int) -> None:
         """In a sender's thread."""
 
         def carried() -> None:
-            done(errand())
+            stands = errand()
+            self.tally.told(name, changes, messages=1)
+            done(stands)
             self._waits.worked(DIRTY + name)
 
         self._guarded(DIRTY + name, carried)
         self._waits.no_later(STEP_SECONDS)
 
-    def _done(self, name: str, board: Board, posting: Posting, record: Record, version: str, step: Step) -> None:
-        """What is left when the card stands like that: what changed since `version` is shown by another pass."""
+    def _done(self, name: str, board: Board, posting: Posting, record: Record, dirty: Held, step: Step) -> None:
+        """What is left when the card stands like that: what changed since `dirty` is shown by another pass."""
         if step is Step.DONE:
             board.placed(_id(name), posting.channel, self._chat.address(record.shown.channel, record.shown.ts))
         if step is not Step.WAIT:
-            self._finish(name, posting, version)
+            self._finish(name, posting, dirty)
 
-    def _finish(self, name: str, posting: Posting | None, version: str) -> None:
+    def _finish(self, name: str, posting: Posting | None, dirty: Held) -> None:
         """Nothing is left to send, unless it changed meanwhile."""
-        self._state.delete_if(DIRTY + name, version)
+        self.tally.told(name, _changes(dirty), messages=0)
+        if self._state.delete_if(DIRTY + name, dirty.version):
+            self.tally.right(name)
         self._waiting.pop(name, None)
         self._urgency.pop(name, None)
         self._waits.worked(DIRTY + name)
@@ -217,6 +221,11 @@ class Relay:
         """How long the oldest thing waits that this relay still has to show; 0 when there is nothing."""
         waiting = tuple(self._waiting.values())
         return max(0.0, (self._clock.now() - min(waiting)).total_seconds()) if waiting else 0.0
+
+
+def _changes(dirty: Held) -> int:
+    """How often the card changed since it was right, as `State.put_if` counts it."""
+    return int(dirty.value) if dirty.value.isdigit() else 1
 
 
 def _kind(name: str) -> str:

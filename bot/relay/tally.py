@@ -11,14 +11,17 @@ BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 @dataclass
 class Tally:
     """Counts since the process began. `waits`: how often the chat asked to slow down. `spread`: first messages by how
-    many seconds after what they tell, below each of BOUNDS and above all."""
+    many seconds after what they tell, below each of BOUNDS and above all. `saved`: changes that no message of their own
+    had to tell, because a newer one told them too or the card says the same."""
 
     posts: int = 0
     edits: int = 0
     waits: int = 0
     lost: int = 0
+    saved: int = 0
     seconds: float = 0.0
     spread: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    _told: dict[str, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def posted(self) -> None:
@@ -41,3 +44,14 @@ class Tally:
         with self._lock:
             self.seconds += max(0.0, seconds)
             self.spread[sum(1 for bound in BOUNDS if seconds > bound)] += 1
+
+    def told(self, name: str, changes: int, *, messages: int) -> None:
+        """Of a card that changed so often since it was right, everything is told now, this time by so many messages."""
+        with self._lock:
+            self.saved += max(0, changes - self._told.get(name, 0) - messages)
+            self._told[name] = changes
+
+    def right(self, name: str) -> None:
+        """The card is right: its changes are counted anew."""
+        with self._lock:
+            self._told.pop(name, None)

@@ -64,7 +64,8 @@ class State(Protocol):
         """Stores the value if the key still has that version (None: if nothing is there), atomically over all
         processes. The new version, or None when somebody else was first. `seconds`: how long it lives; None: for ever.
         A version is never used twice, also not after deletion. `touch`: another key that is made, or gets a new version
-        and lives as long, in the same step. Raises OutsideError; then it may or may not be stored.
+        and lives as long, in the same step; its value says how often that happened since it is there. Raises
+        OutsideError; then it may or may not be stored.
         """
 
     def delete_if(self, key: str, version: str) -> bool:

@@ -22,7 +22,8 @@ from handlers.core.words.postings import Document
 from handlers.core.words.text import Text
 from handlers.core.words.tongues import ENGLISH, Tongue
 from sandbox.slack.server import LocalSlack
-from tests.bot.slack.stage import JSON, HandClock, MemoryState, job, new_chat
+from tests.bot.slack.stage import JSON, HandClock, job, new_chat
+from tests.fakes import MemoryState
 
 
 @dataclass
@@ -128,6 +129,31 @@ def test_nothing_is_sent_when_the_card_says_the_same(stage: Stage) -> None:
     stage.desk.put(job(stage.clock, confirmed_by=("U0SARA",)))
     stage.settle(relay)
     assert len(stage.slack.log()) == before
+
+
+def test_changes_that_a_newer_one_told_too_or_that_changed_nothing_are_counted_as_saved(stage: Stage) -> None:
+    relay = stage.relay()
+    running = job(stage.clock)
+
+    def change(changed: Job) -> None:
+        stage.desk.jobs[changed.id] = changed
+        held = stage.state.get("cause")
+        version = None if held is None else held.version
+        assert stage.state.put_if("cause", b"", version, touch=f"dirty:{changed.id}")
+
+    for _ in range(3):
+        change(replace(running, state=JobState.QUEUED))
+    relay.tick()
+    assert (stage.calls("chat.postMessage"), relay.tally.saved) == (1, 2)
+    change(replace(running, state=JobState.QUEUED))
+    relay.tick()
+    assert (stage.calls("chat.update"), relay.tally.saved) == (0, 3)
+    change(running)
+    relay.tick()  # too early for an edit
+    change(noted(running, "one"))
+    change(done(noted(running, "one")))
+    stage.settle(relay)
+    assert (stage.calls("chat.postMessage"), stage.calls("chat.update"), relay.tally.saved) == (2, 1, 5)
 
 
 def test_progress_is_edited_every_three_seconds_and_the_end_after_one(stage: Stage) -> None:
@@ -482,7 +508,7 @@ def test_cards_that_lost_their_records_with_the_state_are_found_again(stage: Sta
     stage.desk.put(noted(job(stage.clock), "one", "two"))
     stage.settle(relay)
     old = replace(done(noted(job(stage.clock), "one", "two", "three")), created=datetime.now(UTC))
-    stage.state.forget()
+    stage.state.flush()
     stage.clock.passed += 120
     stage.desk.put(old)
     stage.settle(stage.relay())

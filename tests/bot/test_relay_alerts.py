@@ -22,8 +22,8 @@ from handlers.core.alerts.routes import Route, Routes
 from handlers.core.words.answers import Press
 from sandbox.demo import tour
 from sandbox.slack.server import LocalSlack
-from tests.bot.slack.stage import HandClock, MemoryState, new_chat
-from tests.fakes import FakeEntropy, someone
+from tests.bot.slack.stage import HandClock, new_chat
+from tests.fakes import FakeEntropy, MemoryState, someone
 
 ALERTS, OPS, FOREIGN = "C0ALERTS", "C0OPS", "C0RANDOM"
 

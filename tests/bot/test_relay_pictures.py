@@ -17,7 +17,8 @@ from handlers.core.words.errors import OutsideError
 from handlers.core.words.postings import Posting
 from handlers.core.words.text import Text
 from sandbox.slack.server import LocalSlack
-from tests.bot.slack.stage import JSON, MANIFEST, HandClock, MemoryState, new_chat
+from tests.bot.slack.stage import JSON, MANIFEST, HandClock, new_chat
+from tests.fakes import MemoryState
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 40
 ALT = Text("A plot of what {name} measured", name="Slow <!channel>")

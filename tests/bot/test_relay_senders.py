@@ -18,7 +18,8 @@ from handlers.core.words.postings import Posting
 from handlers.core.words.text import Text
 from handlers.core.words.tongues import ENGLISH, Tongue
 from sandbox.slack.server import LocalSlack
-from tests.bot.slack.stage import HandClock, MemoryState
+from tests.bot.slack.stage import HandClock
+from tests.fakes import MemoryState
 
 CHANNELS = ("C0OPS", "C0ALERTS", "C0AUDIT")
 SOON = 10.0

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.adapters.state_redis import RedisState
-from handlers.core.ports import State
+from handlers.core.ports import Held, State
 from handlers.core.words.errors import OutsideError, Refusal
 from sandbox.servers.redis import RedisServer
 from tests.conftest import needs
@@ -109,10 +109,27 @@ def test_another_key_is_marked_in_the_same_step_and_only_if_the_first_was_put(me
     first = memory.state.put_if("key", b"first", None, touch="mark")
     mark = memory.other.get("mark")
     assert mark is not None
+    assert mark.value == b"1"
     assert memory.state.put_if("key", b"late", None, touch="mark") is None
     assert memory.other.get("mark") == mark
     assert memory.state.put_if("key", b"second", first, touch="mark") is not None
     assert not memory.other.delete_if("mark", mark.version)
+
+
+def test_a_mark_counts_how_often_it_was_made_since_it_is_there_whatever_it_said_before(memory: Memory) -> None:
+    put(memory.state, "mark")
+    version = None
+
+    def marked() -> Held:
+        nonlocal version
+        version = memory.state.put_if("key", b"", version, touch="mark")
+        mark = memory.other.get("mark")
+        assert mark is not None
+        return mark
+
+    assert [marked().value for _ in range(3)] == [b"1", b"2", b"3"]
+    assert memory.other.delete_if("mark", marked().version)
+    assert marked().value == b"1"
 
 
 def test_nothing_is_put_in_place_of_what_is_gone(memory: Memory) -> None:

@@ -102,14 +102,15 @@ def test_check_says_that_prometheus_does_not_answer_and_then_that_it_does(
         assert "ok       Prometheus\n" in checked()
 
 
+@pytest.mark.timeout(300)
 def test_the_card_of_a_firing_rule_gets_its_picture(stage: Stage, prometheus: Prometheus, alertmanager: str) -> None:
     sara = stage.slack.person("U0SARA")
     prometheus.configuration = configuration(prometheus, alertmanager)
     with prometheus:
         sara.wait_for_message(ALERTS, lambda message: "The memory is high" in tour.words(message), 60)
-        # The thread that draws has waited for half a minute since Prometheus did not answer, or a minute.
+        # The thread that draws has waited for half a minute since Prometheus did not answer, or a minute, or two.
         card = sara.wait_for_message(
-            ALERTS, lambda message: "The memory is high" in tour.words(message) and bool(pictures(message)), 90
+            ALERTS, lambda message: "The memory is high" in tour.words(message) and bool(pictures(message)), 200
         )
     (image,) = pictures(card)
     assert image["alt_text"].startswith("A plot of what MemoryHigh measured in the hour before ")

@@ -35,7 +35,7 @@ from bot.adapters.mongo.entries import (
     unfinished,
 )
 from bot.adapters.mongo.packing import Packer
-from bot.adapters.mongo.primary import Primary
+from bot.adapters.mongo.primary import POSITION_LOST, Primary
 from bot.adapters.mongo.timeseries import BUCKETS
 from handlers.core.formats.optimes import OpTime
 from handlers.core.ports import SliceEvidence
@@ -47,7 +47,6 @@ READ_BYTES = 16 * 1024 * 1024
 MAJORITY_SECONDS = 60.0
 POLL_SECONDS = 0.05
 _UNAUTHORIZED = 13
-_POSITION_LOST = 136
 _VIEWS = "system.views"
 _KEPT = (*RESERVED, *(BUCKETS + each for each in RESERVED))
 _ENDS = frozenset({"commitTransaction", "abortTransaction"})
@@ -170,7 +169,7 @@ class OplogTail:
                 else:
                     self._last = through if self._broken is None else self._last
         except OperationFailure as error:
-            if error.code == _POSITION_LOST:
+            if error.code == POSITION_LOST:
                 raise _gap() from error
             raise
         self._waiting = self._last < through and self._broken is None

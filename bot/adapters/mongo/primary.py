@@ -16,6 +16,7 @@ from typing import Any
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient, ReadPreference
 from pymongo.database import Database
+from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
 
 from bot.adapters.mongo.entries import RAW, before, optime_of, stamp_of, time_of, unfinished
@@ -23,7 +24,10 @@ from handlers.core.formats.optimes import OpTime
 from handlers.core.words.errors import OutsideError, Refusal
 from handlers.core.words.text import Text
 
+POSITION_LOST = 136
+"""What was read of a capped collection is deleted (MongoDB's error_codes.yml, `CappedPositionLost`)."""
 _LAST_INCREMENT = 2**32 - 1
+_ATTEMPTS = 10
 
 
 class Primary:
@@ -52,10 +56,20 @@ class Primary:
 
     def oldest(self) -> OpTime:
         """Of the entries that are still there."""
-        found = self.entries.find_one({}, {"ts": 1}, sort=[("$natural", 1)])
+        found = self._oldest_entry()
         if found is None:
             raise OutsideError(Text("The oplog of this MongoDB is empty."))
         return time_of(found)
+
+    def _oldest_entry(self) -> RawBSONDocument | None:
+        """Asked again when the server deletes it while it is looked for."""
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                return self.entries.find_one({}, {"ts": 1}, sort=[("$natural", 1)])
+            except OperationFailure as error:
+                if error.code != POSITION_LOST or not left:
+                    raise
+        return None
 
     def beginning(self, majority: OpTime) -> OpTime:
         """Where a slice must begin that is to hold every transaction that had not committed by then."""

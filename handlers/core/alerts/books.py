@@ -3,7 +3,7 @@
 - A group gets its own card while the channel is calm: at most `threshold` new cards a minute, those not posted yet
   included.
 - More than that is a storm: the worst get the cards that are left, the others share one card that counts them. While
-  it lasts, what is critical still gets its own, `threshold` in a minute and a half. A storm ends when nothing was
+  it lasts, what is critical still gets its own, `threshold` in a minute. A storm ends when nothing was
   added for a minute and few of its groups still fire; those then get their own cards.
 - A group that is over before anything was posted about it joins the shared card too: nobody needs a message each about
   what is past, and nobody is told nothing. That is no storm: when it fires again, it leaves that card for its own.
@@ -20,7 +20,6 @@ from datetime import datetime, timedelta
 from handlers.core.alerts.groups import SEVERITIES, Alert, Group, names
 
 CALM = timedelta(seconds=60)
-STORM_PACE = timedelta(seconds=90)
 """So long the new cards are counted in a storm, in which only what is critical gets its own."""
 FORGET = timedelta(days=1)
 MOST_MEMBERS = 20_000
@@ -171,8 +170,7 @@ def _divided(
     book: Book, fresh: Mapping[str, Group], now: datetime, threshold: int
 ) -> tuple[Sequence[str], Sequence[str]]:
     """Who gets their own card, and who shares one."""
-    recent = STORM_PACE if book.stormy else CALM
-    pending = sum(1 for own in book.own.values() if not own.shown or now - own.at < recent)
+    pending = sum(1 for own in book.own.values() if not own.shown or now - own.at < CALM)
     if not book.stormy and pending + len(fresh) <= threshold:
         return tuple(fresh), ()
     order = sorted(fresh, key=lambda each: (rank(fresh[each].severity), fresh[each].first, each))

@@ -14,7 +14,7 @@ import pytest
 from bson import Binary, Int64
 from pymongo import WriteConcern
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.entries import entries, stamp_of, time_of
@@ -223,6 +223,21 @@ def test_an_oplog_that_is_cut_while_it_is_read_is_a_gap(real: Real) -> None:
     primary.lost = True
     with pytest.raises(Damage, match="gap"):
         tail.finish(through=primary.applied())
+
+
+def test_the_oldest_entry_is_asked_for_again_when_it_is_deleted_just_then() -> None:
+    with Mongod(arguments=("--setParameter", "enableTestCommands=1")) as server, server.client() as client:
+        primary = Primary(client)
+        oldest = primary.oldest()
+        lost = {"failCommands": ["find"], "errorCode": 136, "namespace": "local.oplog.rs"}
+        client.admin.command("configureFailPoint", "failCommand", mode={"times": 3}, data=lost)
+        assert primary.oldest() == oldest
+        client.admin.command("configureFailPoint", "failCommand", mode="alwaysOn", data=lost)
+        try:
+            with pytest.raises(OperationFailure):
+                primary.oldest()
+        finally:
+            client.admin.command("configureFailPoint", "failCommand", mode="off")
 
 
 def test_a_slice_begins_before_the_chain_of_a_large_transaction() -> None:

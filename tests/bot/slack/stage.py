@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,13 +14,13 @@ from bot.slack.chat import Chat, slack_client
 from bot.slack.listeners import Listeners
 from handlers.core.door.consent import Rejected
 from handlers.core.door.desk import Accepted, Began, Challenge, Said
-from handlers.core.ports import Held
 from handlers.core.words.answers import Actor, Invocation, JobId, PersonId, Plan, Press, Surface, TargetName
 from handlers.core.words.cards import Button, Card, Tone
 from handlers.core.words.forms import Form
 from handlers.core.words.jobs import Job, JobState
 from handlers.core.words.text import Code, Text
 from sandbox.slack.server import LocalSlack
+from tests.fakes import MemoryState
 
 MANIFEST = Path(__file__).parents[3] / "deploy" / "slack-manifest.yaml"
 JSON = dict[str, Any]
@@ -42,58 +41,6 @@ class HandClock:
 
     def sleep(self, seconds: float) -> None:
         self.passed += seconds
-
-
-class MemoryState:
-    """The port `State`, in memory; keys die by the clock it is given."""
-
-    def __init__(self, clock: HandClock) -> None:
-        self._clock = clock
-        self._lock = threading.RLock()
-        self._kept: dict[str, tuple[Held, float | None]] = {}
-        self._version = 0
-
-    def get(self, key: str) -> Held | None:
-        with self._lock:
-            held, until = self._kept.get(key, (None, None))
-            if until is not None and until <= self._clock.monotonic():
-                del self._kept[key]
-                return None
-            return held
-
-    def put_if(
-        self, key: str, value: bytes, version: str | None, *, seconds: int | None = None, touch: str = ""
-    ) -> str | None:
-        with self._lock:
-            held = self.get(key)
-            if (None if held is None else held.version) != version:
-                return None
-            self._version += 1
-            until = None if seconds is None else self._clock.monotonic() + seconds
-            self._kept[key] = (Held(value, str(self._version)), until)
-            if touch:
-                self._kept[touch] = (Held(b"", str(self._version)), until)
-            return str(self._version)
-
-    def delete_if(self, key: str, version: str) -> bool:
-        with self._lock:
-            held = self.get(key)
-            if held is None or held.version != version:
-                return False
-            del self._kept[key]
-            return True
-
-    def keys(self, prefix: str) -> tuple[str, ...]:
-        with self._lock:
-            return tuple(sorted(key for key in list(self._kept) if key.startswith(prefix) and self.get(key)))
-
-    def incarnation(self) -> str:
-        return "1"
-
-    def forget(self) -> None:
-        """Everything is lost."""
-        with self._lock:
-            self._kept.clear()
 
 
 @dataclass
@@ -171,7 +118,7 @@ class Rig:
         """Forgets everything that happened; the connection stays."""
         self.slack.reset()
         self.slack.clear_faults()
-        self.state.forget()
+        self.state.flush()
         self.desk.__dict__.update(ToldDesk().__dict__)
         self.wakes.clear()
         return self

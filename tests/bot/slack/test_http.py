@@ -22,7 +22,8 @@ from bot.slack.quiet import quieten
 from handlers.core.words.errors import Refusal
 from sandbox.slack.http_delivery import sign
 from sandbox.slack.server import LocalSlack
-from tests.bot.slack.stage import HandClock, MemoryState, Rig, ToldDesk, new_chat, rig
+from tests.bot.slack.stage import HandClock, Rig, ToldDesk, new_chat, rig
+from tests.fakes import MemoryState
 
 
 class _Server(ThreadingMixIn, WSGIServer):
