@@ -17,10 +17,9 @@ canonical JSON of at, chain, former, head, key, size. So trusting one of them is
 minutes after it a seal by the former key is tampering.
 
 A copy or an anchor is a number and a hash that stand somewhere else: in the name of a copy (`audit/<chain>/FIRST-SIZE-
-HASH.jsonl` in the bucket, locked), in a channel, in a printout. What was cut off or rewritten since then shows. What
-comes after the last one is reported as not anchored: it may have been rewritten by whoever could write the file.
-An export (`negahban audit export`) begins with a line that says which records it holds; it must end with a seal.
-Exit codes: 0 clean, 1 tampered with, 2 incomplete (the last line is cut), 3 wrong use.
+HASH.jsonl` in the bucket, locked), in a channel, in a printout. What was cut off or rewritten since then shows; what
+comes after the last one is reported as not anchored. An export (`negahban audit export`) says first which records it
+holds, and must end with a seal. Exit codes: 0 clean, 1 tampered with, 2 incomplete (the last line is cut), 3 wrong use.
 """
 
 from __future__ import annotations
@@ -33,22 +32,19 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 GENESIS = "0" * 64
-READING = json.JSONDecoder()
 SPELLING = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-BACKWARDS = timedelta(seconds=2)
+BACKWARDS, LATE = timedelta(seconds=2), timedelta(minutes=10)
 DESTROYS = ("restore.", "rotate.")
-NEEDS_NO_CODE = {"rotate.pause"}  # it only stops something
-LATE = timedelta(minutes=10)
 COPY = re.compile(r"[0-9]{12}-([0-9]{12})-([0-9a-f]{64})\.jsonl")
 CHECKED_SEALS = 100  # the newest ones: pure Python takes milliseconds for each, and one vouches for all before it
 
 # -- Ed25519, RFC 8032, section 6 (verification only: nothing here is secret, so nothing need take constant time) ------
-P = 2**255 - 19
-L = 2**252 + 27742317777372353535851937790883648493
+P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, -1, P) % P
 ROOT = pow(2, (P - 1) // 4, P)
 Point = tuple[int, int, int, int]
@@ -83,8 +79,7 @@ def point_of(data: bytes) -> Point | None:
         x = x * ROOT % P
     if y >= P or (x * x - square) % P or (x == 0 and odd):
         return None
-    x = P - x if x & 1 != odd else x
-    return x, y, 1, x * y % P
+    return (x := P - x if x & 1 != odd else x), y, 1, x * y % P
 
 
 BASE = point_of((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
@@ -92,10 +87,8 @@ BASE = point_of((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
 
 def signed(key: bytes, message: bytes, signature: bytes) -> bool:
     """Whether the signature is the one of this public key under this message."""
-    if len(key) != 32 or len(signature) != 64 or BASE is None:
-        return False
-    a, s = point_of(key), int.from_bytes(signature[32:], "little")
-    if a is None or s >= L:
+    a, s = point_of(key) if len(key) == 32 else None, int.from_bytes(signature[32:], "little")
+    if a is None or BASE is None or len(signature) != 64 or s >= L:
         return False
     k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
     x, y, z, _ = times((s, k), (BASE, (P - a[0], a[1], a[2], P - a[3])))  # what R must be: sB - kA
@@ -108,16 +101,10 @@ class Tampered(Exception):
     """The record is not what was written; the text says where and how."""
 
 
-def canonical(value: object) -> bytes:
-    """The one spelling of a JSON value."""
-    return SPELLING.encode(value).encode()
-
-
 def checked(raw: bytes, sequence: int, previous: str, seen: dict[str, int]) -> dict[str, Any]:
     """The record, if it is the next one. Raises Tampered with the kind of damage."""
     try:
-        text = raw.decode("ascii")[:-1]
-        entry, _ = READING.raw_decode(text)
+        entry = json.loads(text := raw.decode("ascii")[:-1])
     except (ValueError, RecursionError):
         raise Tampered(f"record {sequence}: not JSON") from None
     if not isinstance(entry, dict) or SPELLING.encode(entry) != text:
@@ -130,22 +117,18 @@ def checked(raw: bytes, sequence: int, previous: str, seen: dict[str, int]) -> d
         raise Tampered(f"record {sequence}: edited")
     number = entry.get("seq")
     if number != sequence:
-        raise Tampered(f"record {sequence}: {_misplaced(number, sequence, own, seen)}")
+        later = isinstance(number, int) and not isinstance(number, bool) and number > sequence
+        what = f"missing: {number - sequence} records are not here" if later else "added or reordered"
+        what = f"repeated or reordered: it is record {seen[own]} again" if own in seen else what
+        raise Tampered(f"record {sequence}: {what}: it says that it is record {number}")
     if entry.get("prev") != previous:
         raise Tampered(f"record {sequence}: forked: it follows another record than the one before it")
     return entry
 
 
-def _misplaced(number: object, sequence: int, own: str, seen: dict[str, int]) -> str:
-    if own in seen:
-        return f"repeated or reordered: it is record {seen[own]} again"
-    if isinstance(number, int) and not isinstance(number, bool) and number > sequence:
-        return f"missing: {number - sequence} records are not here"
-    return f"added or reordered: it says it is record {number}"
-
-
-def fits(key: str, message: bytes, signature: str) -> bool:
-    """Whether the signature is the one of this key, both in hex."""
+def fits(key: str, kind: str, said: dict[str, Any], signature: str) -> bool:
+    """Whether the signature is the one of this key under what is said, both in hex."""
+    message = f"negahban/{kind}/1\n{SPELLING.encode(said)}".encode()
     try:
         return signed(bytes.fromhex(key), message, bytes.fromhex(signature))
     except (ValueError, TypeError):
@@ -164,53 +147,47 @@ class Seals:
     """Every seal is in its place, and the newest ones are signed by a key that is trusted."""
 
     def __init__(self, keys: set[str], chain: str) -> None:
-        self.keys, self.chain, self.found = set(keys), chain, list[tuple[int, dict[str, Any]]]()
+        self.keys, self.chain, self.found = set(keys), chain, list[tuple[int, dict[str, Any], dict[str, Any]]]()
         self.links, self.left = list[tuple[str, str]](), dict[str, datetime]()
 
     def tell(self, number: int, entry: dict[str, Any]) -> None:
         """One more record."""
         self.chain = self.chain or str(entry["hash"])
-        facts = entry.get("facts")
-        if entry.get("event") == "audit.key":
-            self._handed_over(number, facts, entry["prev"])
-        if entry.get("event") != "audit.sealed":
+        what, by, tell = {
+            "audit.sealed": ("a seal", {"key": "signature"}, self._sealed),
+            "audit.key": ("a change of the key", {"former": "before", "key": "after"}, self._handed_over),
+        }.get(str(entry.get("event")), ("", {}, None))
+        if tell is None:
             return
-        if not isinstance(facts, dict) or set(facts) != {"at", "chain", "head", "key", "signature", "size"}:
-            raise Tampered(f"record {number}: a seal that cannot be read")
+        facts = entry.get("facts")
+        if not isinstance(facts, dict) or set(facts) != {"at", "chain", "head", "size", *by, *by.values()}:
+            raise Tampered(f"record {number}: {what} that cannot be read")
         if (facts["chain"], facts["size"], facts["head"]) != (self.chain, number, entry["prev"]):
-            raise Tampered(f"record {number}: a seal of another record or another place")
+            raise Tampered(f"record {number}: {what} of another record or another place")
+        tell(number, facts, {name: facts[name] for name in facts if name not in by.values()})
+
+    def _sealed(self, number: int, facts: dict[str, Any], said: dict[str, Any]) -> None:
         if facts["key"] in self.left and moment(number, facts["at"]) - self.left[facts["key"]] > LATE:
             raise Tampered(f"record {number}: sealed with a key that another one had taken over from: {facts['key']}")
-        self.found.append((number, facts))
+        self.found.append((number, facts, said))
 
-    def _handed_over(self, number: int, facts: Any, previous: object) -> None:
-        names = {"after", "at", "before", "chain", "former", "head", "key", "size"}
-        if not isinstance(facts, dict) or set(facts) != names:
-            raise Tampered(f"record {number}: a change of the key that cannot be read")
-        if (facts["chain"], facts["size"], facts["head"]) != (self.chain, number, previous):
-            raise Tampered(f"record {number}: a change of the key in another record or another place")
-        said = {name: facts[name] for name in facts if name not in {"before", "after"}}
-        message = b"negahban/audit-key/1\n" + canonical(said)
-        if not all(fits(facts[key], message, facts[by]) for key, by in (("former", "before"), ("key", "after"))):
+    def _handed_over(self, number: int, facts: dict[str, Any], said: dict[str, Any]) -> None:
+        before = fits(facts["former"], "audit-key", said, facts["before"])
+        if not (before and fits(facts["key"], "audit-key", said, facts["after"])):
             raise Tampered(f"record {number}: a change of the key that one of both did not sign")
         self.links.append((facts["former"], facts["key"]))
         self.left[facts["former"]] = moment(number, facts["at"])
         self.left.pop(facts["key"], None)
 
-    def _trust(self) -> None:
-        for _ in self.links:  # as often as there can be one more
-            for pair in self.links:
-                self.keys |= set(pair) if self.keys & set(pair) else set()
-        for number, facts in self.found:
-            if self.keys and facts["key"] not in self.keys:
-                raise Tampered(f"record {number}: sealed with a key that you do not trust: {facts['key']}")
-
     def check(self) -> int:
         """How many records the newest seal vouches for."""
-        self._trust()
-        for number, facts in self.found[-CHECKED_SEALS:]:
-            message = b"negahban/seal/1\n" + canonical({name: facts[name] for name in facts if name != "signature"})
-            if not fits(facts["key"], message, facts["signature"]):
+        for pair in self.links * len(self.links):  # as often as there can be one more
+            self.keys |= set(pair) if self.keys & set(pair) else set()
+        for number, facts, _ in self.found:
+            if self.keys and facts["key"] not in self.keys:
+                raise Tampered(f"record {number}: sealed with a key that you do not trust: {facts['key']}")
+        for number, facts, said in self.found[-CHECKED_SEALS:]:
+            if not fits(facts["key"], "seal", said, facts["signature"]):
                 raise Tampered(f"record {number}: a seal whose signature is wrong")
         return self.found[-1][0] if self.found else 0
 
@@ -219,38 +196,27 @@ class Story:
     """What the records say together: nothing destroys without a code, and what begins ends."""
 
     def __init__(self) -> None:
-        self.warnings: list[str] = []
-        self._open: dict[str, int] = {}
-        self._codes: set[tuple[str, str]] = set()
+        self.warnings, self.begun, self._codes = list[str](), dict[str, int](), set[tuple[str, str]]()
         self._last: datetime | None = None
 
     def tell(self, number: int, entry: dict[str, Any], *, whole: bool) -> None:
         """One more record. `whole`: what was before is here too."""
-        self._clock(number, entry.get("ts"))
-        facts = entry.get("facts")
+        at, facts = moment(number, entry.get("ts")), entry.get("facts")
+        if self._last and at < self._last - BACKWARDS:
+            back = (self._last - at).total_seconds()
+            self.warnings.append(f"record {number}: the clock went back by {back:.0f} s")
+        self._last = max(self._last or at, at)
         job = str(facts.get("job", "")) if isinstance(facts, dict) else ""
-        event, digest = entry.get("event"), str(entry.get("digest", ""))
+        event, digest, operation = (str(entry.get(name, "")) for name in ("event", "digest", "operation"))
         if event == "code.accepted":
             self._codes.add((job, digest))
         elif event == "job.started":
-            self._open[job] = number
-            operation = str(entry.get("operation", ""))
-            destroys = operation.startswith(DESTROYS) and operation not in NEEDS_NO_CODE
+            self.begun[job] = number
+            destroys = operation.startswith(DESTROYS) and operation != "rotate.pause"  # that only stops something
             if destroys and whole and (job, digest) not in self._codes:
-                self.warnings.append(f"record {number}: {entry.get('operation')} began without a code for its plan")
+                self.warnings.append(f"record {number}: {operation} began without a code for its plan")
         elif event == "job.ended":
-            self._open.pop(job, None)
-
-    def _clock(self, number: int, value: object) -> None:
-        at = moment(number, value)
-        if self._last is not None and at < self._last - BACKWARDS:
-            back = (self._last - at).total_seconds()
-            self.warnings.append(f"record {number}: the clock went back by {back:.0f} s")
-        self._last = at if self._last is None else max(self._last, at)
-
-    def told(self) -> dict[str, object]:
-        """For the report."""
-        return {"warnings": self.warnings, "without_result": sorted(self._open.values())}
+            self.begun.pop(job, None)
 
 
 def verify(source: Iterator[bytes], anchors: dict[int, str], keys: set[str]) -> dict[str, Any]:
@@ -259,9 +225,8 @@ def verify(source: Iterator[bytes], anchors: dict[int, str], keys: set[str]) -> 
     begin = count = 0 if part is None else int(part["first"])
     head, seen, story, torn = GENESIS if part is None else str(part["prev"]), dict[str, int](), Story(), False
     seals = Seals(keys, "" if part is None else str(part["chain"]))
-    for raw in source if part is not None else _again(first, source):
-        if not raw.endswith(b"\n"):
-            torn = True
+    for raw in chain([first] if first and part is None else [], source):
+        if torn := not raw.endswith(b"\n"):
             break
         entry = checked(raw, count, head, seen)
         head = str(entry["hash"])
@@ -269,8 +234,7 @@ def verify(source: Iterator[bytes], anchors: dict[int, str], keys: set[str]) -> 
             raise Tampered(f"record {count}: rewritten: the anchor says {anchors[count][:16]}…, it is {head[:16]}…")
         seals.tell(count, entry)
         story.tell(count, entry, whole=part is None)
-        seen[head] = count
-        count += 1
+        seen[head], count = count, count + 1
     if part is not None and not torn and (count <= part["last"] or not seals.found or seals.found[-1][0] != count - 1):
         raise Tampered(f"truncated: an export through record {part['last']} must go on to a seal; it ends at {count}")
     beyond = [number for number in anchors if number >= count]
@@ -278,13 +242,9 @@ def verify(source: Iterator[bytes], anchors: dict[int, str], keys: set[str]) -> 
         raise Tampered(f"truncated: an anchor is for record {max(beyond)}, and there are {count} records")
     anchored = max((number for number in anchors if begin <= number < count), default=begin - 1) + 1
     return {"first": begin, "records": count - begin, "head": head, "torn": torn, "sealed": seals.check(),
-            "keys": sorted({str(facts["key"]) for _, facts in seals.found}), "trusted": bool(keys),
-            "anchored": anchored - begin, "not_anchored": count - anchored, **story.told()}  # fmt: skip
-
-
-def _again(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield from [first] if first else []
-    yield from rest
+            "keys": sorted({str(facts["key"]) for _, facts, _ in seals.found}), "trusted": bool(keys),
+            "anchored": anchored - begin, "not_anchored": count - anchored,
+            "warnings": story.warnings, "without_result": sorted(story.begun.values())}  # fmt: skip
 
 
 def elsewhere(anchors: list[str], folders: list[Path]) -> dict[int, str]:
