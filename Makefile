@@ -45,7 +45,8 @@ check: $(STAMP)
 # 1 is pytest's word for tests that failed; whatever else went wrong gets no second look.
 test: $(STAMP) parts check
 	@rm -f .pytest_cache/v/cache/lastfailed
-	@$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS) || { test $$? = 1 && $(BIN)/python -m tests.second_look; }
+	@$(BIN)/python -m pytest -p tests.verdicts -n 4 --dist loadgroup $(ARGS) || { test $$? = 1 && $(BIN)/python -m tests.second_look; }
+	$(if $(ARGS),,@$(BIN)/python -m tests.health_page --check)
 
 # Which branches of the handlers the tests of the handlers take: fails below all of them (pyproject.toml says what does
 # not count). One process and no servers, so that nothing else counts: a few minutes.

@@ -18,12 +18,13 @@ from bot.adapters.edge import HttpEdge, PemFile, addresses
 from bot.examining import Threads
 from handlers.checks.certificates import certificate, certificates, loaded
 from handlers.checks.edge import EdgeCheck, redirect
-from handlers.checks.transport import Door, ports
+from handlers.checks.transport import Door, ports, transport
 from handlers.core.formats.evidence import Verdict
 from handlers.core.health.findings import Finding
 from handlers.core.health.vitals import Filed, Reached, Shown
 from handlers.core.words.answers import TargetName
 from handlers.core.words.errors import OutsideError, Refusal
+from sandbox.servers.black_hole import black_hole
 from sandbox.servers.certificates import Authority
 from sandbox.servers.nginx import Nginx
 from sandbox.servers.ports import free_port
@@ -270,6 +271,36 @@ def test_a_hello_that_is_not_answered_is_not_known(authority: Authority) -> None
     assert {*expected, f"preflight of {ORIGIN}"} <= set(by_name)
 
 
+class Tired(HttpEdge):
+    """Reaches the real server with its first hellos, and one that says nothing with all others."""
+
+    def __init__(self, hellos: int, hole: int) -> None:
+        super().__init__()
+        self.left, self.hole = hellos, hole
+
+    def chosen(self, host: str, port: int, version: str, ciphers: Sequence[int], seconds: float) -> int | None:
+        self.left -= 1
+        return super().chosen(host, port if self.left >= 0 else self.hole, version, ciphers, seconds)
+
+
+@pytest.mark.parametrize(
+    ("hellos", "known"),
+    [
+        (1, {"SSLv3"}),
+        (3, {"SSLv3", "TLSv1", "TLSv1.1"}),
+        (10, {"SSLv3", "TLSv1", "TLSv1.1", "ciphers", "forward secrecy"}),
+    ],
+)
+def test_what_a_server_that_falls_silent_would_have_taken_is_not_known(
+    right: dict[str, bytes], hellos: int, known: set[str]
+) -> None:
+    with served(site(GOOD), right) as nginx, black_hole() as hole:
+        looked = list(transport(Tired(hellos, hole), "localhost", nginx.secure, 2))
+    assert {each.name for each in looked if each.verdict is Verdict.PASS} == known
+    assert {each.verdict for each in looked if each.name not in known} == {Verdict.UNKNOWN}
+    assert {each.name for each in looked} >= {"SSLv3", "TLSv1", "TLSv1.1", "ciphers", "ciphers of TLS 1.3"}
+
+
 def test_what_answers_with_something_else_is_no_hello() -> None:
     def answer(listening: socket.socket) -> None:
         with listening.accept()[0] as connection:
@@ -382,6 +413,10 @@ def test_a_key_that_is_too_small_is_named(authority: Authority, tmp_path: Path) 
         thread.join(10)
     assert "key too weak" in shown.why
     assert shown.fingerprint, "which one it is, is seen all the same"
+
+
+def test_a_certificate_that_cannot_be_dated_is_not_known() -> None:
+    assert certificate(Shown("192.0.2.1", None), datetime.now(UTC)).verdict is Verdict.UNKNOWN
 
 
 def test_the_certificates_of_other_names_count_too(authority: Authority, right: dict[str, bytes]) -> None:

@@ -68,6 +68,14 @@ def test_days_without_a_backup_fail_once_there_was_time_for_them(house: House) -
     assert [verdict(house, f"{each} copies") for each in ("daily", "weekly")] == [FAIL, FAIL]
 
 
+def test_a_copy_that_somebody_hid_fails(house: House) -> None:
+    manifest = house.backup()
+    assert "hidden copies" not in found(house)
+    house.store.hidden.add(manifest.data.key)
+    hidden = found(house)["hidden copies"]
+    assert (hidden.verdict, hidden.value) == (FAIL, "1")
+
+
 @pytest.mark.parametrize(("name", "word", "days"), [("last scrub", "verify", 2), ("last drill", "drill", 10)])
 def test_a_proof_is_unknown_then_good_then_too_old(house: House, name: str, word: str, days: int) -> None:
     manifest = house.backup()

@@ -25,7 +25,7 @@ from handlers.core.words.answers import (
     TargetName,
 )
 from handlers.core.words.cards import Card
-from handlers.core.words.errors import Cancelled, OutsideError, Refusal
+from handlers.core.words.errors import Cancelled, Damage, OutsideError, Refusal
 from handlers.core.words.jobs import Job, JobState, Outcome
 from handlers.core.words.text import Text
 from tests.fakes import (
@@ -275,6 +275,19 @@ def test_an_offer_that_nobody_confirmed_is_recorded_once_when_it_ends(house: Hou
     outcome = house.loaded(job).outcome
     assert outcome is not None
     assert "Nobody confirmed it" in str(outcome.text)
+
+
+def test_a_record_that_cannot_be_read_is_told_and_keeps_nobody_from_looking_after_the_others(house: House) -> None:
+    jobs = [house.began("destroy") for _ in range(3)]
+    torn = house.state.get(f"job:{jobs[1]}")
+    assert torn is not None
+    assert house.state.put_if(f"job:{jobs[1]}", torn.value[:-9], torn.version)
+    house.clock.advance(16 * 60)
+    with pytest.raises(Damage, match=jobs[1]):
+        house.desk.tend()
+    assert [house.loaded(each).state for each in (jobs[0], jobs[2])] == [JobState.EXPIRED] * 2
+    with pytest.raises(Damage, match=jobs[1]):
+        house.desk.tend()
 
 
 def test_an_offer_whose_end_cannot_be_recorded_stays_until_it_can_and_confirms_nothing_meanwhile(house: House) -> None:

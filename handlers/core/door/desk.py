@@ -45,7 +45,7 @@ from handlers.core.words.answers import (
 from handlers.core.words.audit import AuditEvent
 from handlers.core.words.cards import Card, Tone
 from handlers.core.words.digests import Json
-from handlers.core.words.errors import OutsideError, Problem, Refusal
+from handlers.core.words.errors import Damage, OutsideError, Problem, Refusal
 from handlers.core.words.forms import Form
 from handlers.core.words.job_cards import busy
 from handlers.core.words.jobs import Job, JobState, Outcome
@@ -412,21 +412,33 @@ class Desk:
         self._shift.beat()
 
     def tend(self) -> None:
-        """Every few seconds in a worker: finds what nobody looks after any more. Raises OutsideError."""
-        now = self._clock.now()
-        for job in self._jobs.active():
-            waits = now - (job.queued or job.created)
-            match job.state:
-                case JobState.OFFERED if now - job.created > timedelta(seconds=OFFER_SECONDS + GRACE_SECONDS):
-                    self._write(_event("job.expired", job, decision="deny", confirmed=str(len(job.confirmed_by))))
-                    self._jobs.change(job.id, self._expired)
-                case JobState.QUEUED if waits > timedelta(seconds=GRANT_SECONDS):
-                    self._write(_event("job.abandoned", job, decision="error"))
-                    self._jobs.change(job.id, self._abandoned)
-                case JobState.QUEUED if waits > timedelta(seconds=REQUEUE_SECONDS):
-                    self._queue_put(job)
-                case JobState.RUNNING:
-                    self._rescue(job)
+        """Every few seconds in a worker: finds what nobody looks after any more. Raises OutsideError, and Damage when
+        there are records that cannot be read; all others are looked after then."""
+        broken = []
+        for job_id in self._jobs.begun():
+            try:
+                job = self._jobs.standing(job_id)
+            except ValueError:
+                broken.append(job_id)
+                continue
+            if job is not None:
+                self._tend(job, self._clock.now())
+        if broken:
+            raise Damage(Text("These jobs cannot be read, so nobody looks after them: {ids}.", ids=", ".join(broken)))
+
+    def _tend(self, job: Job, now: datetime) -> None:
+        waits = now - (job.queued or job.created)
+        match job.state:
+            case JobState.OFFERED if now - job.created > timedelta(seconds=OFFER_SECONDS + GRACE_SECONDS):
+                self._write(_event("job.expired", job, decision="deny", confirmed=str(len(job.confirmed_by))))
+                self._jobs.change(job.id, self._expired)
+            case JobState.QUEUED if waits > timedelta(seconds=GRANT_SECONDS):
+                self._write(_event("job.abandoned", job, decision="error"))
+                self._jobs.change(job.id, self._abandoned)
+            case JobState.QUEUED if waits > timedelta(seconds=REQUEUE_SECONDS):
+                self._queue_put(job)
+            case JobState.RUNNING:
+                self._rescue(job)
 
     def find_lost(self) -> None:
         """At start and every half minute: jobs whose record was lost with the state come back, to be rescued."""

@@ -73,14 +73,20 @@ class Jobs:
 
     def active(self) -> tuple[Job, ...]:
         """Every job that has not ended."""
-        found = []
-        for key in self._state.keys("active:"):
-            job = self.load(JobId(key.removeprefix("active:")))
-            if job is None or job.state.final:
-                self._drop(key)
-            else:
-                found.append(job)
-        return tuple(found)
+        found = (self.standing(each) for each in self.begun())
+        return tuple(job for job in found if job is not None)
+
+    def begun(self) -> tuple[JobId, ...]:
+        """Every job that may not have ended."""
+        return tuple(JobId(key.removeprefix("active:")) for key in self._state.keys("active:"))
+
+    def standing(self, job_id: JobId) -> Job | None:
+        """The job; None when it has ended, and then it is no more among those that began."""
+        job = self.load(job_id)
+        if job is not None and not job.state.final:
+            return job
+        self._drop(f"active:{job_id}")
+        return None
 
     def touch(self, job_id: JobId) -> None:
         """The card may have to change."""
