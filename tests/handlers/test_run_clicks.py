@@ -4,6 +4,7 @@
 - What an attempt found never changes afterwards, and none is lost.
 - A click that does nothing says why: at once, or in the run's thread when its job came too late.
 - In the end, when everybody lives again, nothing is left running and nothing is held.
+- A sequence begins with nothing done, or with so many steps done, or with the run ended.
 
 It prints how much happened, and in which states of the run processes died; `make chaos` takes 3,000 sequences.
 """
@@ -28,7 +29,7 @@ from handlers.core.door.records import Jobs
 from handlers.core.door.rules import NoRules
 from handlers.core.runbooks.attempts import Attempt, StepState
 from handlers.core.runbooks.library import Library
-from handlers.core.runbooks.run_cards import run_card
+from handlers.core.runbooks.run_cards import run_card, value_of
 from handlers.core.runbooks.run_records import RunRecords
 from handlers.core.runbooks.runbooks import read
 from handlers.core.runbooks.runs import Run
@@ -58,7 +59,8 @@ from tests.fakes import (
     someone,
 )
 
-SEQUENCES = 3000 if os.environ.get("CHAOS") == "full" else 250
+FULL = 3000
+SEQUENCES = FULL if os.environ.get("CHAOS") == "full" else 250
 PEOPLE = [someone("U0SARA"), someone("U0OMID"), someone("U0LEILA")]
 SHOP = TargetName("shop")
 DATA = {
@@ -67,7 +69,7 @@ DATA = {
         {"name": "one", "kind": "http", "title": "One", "with": {"url": "http://x/one"}, "on_failure": "continue"},
         {"name": "hand", "kind": "manual", "title": "By hand", "text": "Do it."},
         {"name": "two", "kind": "http", "title": "Two", "with": {"url": "http://x/two"}},
-        {"name": "back", "kind": "rollback", "title": "Back"},
+        {"name": "back", "kind": "rollback", "title": "Back", "on_failure": "continue"},
     ],
 }
 
@@ -267,6 +269,21 @@ class World:
         self.clock.advance(31)
         self.doing(number, lambda desk: desk.tend())
 
+    def forward(self, phases: int) -> None:
+        """Nothing goes wrong yet: so many steps are done, and after the last of them the run is ended."""
+        for _ in range(phases):
+            self.look()
+            current = self.run.current
+            wanted = {"run_abort"} if current is None else {"step_run", "step_done"}
+            step = "" if current is None else value_of(self.run, current)
+            action, value = next(each for each in self.values if each[0] in wanted and each[1] in {step, "run1"})
+            answer = self.desks[0].press(Press(action, value, PEOPLE[0], "C0OPS"))
+            if isinstance(answer, Form):
+                self.desks[0].press(Press(answer.action, answer.value, PEOPLE[0], "C0OPS", {"note": "because"}))
+            self.approve(0)
+            self.work(1)
+        self.look()
+
     def act(self, action: tuple[Any, ...]) -> None:
         match action:
             case ("press", number, person, choice):
@@ -347,10 +364,11 @@ def test_no_attempt_is_at_work_twice_nothing_is_lost_and_every_refused_click_say
     figures = Figures()
 
     @settings(max_examples=SEQUENCES, suppress_health_check=list(HealthCheck))
-    @given(st.lists(actions, min_size=15, max_size=60))
-    def lived_through(chosen: list[tuple[Any, ...]]) -> None:
+    @given(st.integers(0, 5), st.lists(actions, min_size=15, max_size=60))
+    def lived_through(phases: int, chosen: list[tuple[Any, ...]]) -> None:
         world = World(figures)
-        world.look()
+        world.forward(phases)
+        figures.counts[f"began after {len(world.worked)} steps at work"] += 1
         for action in chosen:
             world.act(action)
         world.drain()
@@ -364,3 +382,4 @@ def test_no_attempt_is_at_work_twice_nothing_is_lost_and_every_refused_click_say
     print(figures)
     assert figures.counts["sequences"] >= SEQUENCES
     assert figures.died.keys() <= STATES
+    assert len(figures.died) >= (len(STATES) if SEQUENCES == FULL else 10)
