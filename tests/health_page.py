@@ -182,7 +182,7 @@ def page(seen: Sequence[Seen]) -> str:
             cells = " | ".join(_said(row, each, found[each].sentences) for each in VERDICTS)
             lines.append(f"| {row.title} | {cells} | {_limit(found)} |")
         lines.append("")
-    lines += ["## Shown by", "", "One test of each verdict, with the real system where there is such a one. `make test`",
+    lines += ["## Shown by", "", "One test of each verdict, with the real system where there is one. `make test`",
               "fails when no test has seen a check pass, fail or remain unknown.", "",
               "| check | PASS | FAIL | UNKNOWN |", "|---|---|---|---|"]  # fmt: skip
     for row in ROWS:

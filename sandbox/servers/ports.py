@@ -12,11 +12,12 @@ nothing takes a port by chance between the moment it is found free and the momen
 _given: set[int] = set()
 
 
-def free_port() -> int:
-    """A port that nothing listens on, on 127.0.0.1; this process never gets the same one twice."""
+def free_port(*, also: int = 0) -> int:
+    """A port that nothing listens on, on 127.0.0.1; this process never gets the same one twice. `also`: so is the one
+    that many further on, which then is of that range too."""
     for _ in range(1000):
-        port = random.randint(_FIRST, _LAST)
-        if port not in _given and _can_bind(port):
+        port = random.randint(_FIRST, _LAST - also)
+        if port not in _given and _can_bind(port) and _can_bind(port + also):
             _given.add(port)
             return port
     raise OSError(f"no free port between {_FIRST} and {_LAST}")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import redis
 
 from sandbox.parts import require
+from sandbox.servers.ports import free_port
 from sandbox.servers.process import Server
 
+BUS = 10_000
+"""So far from its port is that of a cluster's own talk."""
 
 class RedisServer(Server):
     """One Redis without a password. What it has answered survives kill -9 and a restart."""
@@ -16,6 +19,8 @@ class RedisServer(Server):
 
     def __init__(self, *arguments: str, memory_megabytes: int = 256) -> None:
         super().__init__()
+        if "--cluster-enabled" in arguments:
+            self.port = free_port(also=BUS)
         self._arguments = arguments
         self._memory_megabytes = memory_megabytes
 

@@ -226,10 +226,40 @@ def test_what_cannot_be_drawn_is_not_tried_again_before_something_else_fires() -
     house.clock.advance(3600)
     assert not house.pictures.round()
     assert house.card(name).picture is None
-    house.painter.failure, house.painter.empty = None, True
+    house.painter.failure = None
     house.tell("Slow", "b")
     assert house.pictures.round()
-    assert (len(house.painter.asked), house.painter.kept) == (2, [])
+    assert (len(house.painter.asked), len(house.painter.kept)) == (2, 1)
+
+
+def test_what_has_no_value_yet_gets_its_picture_when_it_has_soon_then_ever_more_slowly() -> None:
+    house = House()
+    name = house.tell("Slow", "a")
+    house.show(name)
+    house.painter.empty = True
+    tries = 0
+    for _ in range(3600):
+        tries += house.pictures.round()
+        house.clock.advance(1)
+    assert 6 <= tries <= 9
+    assert (house.painter.kept, house.card(name).picture) == ([], None)
+    house.painter.empty = False
+    house.clock.advance(960)
+    assert house.pictures.round()
+    assert house.card(name).picture is not None
+
+
+def test_what_only_began_to_be_measured_is_tried_again_a_quarter_of_a_minute_later() -> None:
+    house = House()
+    house.show(house.tell("Slow", "a"))
+    house.painter.empty = True
+    assert house.pictures.round()
+    house.painter.empty = False
+    house.clock.advance(14)
+    assert not house.pictures.round()
+    house.clock.advance(2)
+    assert house.pictures.round()
+    assert len(house.painter.kept) == 1
 
 
 @pytest.mark.parametrize("failing", ["failure", "refusal"])

@@ -179,7 +179,7 @@ def test_nothing_is_left_when_the_starter_ends_by(
     everything = ids["pids"] + ids["guards"]
     assert all(is_running(pid) for pid in everything)
     parent.send_signal(number)
-    parent.wait(20)
+    parent.wait(60)
     _until(lambda: not any(is_running(pid) for pid in everything))
     _until(lambda: not any(folder.exists() for folder in folders))
 

@@ -5,8 +5,9 @@
 - A new one is due when the group's own card is there and something else fires than in the picture before; one a minute
   for each group, over all bots (the claim `picture:<group>`). None in a storm, none for what is over.
 - No card waits for a picture: it is put into the stored group when it is there, and then the relay edits the card.
-- What cannot be drawn is not tried again before something else fires. When Prometheus or the chat cannot, it is tried
-  again ever more slowly, after all others.
+- What cannot be drawn is not tried again before something else fires. What has no value in the plot yet, as it only
+  began to be measured, is tried again: soon, then ever more slowly. So is it when Prometheus or the chat cannot. Both
+  come after all others.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from handlers.core.alerts.plots import Gallery, Plotter
 from handlers.core.ports import Clock, State
 from handlers.core.words.errors import OutsideError, Problem
 
-EVERY = timedelta(seconds=60)
+EVERY, SOON = timedelta(seconds=60), timedelta(seconds=15)
 LONGEST = timedelta(minutes=16)
 FILE = "alert.png"
 
@@ -80,14 +81,19 @@ class Pictures:
         """Makes the picture that is due first; whether there was one. Raises Problem when Prometheus or the chat
         cannot now."""
         for group_id, group, wanted in self._due():
-            if self._claimed(group_id):
-                try:
-                    self._make(group_id, group, wanted)
-                except Problem:
-                    self._failures[group_id] = self._failures.get(group_id, 0) + 1
-                    raise
+            claim = self._claimed(group_id)
+            if claim is None:
+                continue
+            try:
+                made = self._make(group_id, group, wanted)
+            except Problem:
+                self._failures[group_id] = self._failures.get(group_id, 0) + 1
+                raise
+            if made:
                 self._failures.pop(group_id, None)
-                return True
+            else:
+                self._later(group_id, claim)
+            return True
         return False
 
     def _due(self) -> list[tuple[str, Group, Subject]]:
@@ -103,15 +109,30 @@ class Pictures:
         self._failures = {name: self._failures[name] for name, _, _ in found if name in self._failures}
         return sorted(found, key=lambda each: (self._failures.get(each[0], 0), each[1].first, each[0]))
 
-    def _claimed(self, group_id: str) -> bool:
-        """Nobody made one in the last minute; ever longer after failures."""
-        pause = min(EVERY * 2.0 ** min(self._failures.get(group_id, 0), 10), LONGEST)
-        return self._state.put_if(f"picture:{group_id}", b"", None, seconds=int(pause.total_seconds())) is not None
+    def _claimed(self, group_id: str) -> str | None:
+        """The version of the claim, if nobody made one in the last minute; ever longer after failures."""
+        return self._state.put_if(f"picture:{group_id}", b"", None, seconds=self._pause(group_id, EVERY))
 
-    def _make(self, group_id: str, group: Group, wanted: Subject) -> None:
+    def _later(self, group_id: str, claim: str) -> None:
+        """There was nothing to draw yet."""
+        self._state.put_if(f"picture:{group_id}", b"", claim, seconds=self._pause(group_id, SOON))
+        self._failures[group_id] = self._failures.get(group_id, 0) + 1
+
+    def _pause(self, group_id: str, first: timedelta) -> int:
+        return int(min(first * 2.0 ** min(self._failures.get(group_id, 0), 10), LONGEST).total_seconds())
+
+    def _make(self, group_id: str, group: Group, wanted: Subject) -> bool:
+        """Whether that is settled; not while there is nothing to draw."""
         now = self._clock.now()
-        drawn = self._drawn(wanted, now)
-        file = "" if drawn is None else self._gallery.upload(FILE, drawn, pictured(group, now))
+        try:
+            drawn = self._plotter.plot(wanted.expression, wanted.title, now, wanted.threshold)
+        except OutsideError as error:
+            if not error.permanent:
+                raise
+            drawn = b""
+        if drawn is None:
+            return False
+        file = "" if not drawn else self._gallery.upload(FILE, drawn, pictured(group, now))
 
         def how(newest: Group) -> Group:
             if newest.serial != group.serial:
@@ -120,12 +141,4 @@ class Pictures:
             return replace(tried, picture=file, pictured=now) if file else tried
 
         self._ledger.change(group_id, how)
-
-    def _drawn(self, wanted: Subject, now: datetime) -> bytes | None:
-        """None when there is nothing to draw, or nobody can draw it."""
-        try:
-            return self._plotter.plot(wanted.expression, wanted.title, now, wanted.threshold)
-        except OutsideError as error:
-            if not error.permanent:
-                raise
-            return None
+        return True
