@@ -11,6 +11,7 @@ from sandbox.servers.process import Server
 BUS = 10_000
 """So far from its port is that of a cluster's own talk."""
 
+
 class RedisServer(Server):
     """One Redis without a password. What it has answered survives kill -9 and a restart."""
 
