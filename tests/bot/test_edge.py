@@ -416,7 +416,7 @@ def test_a_key_that_is_too_small_is_named(authority: Authority, tmp_path: Path) 
 
 
 def test_a_certificate_that_cannot_be_dated_is_not_known() -> None:
-    assert certificate(Shown("192.0.2.1", None), datetime.now(UTC)).verdict is Verdict.UNKNOWN
+    assert certificate(Shown("192.0.2.1", None, "TLSv1.3"), datetime.now(UTC)).verdict is Verdict.UNKNOWN
 
 
 def test_the_certificates_of_other_names_count_too(authority: Authority, right: dict[str, bytes]) -> None:
