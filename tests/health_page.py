@@ -43,6 +43,7 @@ ANSWERED = _no(unknown="nothing answered: `address`")
 STORED = _no(unknown="the store could not be asked: one UNKNOWN for the section")
 ROWS = (
     Row("mongo", "mongo", "replica set", "replica set", _no(passed="`primary` and the members", failed="`primary`")),
+    Row("mongo", "mongo", "server", "server", _no(passed="the lines below", failed="the lines below")),
     Row("mongo", "mongo", "primary", "primary", ASKED),
     Row("mongo", "mongo", "member NAME", "member .+", {**ASKED, "passed": "`lag of NAME`"}),
     Row("mongo", "mongo", "lag of NAME", "lag of .+"),

@@ -37,13 +37,25 @@ class MongoCheck:
     growth: GrowthCheck | None = None
 
     def __call__(self, target: TargetName, seconds: float) -> tuple[Finding, ...]:
-        """The findings. Raises OutsideError when nothing could be asked."""
-        facts = self.server.facts(seconds / 2)
+        """The findings: of the set also when no server tells of itself, and the other way round. Raises OutsideError
+        when nothing could be asked."""
+        facts, silent = self._facts(seconds / 2)
         try:
-            members = tuple(replica(self.state.look(seconds / 2), facts.oplog_share))
+            share = None if facts is None else facts.oplog_share
+            members = tuple(replica(self.state.look(seconds / 2), share))
         except OutsideError as error:
+            if silent is not None:
+                raise
             members = (unknown("replica set", error.text, source=SOURCE),)
-        return (*members, *server(facts), *(() if self.growth is None else self.growth(target)))
+        told = server(facts) if facts is not None else ()
+        hidden = () if silent is None else (unknown("server", silent.text, source=SOURCE),)
+        return (*members, *told, *hidden, *(() if self.growth is None else self.growth(target)))
+
+    def _facts(self, seconds: float) -> tuple[ServerFacts | None, OutsideError | None]:
+        try:
+            return self.server.facts(seconds), None
+        except OutsideError as error:
+            return None, error
 
 
 def replica(state: ReplicaState, oplog_share: float | None = None) -> Iterator[Finding]:

@@ -131,9 +131,29 @@ class Broken:
         return WELL
 
 
+class Told:
+    """The set tells of itself, and its server does not."""
+
+    def look(self, seconds: float) -> ReplicaState:
+        return replace(SET, primary="")
+
+    def facts(self, seconds: float) -> ServerFacts:
+        raise OutsideError(Text("MongoDB could not be asked."))
+
+
 def test_a_server_that_is_no_replica_set_is_still_looked_at() -> None:
     found = verdicts(MongoCheck(Broken(), Broken())(SHOP, 5))
     assert (found["replica set"], found["TLS"]) == (UNKNOWN, PASS)
+
+
+def test_a_set_whose_server_tells_nothing_of_itself_is_still_looked_at() -> None:
+    found = verdicts(MongoCheck(Told(), Told())(SHOP, 5))
+    assert (found["primary"], found["server"], "TLS" in found) == (FAIL, UNKNOWN, False)
+
+
+def test_when_nothing_could_be_asked_that_is_one_line() -> None:
+    with pytest.raises(OutsideError):
+        MongoCheck(Broken(), Told())(SHOP, 5)
 
 
 P95 = next(each for each in DEFAULT if each.name == "p95")

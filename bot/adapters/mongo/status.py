@@ -55,7 +55,7 @@ def _facts(client: Client, database: str) -> ServerFacts:
     connections = status.get("connections") or {}
     whole = int(stats.get("fsTotalSize", 0))
     return ServerFacts(
-        version=str(client.server_info().get("version", "")),
+        version=str((_asked(client, "admin", buildInfo=1) or {}).get("version", "")),
         connections=int(connections.get("current", 0)),
         connections_left=int(connections.get("available", 0)),
         authorization=None if options is None else _authorization(options.get("parsed") or {}),
@@ -76,8 +76,9 @@ def _asked(client: Client, database: str, **command: Any) -> dict[str, Any] | No
     name = next(iter(command))
     rest = {key: value for key, value in command.items() if key != name}
     try:
-        asked = client.get_database(database, read_preference=ReadPreference.NEAREST)
-        return dict(asked.command(name, command[name], **rest))
+        # `command` heeds no preference of its database.
+        nearest = ReadPreference.NEAREST
+        return dict(client[database].command(name, command[name], read_preference=nearest, **rest))
     except OperationFailure:
         return None
 
