@@ -33,9 +33,9 @@ class Row:
     """One of the checklist. `chosen`: pairs of a section and a pattern for the names of its findings."""
 
     id: str
-    what: str
+    what: Text
     chosen: tuple[tuple[str, str], ...]
-    then: str
+    then: Text
     mode: Literal["all", "seen", "stored"] = "all"
 
 
@@ -49,58 +49,61 @@ class Judged:
 
 
 ROWS = (
-    Row("S1", "a reverse proxy with a certificate stands before the backend",
+    Row("S1", Text("a reverse proxy with a certificate stands before the backend"),
         (("edge", "certificate.*|SSL.*|TLS.*|ciphers"),),
-        "Set PUBLIC_URL to the address on the proxy; renew, and reload the proxy."),
-    Row("S2", "port 443 is the way in, and plain HTTP is redirected to it", (("edge", "redirect|HTTPS"),),
-        "Answer port 80 with a redirect to https:// on the same host."),
-    Row("S3", "HSTS, X-Frame-Options and a Content-Security-Policy are sent",
-        (("edge", "address|HSTS|framing|Content-Security-Policy"),), "Add the headers at the proxy."),
-    Row("S4", "ALLOWED_ORIGINS are the origins that get in, and no other",
+        Text("Set PUBLIC_URL to the address on the proxy; renew, and reload the proxy.")),
+    Row("S2", Text("port 443 is the way in, and plain HTTP is redirected to it"), (("edge", "redirect|HTTPS"),),
+        Text("Answer port 80 with a redirect to https:// on the same host.")),
+    Row("S3", Text("HSTS, X-Frame-Options and a Content-Security-Policy are sent"),
+        (("edge", "address|HSTS|framing|Content-Security-Policy"),), Text("Add the headers at the proxy.")),
+    Row("S4", Text("ALLOWED_ORIGINS are the origins that get in, and no other"),
         (("edge", "CORS|origin .*|forged origins|preflight.*|forged preflights"),),
-        "Set ALLOWED_ORIGINS here and in the backend to the same list."),
-    Row("S5", "secrets live in Vault", (("secrets", "secret .*"),),
-        "Name the secrets in SECRETS_CONFIG, in a store of the kind vault.", "stored"),
-    Row("S6", "or in AWS Secrets Manager", (("secrets", "secret .*"),),
-        "One of S5, S6 and S7 is enough.", "stored"),
-    Row("S7", "or in Kubernetes Secrets", (("secrets", "secret .*"),),
-        "One of S5, S6 and S7 is enough.", "stored"),
-    Row("S8", ".env is never in version control", (("readiness", "environment file"),),
-        "In the service's repository `git ls-files | grep -x .env` must print nothing."),
-    Row("S9", "secrets are rotated by a policy", (("secrets", "secret .*"),), "`/rotate due` lists what is too old."),
-    Row("S10", "access to secrets leaves a trail", (("audit", "chain.*"),),
-        "Look at `/audit verify`."),
-    Row("S11", "backups are made by mongodump", (("backups", "newest|damaged copies"),), "Look at `/backup status`."),
-    Row("S12", "every night, to storage with Object Lock", (("backups", "newest|lock|hidden copies"),),
-        "Use BACKUP_S3_URL with a bucket that has Object Lock."),
-    Row("S13", "a restore brings data and indexes back", (("backups", "last drill"),),
-        "`/backup drill`, and set DRILL_SCHEDULE."),
-    Row("S14", "7 daily and 4 weekly copies are kept", (("backups", "copies|daily copies|weekly copies"),),
-        "Leave BACKUP_SCHEDULE on; copies fill up by themselves."),
-    Row("S15", "checksums are watched", (("backups", "last scrub|damaged copies"),), "`/backup verify`."),
-    Row("S16", "the key indicators are measured", (("metrics", ".*"),),
-        "Scrape what has no value, or name it in HEALTH_QUERIES.", "seen"),
-    Row("S17", "Prometheus scrapes the backend, and MongoDB by its exporter",
+        Text("Set ALLOWED_ORIGINS here and in the backend to the same list.")),
+    Row("S5", Text("secrets live in Vault"), (("secrets", "secret .*"),),
+        Text("Name the secrets in SECRETS_CONFIG, in a store of the kind vault."), "stored"),
+    Row("S6", Text("or in AWS Secrets Manager"), (("secrets", "secret .*"),),
+        Text("One of S5, S6 and S7 is enough."), "stored"),
+    Row("S7", Text("or in Kubernetes Secrets"), (("secrets", "secret .*"),),
+        Text("One of S5, S6 and S7 is enough."), "stored"),
+    Row("S8", Text(".env is never in version control"), (("readiness", "environment file"),),
+        Text("In the service's repository {command} must print nothing.", command=Code("git ls-files | grep -x .env"))),
+    Row("S9", Text("secrets are rotated by a policy"), (("secrets", "secret .*"),),
+        Text("{command} lists what is too old.", command=Code("/rotate due"))),
+    Row("S10", Text("access to secrets leaves a trail"), (("audit", "chain.*"),),
+        Text("Look at {command}.", command=Code("/audit verify"))),
+    Row("S11", Text("backups are made by mongodump"), (("backups", "newest|damaged copies"),),
+        Text("Look at {command}.", command=Code("/backup status"))),
+    Row("S12", Text("every night, to storage with Object Lock"), (("backups", "newest|lock|hidden copies"),),
+        Text("Use BACKUP_S3_URL with a bucket that has Object Lock.")),
+    Row("S13", Text("a restore brings data and indexes back"), (("backups", "last drill"),),
+        Text("{command}, and set DRILL_SCHEDULE.", command=Code("/backup drill"))),
+    Row("S14", Text("7 daily and 4 weekly copies are kept"), (("backups", "copies|daily copies|weekly copies"),),
+        Text("Leave BACKUP_SCHEDULE on; copies fill up by themselves.")),
+    Row("S15", Text("checksums are watched"), (("backups", "last scrub|damaged copies"),),
+        Text("{command} looks at them now.", command=Code("/backup verify"))),
+    Row("S16", Text("the key indicators are measured"), (("metrics", ".*"),),
+        Text("Scrape what has no value, or name it in HEALTH_QUERIES."), "seen"),
+    Row("S17", Text("Prometheus scrapes the backend, and MongoDB by its exporter"),
         (("metrics", "requests|p95|database|disk free"),),
-        "deploy/prometheus/prometheus.yml and deploy/grafana show how.", "seen"),
-    Row("S18", "p95 over 800 ms for 5 minutes wakes somebody", (("readiness", "rule SlowResponses"),),
-        "Load deploy/prometheus/rules/service.yml."),
-    Row("S19", "5xx over 1 % in 10 minutes wakes somebody", (("readiness", "rule ServerErrors"),),
-        "Load deploy/prometheus/rules/service.yml."),
-    Row("S20", "a database disk under 15 % free wakes somebody", (("readiness", "rule DatabaseDiskLow"),),
-        "Load deploy/prometheus/rules/service.yml."),
-    Row("S21", "a failing npm audit or Snyk is told", (("readiness", "CI reports"),),
-        "Add the job of deploy/ci to the service's CI."),
-    Row("S22", "the first runbook is ready, with its rollback", (("readiness", "first runbook"),),
-        "Set ROLLBACK_PLAN_COMMAND and ROLLBACK_COMMAND."),
-    Row("S23", "only the needed addresses reach 22, 443 and 27017", (("edge", "ports|port .*"),),
-        "Set EDGE_PORTS, and close what should be closed in the firewall."),
-    Row("S24", "administrators have a second factor", (("secrets", "IAM second factor"),),
-        "Set HEALTH_IAM=yes. What destroys always needs a code here."),
-    Row("S25", "what people did is in a record that shows tampering", (("audit", "chain.*|anchor.*"),),
-        "Look at `/audit verify`; write its last hash down elsewhere."),
-    Row("S26", "security updates are made every month", (("updates", ".*"),),
-        "`/health updates`, and acknowledge the month's round."),
+        Text("deploy/prometheus/prometheus.yml and deploy/grafana show how."), "seen"),
+    Row("S18", Text("p95 over 800 ms for 5 minutes wakes somebody"), (("readiness", "rule SlowResponses"),),
+        Text("Load deploy/prometheus/rules/service.yml.")),
+    Row("S19", Text("5xx over 1 % in 10 minutes wakes somebody"), (("readiness", "rule ServerErrors"),),
+        Text("Load deploy/prometheus/rules/service.yml.")),
+    Row("S20", Text("a database disk under 15 % free wakes somebody"), (("readiness", "rule DatabaseDiskLow"),),
+        Text("Load deploy/prometheus/rules/service.yml.")),
+    Row("S21", Text("a failing npm audit or Snyk is told"), (("readiness", "CI reports"),),
+        Text("Add the job of deploy/ci to the service's CI.")),
+    Row("S22", Text("the first runbook is ready, with its rollback"), (("readiness", "first runbook"),),
+        Text("Set ROLLBACK_PLAN_COMMAND and ROLLBACK_COMMAND.")),
+    Row("S23", Text("only the needed addresses reach 22, 443 and 27017"), (("edge", "ports|port .*"),),
+        Text("Set EDGE_PORTS, and close what should be closed in the firewall.")),
+    Row("S24", Text("administrators have a second factor"), (("secrets", "IAM second factor"),),
+        Text("Set HEALTH_IAM=yes. What destroys always needs a code here.")),
+    Row("S25", Text("what people did is in a record that shows tampering"), (("audit", "chain.*|anchor.*"),),
+        Text("Look at {command}; write its last hash down elsewhere.", command=Code("/audit verify"))),
+    Row("S26", Text("security updates are made every month"), (("updates", ".*"),),
+        Text("{command}, and acknowledge the month's round.", command=Code("/health updates"))),
 )  # fmt: skip
 PARTS = ("mongo", "metrics", "edge", "secrets", "backups", "audit", "updates", "readiness")
 
@@ -113,8 +116,11 @@ def judged(found: Found) -> tuple[Judged, ...]:
 def _judged(row: Row, found: Found) -> Judged:
     chosen = [each for section, names in row.chosen for each in found.get(section, ()) if _fits(each, section, names)]
     missing = [section for section, _ in row.chosen if not found.get(section)]
-    if not chosen or missing:
-        why = Text("Not looked at: {what} is not configured.", what=", ".join(missing) or row.chosen[0][0])
+    if missing:
+        why = Text("Not looked at: {what} is not configured.", what=", ".join(missing))
+        return Judged(row, Verdict.UNKNOWN, (why,))
+    if not chosen:
+        why = Text("Nothing of {section} looks at it as it is configured.", section=row.chosen[0][0])
         return Judged(row, Verdict.UNKNOWN, (why,))
     verdict = worst(chosen)
     if row.mode == "seen" and verdict is Verdict.FAIL:
@@ -193,8 +199,8 @@ def markdown(target: str, at: str, rows: Sequence[Judged]) -> str:
     head = [f"# Production readiness of {target}", "", f"{count} of {len(rows)} hold · {at}", ""]
     table = ["| row | verdict | what | evidence | what to do next |", "|---|---|---|---|---|"]
     for each in rows:
-        then = "" if each.verdict is Verdict.PASS else each.row.then
-        cells = (each.row.id, each.verdict.value.upper(), each.row.what, " ".join(map(str, each.evidence)), then)
+        then = "" if each.verdict is Verdict.PASS else str(each.row.then)
+        cells = (each.row.id, each.verdict.value.upper(), str(each.row.what), " ".join(map(str, each.evidence)), then)
         table.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
     return "\n".join([*head, *table, ""])
 
@@ -208,10 +214,10 @@ def as_json(rows: Sequence[Judged]) -> list[Json]:
     return [
         {
             "row": each.row.id,
-            "what": each.row.what,
+            "what": str(each.row.what),
             "verdict": each.verdict.value,
             "evidence": [str(text) for text in each.evidence],
-            "next": "" if each.verdict is Verdict.PASS else each.row.then,
+            "next": "" if each.verdict is Verdict.PASS else str(each.row.then),
         }
         for each in rows
     ]

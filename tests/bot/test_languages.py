@@ -31,7 +31,7 @@ NAMES = frozenset(
     QR REST Redis S3 SCRAM-SHA-256 SHA-256 Slack Snyk Strict-Transport-Security TLS U0123456789 UTC Vault
     X-Frame-Options XX age age1 AGE-SECRET-KEY-1 appendonly audit authorization frame-ancestors getCmdLineOpts inprog
     local.oplog.rs max_alerts maxmemory-policy mongod mongodump mongos noeviction none nosniff npm oplog view viewUser
-    webhook clusterMonitor preflight WiredTiger""".split()  # noqa: SIM905
+    webhook clusterMonitor preflight WiredTiger HSTS S5 S6 S7 env p95 vault yml""".split()  # noqa: SIM905
 )
 LATIN = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*(?<![.-])")
 

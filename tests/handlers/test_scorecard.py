@@ -84,6 +84,18 @@ def test_a_row_is_not_known_when_its_findings_are_not_or_are_not_there(row: scor
     assert verdicts(hung)[row.id] is UNKNOWN
 
 
+def test_a_row_that_nothing_looks_at_says_whether_its_section_is_configured_at_all() -> None:
+    some = {**found(), "metrics": (passed("queue", Text("short")),)}
+    none = {section: each for section, each in found().items() if section != "metrics"}
+    why = [{each.row.id: str(each.evidence[0]) for each in judged(given)}["S17"] for given in (some, none)]
+    assert why == ["Nothing of metrics looks at it as it is configured.", "Not looked at: metrics is not configured."]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_a_command_in_what_to_do_next_is_a_value_and_no_mark(row: scorecard.Row) -> None:
+    assert "`" not in row.then.template
+
+
 def test_an_address_that_does_not_answer_fails_what_is_looked_at_there() -> None:
     given = {**found(), "edge": (failed("address", Text("no")), unknown("certificate", Text("?")))}
     edge = {id_: verdict for id_, verdict in verdicts(given).items() if verdict is not PASS}

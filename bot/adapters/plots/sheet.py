@@ -36,6 +36,8 @@ Ask = Callable[[str, str, float], Sequence[Any]]
 WIDTH, ROW = 9.0, 2.45
 MOST_LINES = 4
 TITLE_LENGTH, NAME_LENGTH = 30, 24
+LABEL_SHARE = 0.25
+"""So much of a plot's height the name of a limit takes."""
 _HALF_HOUR = 1800
 _KINDS = {"share": "ratio", "seconds": "seconds", "bytes": "bytes", "rate": "rate"}
 _SMALL = {**STYLE, "font.size": 17}
@@ -161,15 +163,18 @@ def _limits(axes: Axes, panel: Panel, scale: Scale) -> None:
         if limit is None:
             continue
         height = limit * scale.factor
+        # On the good side of the line, unless there is no room for it.
+        share, under = (height - bottom) / (top - bottom), beyond == top
+        under = share > 1 - LABEL_SHARE or (under and share > LABEL_SHARE)
         axes.axhspan(min(height, beyond), max(height, beyond), color=ALARM, alpha=0.07, linewidth=0)
         axes.axhline(height, color=ALARM, linewidth=2.2, linestyle=(0, (5, 3)))
         axes.annotate(
             f"limit {scale.spelled(limit, 3)}",
             (0.0, height),
             xycoords=("axes fraction", "data"),
-            xytext=(5, -4 if beyond == top else 4),
+            xytext=(5, -4 if under else 4),
             textcoords="offset points",
-            va="top" if beyond == top else "bottom",
+            va="top" if under else "bottom",
             color=ALARM,
             fontsize=15,
             fontweight="bold",
