@@ -24,7 +24,7 @@ def main(failed: Path = FAILED) -> int:
     if not 0 < len(names) <= MOST:
         return 1
     print(f"\nA second look, alone, at {len(names)} failed:", *names, sep="\n  ", flush=True)
-    if pytest.main(["-p", "no:xdist", *names]) != 0:
+    if pytest.main(["-n", "0", *names]) != 0:
         return 1
     print("\nFLAKY: these failed beside the others and passed alone:", *names, sep="\n  ")
     return 0

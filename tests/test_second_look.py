@@ -12,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TESTS = """
+import pytest
+pytestmark = pytest.mark.xdist_group("one")
 def test_good(): (open("ran", "a").write("."))
 def test_bad(): assert False
 """

@@ -189,7 +189,11 @@ class Containers:
         self.stop()
 
     def _run(self, command: list[str]) -> str:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=True
-        )
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=True
+            )
+        except subprocess.CalledProcessError as error:
+            error.add_note(f"{error.stdout[-1000:]}\n{error.stderr[-2000:]}")
+            raise
         return done.stdout.strip()

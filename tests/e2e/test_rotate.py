@@ -95,7 +95,7 @@ secrets:
     overlap: 3s
     consumers:
       - name: shop-api
-        roll_out: sleep 1
+        roll_out: sleep 2
         reports: ["{url}/internal/secrets"]
         health: {url}/health
         login: {url}/login
@@ -218,17 +218,43 @@ def test_nobody_is_logged_out_and_the_retired_key_is_refused(
 
 
 @pytest.mark.timeout(240)
+def test_a_rotation_rests_by_a_button_of_its_card_and_goes_on_by_another(shown: Shown) -> None:
+    backend, first = shown.backend, json.loads((shown.folder / "jwt").read_text())
+    before = backend.log_in()
+    with watched(backend, before) as asked:
+        shown.asked("/rotate jwt", "Rotation of jwt")
+        press(shown.stage, "jwt pause")
+        shown.seen("It rests before this step", "Both values are accepted for as long as it rests", "Continue")
+        resting = json.loads((shown.folder / "jwt").read_text())
+        time.sleep(3)
+        assert json.loads((shown.folder / "jwt").read_text()) == resting
+        shown.pressed("jwt continue", "Rest of the rotation of jwt")
+        shown.seen("Rest of the rotation of jwt: done")
+    assert asked.count(200) == len(asked)
+    assert json.loads((shown.folder / "jwt").read_text())["active"] != first["active"]
+    assert backend.lets_in(before)
+    assert backend.lets_in(backend.log_in())
+    time.sleep(3)
+    retired = said(shown.stage, "Retirement of the old jwt: done")
+    shown.pressed("jwt retire", "Retirement of the old jwt")
+    sara = shown.stage.slack.person("U0SARA")
+    sara.wait_for(lambda: said(shown.stage, "Retirement of the old jwt: done") == retired + 1, 60, "the retirement")
+
+
+@pytest.mark.timeout(240)
 def test_a_worker_that_is_killed_in_the_middle_logs_nobody_out_and_the_next_one_ends_it(shown: Shown) -> None:
     stage, backend, sara = shown.stage, shown.backend, shown.stage.slack.person("U0SARA")
     before = backend.log_in()
     first = json.loads((shown.folder / "jwt").read_text())
-    done = rotations_done(stage)
+    done = said(stage, "Rotation of jwt: done")
     with watched(backend, before) as asked:
         shown.asked("/rotate jwt", "Rotation of jwt")
         (worker,) = children(stage.bot.pid, "worker")
         sara.wait_for(lambda: children(worker.pid, "sleep"), 30, "a roll-out")
         worker.kill()
-        sara.wait_for(lambda: rotations_done(stage) == done + 1, RESCUE_SECONDS, "the end of the rotation")
+        sara.wait_for(
+            lambda: said(stage, "Rotation of jwt: done") == done + 1, RESCUE_SECONDS, "the end of the rotation"
+        )
     assert asked.count(200) == len(asked)
     ring = json.loads((shown.folder / "jwt").read_text())
     assert ring["active"] != first["active"]
@@ -280,6 +306,6 @@ def test_a_key_that_a_backup_needs_is_kept_and_a_restore_says_when_it_is_gone(sh
     shown.seen("The key k-first of data is gone")
 
 
-def rotations_done(stage: Stage) -> int:
+def said(stage: Stage, words: str) -> int:
     """How many cards say so."""
-    return sum("Rotation of jwt: done" in tour.words(each) for each in stage.slack.person("U0SARA").messages(OPS))
+    return sum(words in tour.words(each) for each in stage.slack.person("U0SARA").messages(OPS))

@@ -29,7 +29,8 @@ from tests.conftest import needs
 ROOT = Path(__file__).parents[2]
 
 STARTS_TWO_AND_WAITS = """
-import json, os, sys, time
+import json, os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who was started in the background ignores it
 from sandbox.servers.mongod import Mongod
 from sandbox.servers.radosgw import PROGRAMS, Radosgw
 from sandbox.servers.redis import RedisServer
