@@ -199,9 +199,9 @@ def page(seen: Sequence[Seen]) -> str:
 def main(words: Sequence[str]) -> int:
     """The exit code."""
     noted: Any = json.loads(KEPT.read_text())
-    seen: list[Seen] = [(each[0], each[1], each[2], each[3], each[4], each[5]) for each in noted]
+    seen: list[Seen] = [tuple(each) for each in noted]
     found = list(problems(seen))
-    print(*found, sep="\n" if found else "")
+    print(*found, sep="\n")
     if "--check" not in words:
         PAGE.write_text(page(seen))
         print(f"{PAGE}: {len(ROWS)} checks")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -75,7 +76,7 @@ class Pictures:
         self._plotter = plotter
         self._gallery = gallery
         self._clock = clock
-        self._failures: dict[str, int] = {}
+        self._failures = Counter[str]()
 
     def round(self) -> bool:
         """Makes the picture that is due first; whether there was one. Raises Problem when Prometheus or the chat
@@ -87,7 +88,7 @@ class Pictures:
             try:
                 made = self._make(group_id, group, wanted)
             except Problem:
-                self._failures[group_id] = self._failures.get(group_id, 0) + 1
+                self._failures[group_id] += 1
                 raise
             if made:
                 self._failures.pop(group_id, None)
@@ -106,8 +107,8 @@ class Pictures:
                 group = self._ledger.load(group_id) if wanted_here else None
                 if group is not None and due(group, group_id, book, now) and (wanted := subject(group)) is not None:
                     found.append((group_id, group, wanted))
-        self._failures = {name: self._failures[name] for name, _, _ in found if name in self._failures}
-        return sorted(found, key=lambda each: (self._failures.get(each[0], 0), each[1].first, each[0]))
+        self._failures = Counter({name: self._failures[name] for name, _, _ in found if name in self._failures})
+        return sorted(found, key=lambda each: (self._failures[each[0]], each[1].first, each[0]))
 
     def _claimed(self, group_id: str) -> str | None:
         """The version of the claim, if nobody made one in the last minute; ever longer after failures."""
@@ -116,10 +117,10 @@ class Pictures:
     def _later(self, group_id: str, claim: str) -> None:
         """There was nothing to draw yet."""
         self._state.put_if(f"picture:{group_id}", b"", claim, seconds=self._pause(group_id, SOON))
-        self._failures[group_id] = self._failures.get(group_id, 0) + 1
+        self._failures[group_id] += 1
 
     def _pause(self, group_id: str, first: timedelta) -> int:
-        return int(min(first * 2.0 ** min(self._failures.get(group_id, 0), 10), LONGEST).total_seconds())
+        return int(min(first * 2.0 ** min(self._failures[group_id], 10), LONGEST).total_seconds())
 
     def _make(self, group_id: str, group: Group, wanted: Subject) -> bool:
         """Whether that is settled; not while there is nothing to draw."""

@@ -414,7 +414,7 @@ class Desk:
     def tend(self) -> None:
         """Every few seconds in a worker: finds what nobody looks after any more. Raises OutsideError, and Damage when
         there are records that cannot be read; all others are looked after then."""
-        broken = []
+        now, broken = self._clock.now(), []
         for job_id in self._jobs.begun():
             try:
                 job = self._jobs.standing(job_id)
@@ -422,7 +422,7 @@ class Desk:
                 broken.append(job_id)
                 continue
             if job is not None:
-                self._tend(job, self._clock.now())
+                self._tend(job, now)
         if broken:
             raise Damage(Text("These jobs cannot be read, so nobody looks after them: {ids}.", ids=", ".join(broken)))
 
