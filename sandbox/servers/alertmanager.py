@@ -8,12 +8,13 @@ from sandbox.servers.process import Server
 
 
 class Alertmanager(Server):
-    """One Alertmanager. `configuration` is the YAML text of its alertmanager.yml."""
+    """One Alertmanager. `configuration` is the YAML text of its alertmanager.yml; `part` which program it is."""
 
     name = "alertmanager"
 
-    def __init__(self, configuration: str) -> None:
+    def __init__(self, configuration: str, part: str = "alertmanager") -> None:
         super().__init__()
+        self.part = part
         self.configuration = configuration
 
     @property
@@ -30,7 +31,7 @@ class Alertmanager(Server):
     def command(self) -> list[str]:
         """An empty cluster address: it neither listens for peers nor announces itself."""
         return [
-            str(require("alertmanager")),
+            str(require(self.part)),
             f"--config.file={self.folder / 'alertmanager.yml'}",
             f"--storage.path={self.folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{self.port}",

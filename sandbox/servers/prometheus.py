@@ -12,13 +12,15 @@ from sandbox.servers.process import Server
 class Prometheus(Server):
     """One Prometheus. `configuration` is the YAML text of its prometheus.yml.
 
-    `files` are further files by name, such as {"rules.yml": "…"}, in the same folder.
+    `files` are further files by name, such as {"rules.yml": "…"}, in the same folder. `part` is which
+    program it is: `prometheus` or `newer-prometheus`.
     """
 
     name = "prometheus"
 
-    def __init__(self, configuration: str, files: Mapping[str, str] | None = None) -> None:
+    def __init__(self, configuration: str, files: Mapping[str, str] | None = None, part: str = "prometheus") -> None:
         super().__init__()
+        self.part = part
         self.configuration = configuration
         self.files = dict(files or {})
 
@@ -35,7 +37,7 @@ class Prometheus(Server):
     def command(self) -> list[str]:
         """Its database in its own folder, and reload over HTTP allowed."""
         return [
-            str(require("prometheus")),
+            str(require(self.part)),
             f"--config.file={self.folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self.folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{self.port}",

@@ -171,9 +171,10 @@ def test_nobody_answers_is_not_known_and_no_password_is_told() -> None:
     assert "hunter22" not in str(caught.value)
 
 
-def test_prometheus_is_asked_and_its_refusals_are_told() -> None:
-    needs("prometheus")
-    with Prometheus("global: {}\n") as server:
+@pytest.mark.parametrize("part", ["prometheus", "newer-prometheus"])
+def test_prometheus_is_asked_and_its_refusals_are_told(part: str) -> None:
+    needs(part)
+    with Prometheus("global: {}\n", part=part) as server:
         metrics = HttpMetrics(server.url)
         assert [each.value for each in metrics.ask("vector(3)", 5)] == [3.0]
         assert [each.value for each in metrics.ask("1 + 1", 5)] == [2.0]

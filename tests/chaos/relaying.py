@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import itertools
 import json
 import random
 import re
@@ -312,11 +313,16 @@ def floor(*, storm: int, bots: int = 1) -> Iterator[Floor]:
 
 @contextmanager
 def peers(bots: Sequence[Bot]) -> Iterator[Peers]:
-    """An Alertmanager for each bot."""
+    """An Alertmanager for each bot: the one that Debian's stable release has and the newest one, in turn."""
     with ExitStack() as ending:
         webhooks = [f"http://127.0.0.1:{bot.port}/webhooks/alertmanager" for bot in bots]
         yield Peers(
-            [ending.enter_context(Alertmanager(alerting.configuration(webhook, TOKEN))) for webhook in webhooks]
+            [
+                ending.enter_context(Alertmanager(alerting.configuration(webhook, TOKEN), part))
+                for webhook, part in zip(
+                    webhooks, itertools.cycle(["alertmanager", "newer-alertmanager"]), strict=False
+                )
+            ]
         )
 
 

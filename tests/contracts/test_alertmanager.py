@@ -30,10 +30,10 @@ LABELS = {"alertname": "کند\nSlow", "severity": "critical", "quote": 'a"b\\c'
 NOWHERE = "http://user:hunter2@127.0.0.1:1"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Alertmanager]:
-    needs("alertmanager")
-    with Alertmanager(alerting.configuration("http://127.0.0.1:1/", "none", interval="1m")) as running:
+@pytest.fixture(scope="module", params=["alertmanager", "newer-alertmanager"])
+def server(request: pytest.FixtureRequest) -> Iterator[Alertmanager]:
+    needs(request.param)
+    with Alertmanager(alerting.configuration("http://127.0.0.1:1/", "none", interval="1m"), request.param) as running:
         yield running
 
 

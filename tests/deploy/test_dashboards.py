@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,11 @@ import pytest
 import yaml
 
 from handlers.checks.metrics import DEFAULT, panels
+from tests.conftest import needs
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAMES = ("service", "database", "negahban")
+both = pytest.mark.parametrize("promtool", ["promtool", "newer-promtool"])
 EXPORTED = re.compile(r"negahban_[a-z_]+")
 
 
@@ -28,27 +29,29 @@ def expressions(name: str) -> list[str]:
     return [target["expr"] for panel in board(name)["panels"] for target in panel["targets"]]
 
 
-def checked(folder: Path, found: list[str]) -> subprocess.CompletedProcess[str]:
-    if shutil.which("promtool") is None:
-        pytest.skip("promtool is not installed")
+def checked(promtool: str, folder: Path, found: list[str]) -> subprocess.CompletedProcess[str]:
     rules = [{"record": f"dashboard:panel:{number}", "expr": each} for number, each in enumerate(found)]
     file = folder / "rules.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "dashboards", "rules": rules}]}))
-    return subprocess.run(["promtool", "check", "rules", str(file)], capture_output=True, text=True, check=False)
+    command = [str(needs(promtool)), "check", "rules", str(file)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@both
 @pytest.mark.parametrize("name", NAMES)
-def test_promtool_understands_every_expression(name: str, tmp_path: Path) -> None:
-    answer = checked(tmp_path, expressions(name))
+def test_promtool_understands_every_expression(promtool: str, name: str, tmp_path: Path) -> None:
+    answer = checked(promtool, tmp_path, expressions(name))
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-def test_an_expression_that_is_none_would_be_noticed(tmp_path: Path) -> None:
-    assert checked(tmp_path, ["sum(rate(x[5m])"]).returncode != 0
+@both
+def test_an_expression_that_is_none_would_be_noticed(promtool: str, tmp_path: Path) -> None:
+    assert checked(promtool, tmp_path, ["sum(rate(x[5m])"]).returncode != 0
 
 
-def test_promtool_understands_the_questions_of_the_bot(tmp_path: Path) -> None:
-    answer = checked(tmp_path, [each.query for each in DEFAULT])
+@both
+def test_promtool_understands_the_questions_of_the_bot(promtool: str, tmp_path: Path) -> None:
+    answer = checked(promtool, tmp_path, [each.query for each in DEFAULT])
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 

@@ -128,11 +128,13 @@ def test_a_set_with_authentication_refuses_a_stranger() -> None:
             stranger["shop"]["orders"].find_one()
 
 
-def test_alertmanager_and_prometheus_answer_and_refuse_a_broken_configuration() -> None:
-    needs("alertmanager")
-    needs("prometheus")
+@pytest.mark.parametrize("age", ["", "newer-"])
+def test_alertmanager_and_prometheus_answer_and_refuse_a_broken_configuration(age: str) -> None:
+    needs(f"{age}alertmanager")
+    needs(f"{age}prometheus")
     route = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
-    with Alertmanager(route) as alertmanager, Prometheus("scrape_configs: []\n") as prometheus:
+    nothing = Prometheus("scrape_configs: []\n", part=f"{age}prometheus")
+    with Alertmanager(route, f"{age}alertmanager") as alertmanager, nothing as prometheus:
         for server in (alertmanager, prometheus):
             with urlopen(f"{server.url}/-/healthy", timeout=5) as answer:
                 assert answer.status == 200

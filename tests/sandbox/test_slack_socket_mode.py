@@ -199,8 +199,10 @@ def test_each_envelope_goes_to_one_of_the_connections(slack: LocalSlack, heard: 
 
 
 def test_the_app_reconnects_when_slack_asks_it_to(slack: LocalSlack, heard: Heard) -> None:
-    slack.disconnect("refresh_requested")
     sara = slack.person("U0SARA")
+    sara.command("C0OPS", "/backup first")
+    assert heard.next()["text"] == "first"  # from here on the connection that it has is none that got nothing
+    slack.disconnect("refresh_requested")
     sara.wait_for(lambda: slack.connections() == [0], timeout=10, what="a fresh connection")
     assert sara.command("C0OPS", "/backup again") == {"ok": True}
     assert heard.next()["text"] == "again"

@@ -232,9 +232,10 @@ def test_the_bots_own_process_loads_neither_library() -> None:
     assert subprocess.run([sys.executable, "-c", code], env={**os.environ}, check=False).returncode == 0
 
 
-def test_a_real_prometheus_is_plotted() -> None:
-    needs("prometheus")
-    with Prometheus("global: {scrape_interval: 1s}\n") as prometheus:
+@pytest.mark.parametrize("part", ["prometheus", "newer-prometheus"])
+def test_a_real_prometheus_is_plotted(part: str) -> None:
+    needs(part)
+    with Prometheus("global: {scrape_interval: 1s}\n", part=part) as prometheus:
         plots = Plots(prometheus.url)
         until = datetime.now(UTC) + timedelta(seconds=1)
         picture = plots.plot("vector(3) > 0", "three", until, 2.5)
