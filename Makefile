@@ -52,7 +52,7 @@ test: $(STAMP) parts check
 # not count). One process and no servers, so that nothing else counts: a few minutes.
 coverage: $(STAMP)
 	@mkdir -p build
-	@timeout 1200 $(BIN)/python -m coverage run -m pytest -q -p no:cacheprovider -p no:xdist tests/handlers \
+	@timeout 2400 $(BIN)/python -m coverage run -m pytest -q -p no:cacheprovider -p no:xdist tests/handlers \
 		tests/bot/test_enrolling.py $(ARGS)
 	@$(BIN)/python -m coverage report
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from bot import completion
 from handlers.core.words.errors import Problem
 
+OWNERS = "chown -R 10001:10001 secrets && chown 999 secrets/redis_acl && chown 472 secrets/grafana_password"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code."""
@@ -68,7 +70,7 @@ def _init(options: argparse.Namespace) -> int:
     if shape == "compose":
         print(
             "Keep a copy of secrets/master_key where neither this host nor the backups are. Then:",
-            *(["  chown -R 10001 secrets && chown 999 secrets/redis_acl"] if os.geteuid() else []),
+            *([f"  {OWNERS}"] if os.geteuid() else []),
             "  docker compose up -d && docker compose run --rm serve check",
             sep="\n",
         )

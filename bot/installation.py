@@ -3,7 +3,7 @@
 - What is no secret stands in `negahban.env`; every secret is a file of its own in `secrets/`, for its reader alone.
 - For Compose, beside the shipped compose.yaml: `.env`, which Compose itself reads, and `compose.override.yaml`. Secrets
   are reached as the shipped file mounts them. On a host: by the path of the file.
-- Keys and passwords that nobody has to know are made: MASTER_KEY, WEBHOOK_TOKEN, Redis's password.
+- Keys and passwords that nobody has to know are made: MASTER_KEY, WEBHOOK_TOKEN, Redis's and Grafana's passwords.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from urllib.parse import quote
 Shape = Literal["compose", "host"]
 Random = Callable[[int], bytes]
 ENVIRONMENT, OVERRIDE, COMPOSE_ENVIRONMENT, SECRETS = "negahban.env", "compose.override.yaml", ".env", "secrets"
-BOT, REDIS = 10001, 999
+BOT, REDIS, GRAFANA = 10001, 999, 472
 """Who reads the secrets in the containers."""
+FOR_THE_GROUP = "WEBHOOK_TOKEN"
+"""What Alertmanager reads too, by the bot's group."""
 ACL_PASSWORD = "CHANGE-ME"  # noqa: S105 what stands for it in the shipped redis.acl.example
 _PLAIN = re.compile(r"[A-Za-z0-9._:/@%+,=-]*")
 
@@ -39,12 +41,13 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One file. `secret`: only its owner may read it; `owner`: the user's number, None: whoever writes it."""
+    """One file. `owner`: the user's and the group's number, None: whoever writes it. `mode`: who may do what with it;
+    a secret is for its owner alone, or also for the group."""
 
     name: str
     content: str
-    secret: bool = False
     owner: int | None = None
+    mode: int = 0o644
 
 
 def files(told: Told, random: Random, folder: str) -> tuple[Written, ...]:
@@ -64,7 +67,8 @@ def files(told: Told, random: Random, folder: str) -> tuple[Written, ...]:
         Written(COMPOSE_ENVIRONMENT, _lines(_compose(told))),
         Written(OVERRIDE, _override(told)),
         *(_secret(name, value, BOT) for name, value in secrets.items()),
-        Written(f"{SECRETS}/redis_acl", told.acl.replace(ACL_PASSWORD, password), secret=True, owner=REDIS),
+        Written(f"{SECRETS}/redis_acl", told.acl.replace(ACL_PASSWORD, password), REDIS, 0o400),
+        Written(f"{SECRETS}/grafana_password", random(18).hex(), GRAFANA, 0o400),
     )
 
 
@@ -101,7 +105,7 @@ def _override(told: Told) -> str:
 
 
 def _secret(name: str, value: str, owner: int | None) -> Written:
-    return Written(_place(name), value, secret=True, owner=owner)
+    return Written(_place(name), value, owner, 0o440 if owner is not None and name == FOR_THE_GROUP else 0o400)
 
 
 def _place(name: str) -> str:

@@ -168,14 +168,12 @@ def _write(folder: Path, made: Sequence[Written]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / SECRETS).mkdir(mode=0o700, exist_ok=True)
         for each in made:
-            descriptor = os.open(
-                folder / each.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400 if each.secret else 0o644
-            )
+            descriptor = os.open(folder / each.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, each.mode)
             done.append(folder / each.name)  # ours: what was there made `open` fail
             with os.fdopen(descriptor, "w") as file:
                 file.write(each.content)
             if each.owner is not None and os.geteuid() == 0:
-                os.chown(folder / each.name, each.owner, -1)
+                os.chown(folder / each.name, each.owner, each.owner)
     except OSError as error:
         for path in done:
             path.unlink(missing_ok=True)

@@ -531,6 +531,14 @@ SETTINGS = (
         "https address at which browsers reach this HTTP side, for the page of second factors; without it, no page",
         "https://negahban.shop.example",
     ),
+    Setting(
+        "HEARTBEAT_URL",
+        _url("https", "http"),
+        "Outside address that is asked while all is well, and raises an alarm when that ends; without it, none",
+        "https://ping.example.org/your-key",
+        secret=True,
+    ),
+    Setting("HEARTBEAT_SECONDS", _whole(10, 3600), "How often; its period there must be longer", default="60"),
     Setting("HTTP_HOST", _text, "Where /livez, /readyz, /metrics and Slack's calls are answered", default="127.0.0.1"),
     Setting("HTTP_PORT", _whole(0, 65535), "Its port", default="8080"),
     Setting(
@@ -643,6 +651,8 @@ class Settings:
     vault_role_id: str
     vault_secret_id: str
     bot_url: str
+    heartbeat_url: str
+    heartbeat_seconds: int
     http_host: str
     http_port: int
     master_key: bytes

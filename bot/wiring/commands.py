@@ -16,6 +16,7 @@ from types import FrameType
 from bot import checking, languages, terminal
 from bot.adapters.clock import SystemClock
 from bot.adapters.state_redis import RedisState
+from bot.attendance import Attendance
 from bot.beginning import Beginning
 from bot.following import Following
 from bot.picturing import Picturing
@@ -133,7 +134,9 @@ def _run(given: Settings) -> int:
 
 
 def _serve(given: Settings, worker: Supervisor | None) -> int:
+    from bot.adapters.web_probe import WebProbe
     from bot.enrolling import EnrolPage
+    from bot.heartbeat import Heartbeat, alive
     from bot.intake import ALERTMANAGER, CI, Intake
     from bot.measuring import Kept, Proved, relayed
     from bot.serving import Serving, ready  # imported only where it is used: Slack's libraries cost 30 MB
@@ -143,7 +146,7 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     from bot.slack.listeners import Listeners
     from bot.slack.people import SlackPeople
     from bot.slack.speech import Speech
-    from bot.web import WebServer, application
+    from bot.web import Measure, Spread, WebServer, application
 
     client = slack_client(given.slack_bot_token, given.slack_api_url)
     chat, clock = Chat(client), SystemClock()
@@ -178,7 +181,13 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     slack_app = slack.wsgi() if socket is None else None
     proved, kept = Proved(house.copies.live, clock), Kept(house.ground.state, house.copies.targets, clock)
     page = EnrolPage(house.entrance.enrolments) if given.bot_url else None
-    app = application(checks, slack_app, lambda: (*proved(), *kept(), *relayed(relay, intake)), webhooks, page)
+    well = alive(checks, Attendance(house.ground.state), relay.oldest_unsent_seconds)
+    heartbeat = Heartbeat(given.heartbeat_url, WebProbe(), well, clock, given.heartbeat_seconds)
+
+    def measures() -> tuple[Measure | Spread, ...]:
+        return (*proved(), *kept(), *relayed(relay, intake), *heartbeat.measures())
+
+    app = application(checks, slack_app, measures, webhooks, page)
     serving = Serving(
         WebServer(app, given.http_host, given.http_port, intake.refused), relay, slack, socket, worker, intake
     )
@@ -194,6 +203,7 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
         Picturing(pictures_of(given, house, chat)),
         Picturing(sketches_of(given, house, chat), "a step"),
         Picturing(sheets_of(given, house, chat), "a look at the metrics"),
+        heartbeat,
     )
     with ExitStack() as stack:
         for each in beside:
@@ -214,6 +224,7 @@ def _work(given: Settings, *, child: bool) -> int:
         "growth": keeper_of(given, house.ground.state, house.copies.targets).round,
         "the audit record": house.ground.notary.round,
         "the broken glass": house.entrance.glass.remind,
+        "who is there": Attendance(house.ground.state).note,
     }
     scheduler = Scheduler(house.rota, house.copies.catalogues, rounds=rounds)
     worker = Worker(house.desk, house.ground.queue.consume, scheduler)

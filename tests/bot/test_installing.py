@@ -97,16 +97,37 @@ def test_on_a_host_check_runs_with_what_was_written(tmp_path: Path, kept: list[s
     assert re.search(r"^WRONG +Redis: ", ran.stdout, re.MULTILINE), ran.stdout
 
 
-def test_secrets_are_files_that_only_their_owner_reads(beside_compose: Path, kept: list[str]) -> None:
+def test_secrets_are_files_that_only_those_who_need_them_read(beside_compose: Path, kept: list[str]) -> None:
     ran = run("init", "--for", "compose", "--directory", str(beside_compose), *kept, *flags(PUBLIC))
     assert ran.returncode == 0, shown(ran)
     shown(ran)
     folder = beside_compose / "secrets"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    owners = {"redis_acl": 999, "grafana_password": 472}
     for each in folder.iterdir():
-        assert stat.S_IMODE(each.stat().st_mode) == 0o400, each.name
+        wanted = 0o440 if each.name == "webhook_token" else 0o400
+        assert stat.S_IMODE(each.stat().st_mode) == wanted, each.name
         if os.geteuid() == 0:
-            assert each.stat().st_uid == (999 if each.name == "redis_acl" else 10001)
+            owner = owners.get(each.name, 10001)
+            assert (each.stat().st_uid, each.stat().st_gid) == (owner, owner)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_alertmanager_reads_its_token_by_the_group_and_no_other_secret(beside_compose: Path, kept: list[str]) -> None:
+    ran = run("init", "--for", "compose", "--directory", str(beside_compose), *kept, *flags(PUBLIC))
+    assert ran.returncode == 0, shown(ran)
+    (group,) = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]["alertmanager"]["group_add"]
+    readable = []
+    for each in sorted((beside_compose / "secrets").iterdir()):
+        with each.open("rb") as file:  # a container is given the file itself, whatever its folder allows
+            again = f"/proc/self/fd/{file.fileno()}"
+            asked = ["/bin/sh", "-c", f"cat {again} > /dev/null"]
+            answer = subprocess.run(
+                asked, pass_fds=[file.fileno()], user=65534, group=65534, extra_groups=[int(group)],
+                capture_output=True, check=False,
+            )  # fmt: skip
+        readable += [each.name] if answer.returncode == 0 else []
+    assert readable == ["webhook_token"]
 
 
 @pytest.mark.parametrize("mode", ["socket", "http"])

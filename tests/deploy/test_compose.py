@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dramatiq.brokers.redis
 import pytest
@@ -42,14 +43,51 @@ def test_the_bot_may_do_nothing_that_it_need_not(name: str) -> None:
     service = SERVICES[name]
     assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
     assert "no-new-privileges:true" in service["security_opt"]
-    assert service["networks"] == ["inside"]
+    assert list(service["networks"]) == ["inside"]
     assert "ports" not in service
     assert service["deploy"]["replicas"] == 2
 
 
 def test_only_a_proxy_can_be_reached_from_outside() -> None:
-    assert {name for name, service in SERVICES.items() if "ports" in service} == {"nginx", "traefik"}
-    assert all(service["profiles"] for service in SERVICES.values() if "ports" in service)
+    opened = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    outside = {name for name, ports in opened.items() if not all(each.startswith("127.0.0.1:") for each in ports)}
+    assert outside == {"nginx", "traefik"}
+    assert all(SERVICES[name]["profiles"] for name in opened)
+
+
+def test_what_monitoring_calls_the_bot_is_a_name_it_answers_to() -> None:
+    aliases = SERVICES["serve"]["networks"]["inside"]["aliases"]
+    route = yaml.safe_load((COMPOSE.parent / "alertmanager" / "alertmanager.yml").read_text())
+    (ours,) = (each for each in route["receivers"] if each["name"] == "negahban")
+    assert urlsplit(ours["webhook_configs"][0]["url"]).hostname in aliases
+    scraped = yaml.safe_load((COMPOSE.parent / "prometheus" / "prometheus.yml").read_text())
+    (job,) = (each for each in scraped["scrape_configs"] if each["job_name"] == "negahban")
+    assert job["dns_sd_configs"][0]["names"] == aliases
+    assert scraped["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["alertmanager:9093"]
+    assert "alertmanager" in SERVICES
+
+
+def test_grafana_finds_prometheus_and_every_dashboard() -> None:
+    provisioning = COMPOSE.parent / "grafana" / "provisioning"
+    (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yaml").read_text())["datasources"]
+    assert (source["type"], urlsplit(source["url"]).hostname) == ("prometheus", "prometheus")
+    assert "prometheus" in SERVICES
+    (provider,) = yaml.safe_load((provisioning / "dashboards" / "negahban.yaml").read_text())["providers"]
+    mounted = dict(each.removesuffix(":ro").split(":") for each in SERVICES["grafana"]["volumes"])
+    assert mounted["../grafana/provisioning"] == "/etc/grafana/provisioning"
+    assert mounted["../grafana"] == provider["options"]["path"]
+    assert {each.stem for each in (COMPOSE.parent / "grafana").glob("*.json")} == {"database", "negahban", "service"}
+
+
+def test_whoever_reads_a_secret_of_the_bots_is_in_its_group() -> None:
+    """Alertmanager's and Grafana's images run as users of their own, 65534 and 472."""
+    readers = {
+        name: service["secrets"] for name, service in SERVICES.items() if name not in OURS and "secrets" in service
+    }
+    assert readers == {
+        "redis": ["redis_acl"], "alertmanager": ["webhook_token"], "grafana": ["grafana_password"],
+    }  # fmt: skip
+    assert SERVICES["alertmanager"]["group_add"] == ["10001"]
 
 
 def test_every_image_has_a_version_and_can_be_replaced() -> None:

@@ -124,6 +124,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
             "BACKUP_AGE_IDENTITY": str(identity),
             "DRILL_URI": f"mongodb://drill:drill-{word}@127.0.0.1:9/",
             "PROMETHEUS_URL": f"http://prom:prom-{word}@127.0.0.1:9/",
+            "HEARTBEAT_URL": f"http://127.0.0.1:9/beat-{word}",
             "VAULT_ADDR": vault.url,
             "VAULT_TOKEN": vault.token,
             "VAULT_SECRET_ID": f"secret-id-{word}",
@@ -150,6 +151,7 @@ def _canaries(stage: Stage, aws: Aws, word: str) -> list[Canary]:
         "MONGODB_URI": stage.mongod.password,
         "DRILL_URI": f"drill-{word}",
         "PROMETHEUS_URL": f"prom-{word}",
+        "HEARTBEAT_URL": f"beat-{word}",
     }
     others = {
         "the S3 secret key": aws.secret_key,
