@@ -64,21 +64,21 @@ def _pinned(stage: Stage) -> int:
     return len(cores)
 
 
-def _body(group: int, turn: int, count: int, more: Mapping[str, str]) -> bytes:
-    now = datetime.now(UTC).isoformat()
+def _body(group: int, turn: int, count: int, more: Mapping[str, str], *, over: bool) -> bytes:
+    now, status = datetime.now(UTC).isoformat(), "resolved" if over else "firing"
     labels = {"alertname": f"Group{group:03d}", **more}
     alerts = [
         {
-            "status": "firing",
+            "status": status,
             "labels": {**labels, "instance": f"host-{number}", "severity": "warning"},
             "annotations": {"summary": f"p95 is {turn} ms, above 800 ms"},
             "startsAt": now,
-            "endsAt": "0001-01-01T00:00:00Z",
+            "endsAt": now if over else "0001-01-01T00:00:00Z",
             "generatorURL": "http://prometheus.example/graph?g0.expr=up",
         }
         for number in range(count)
     ]
-    message = {"version": "4", "status": "firing", "receiver": "negahban", "groupLabels": labels, "alerts": alerts}
+    message = {"version": "4", "status": status, "receiver": "negahban", "groupLabels": labels, "alerts": alerts}
     return json.dumps(message).encode()
 
 
@@ -89,10 +89,18 @@ class Sender:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         self._headers = {"Authorization": f"Bearer {token}"}
 
-    def send(self, group: int, turn: int, *, alerts: int = A_MESSAGE, labels: Mapping[str, str] = NO_LABELS) -> float:
-        """Milliseconds until it was stored. `labels`: of the group besides its name. Raises RuntimeError when it was
-        not."""
-        body = _body(group, turn, alerts, labels)
+    def send(
+        self,
+        group: int,
+        turn: int,
+        *,
+        alerts: int = A_MESSAGE,
+        labels: Mapping[str, str] = NO_LABELS,
+        over: bool = False,
+    ) -> float:
+        """Milliseconds until it was stored. `labels`: of the group besides its name; `over`: they fire no longer.
+        Raises RuntimeError when it was not."""
+        body = _body(group, turn, alerts, labels, over=over)
         begun = time.perf_counter()
         self._connection.request("POST", "/webhooks/alertmanager", body, self._headers)
         answer = self._connection.getresponse()
