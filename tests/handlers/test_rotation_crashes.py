@@ -18,7 +18,7 @@ from typing import Any
 
 import boto3.session
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from handlers.core.rotation.access_keys import KeyPair
@@ -341,6 +341,7 @@ def test_one_fault_at_an_effect_beside_kubernetes_leaves_nobody_locked_out(
     st.tuples(st.integers(1, 160), st.booleans()),
     st.booleans(),
 )
+@example(name="pause-webhook-token", first=(155, False), second=(130, False), dies=True)
 def test_two_faults_anywhere_leave_nobody_locked_out(
     name: str, first: tuple[int, bool], second: tuple[int, bool], dies: bool
 ) -> None:

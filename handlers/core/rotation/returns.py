@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from handlers.core.rotation.itineraries import returning
 from handlers.core.rotation.recipes import BACK, Change, reported
+from handlers.core.rotation.rotation_journals import BACK_STEP
 from handlers.core.rotation.rotation_plans import RETIRE
 from handlers.core.rotation.turns import Turn
 from handlers.core.words.errors import OutsideError
@@ -77,7 +78,7 @@ class Return:
                 )
             )
         if current == new:
-            turn.write("intent", "back", to=old, over=new)
+            turn.write("intent", BACK_STEP, to=old, over=new)
             turn.issuer.again(turn.value(old))
             turn.put(old, new)
         try:

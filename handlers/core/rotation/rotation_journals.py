@@ -21,6 +21,7 @@ from handlers.core.words.jobs import Job
 ROOT = "v1/secrets/"
 PAUSES = "v1/rotation-pauses/"
 PAUSED, CONTINUED, RETURNING = "paused", "continued", "returning"
+BACK_STEP = "back"
 
 
 class RotationJournal(StepJournal):
@@ -48,6 +49,12 @@ class RotationJournal(StepJournal):
     def returning(self) -> bool:
         """Whether a person had it go back; then it never goes forward again."""
         return self.last(RETURNING) is not None
+
+    @property
+    def turned_back(self) -> bool:
+        """Whether the former value may be in use again, because a person or a failure had it go back. There is no way
+        forward from there: what the steps before did is not so any more."""
+        return self.returning or self.last("intent", BACK_STEP) is not None
 
     def at_work(self) -> Job | None:
         """The job that works on it, or did last, as it was when it took it up; None when nothing was begun."""

@@ -84,7 +84,7 @@ class Rotations:
         if turn.journal.end is not None:
             return _ended(turn, state, why)
         turn.write("taken")
-        if turn.journal.returning:
+        if turn.journal.turned_back and turn.job.plan.operation != ROLLBACK:
             return Return(turn).undo(state, why)
         if job.plan.operation == REENCRYPT:
             text = Text("{why} What was re-encrypted stays so; `/rotate {secret} reencrypt` goes on.", why=why,
