@@ -18,9 +18,11 @@ class Target:
 
 
 TARGETS = (
-    Target(f"{CORE}/door/approval.py", (f"{HANDLERS}/test_approval.py",)),
+    Target(f"{CORE}/door/approval.py", (f"{HANDLERS}/test_approval.py", f"{HANDLERS}/test_waits.py")),
     Target(
-        f"{CORE}/door/consent.py", (f"{HANDLERS}/test_consent.py", f"{HANDLERS}/test_desk.py"), "not TestOperations"
+        f"{CORE}/door/consent.py",
+        tuple(f"{HANDLERS}/test_{name}.py" for name in ("consent", "agreements", "glass", "desk")),
+        "not TestOperations",
     ),
     Target(
         f"{CORE}/door/permits.py", (f"{HANDLERS}/test_consent.py", f"{HANDLERS}/test_desk.py"), "not TestOperations"
