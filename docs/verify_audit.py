@@ -30,7 +30,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -138,8 +138,8 @@ def fits(key: str, kind: str, said: dict[str, Any], signature: str) -> bool:
 def moment(number: int, value: object) -> datetime:
     """When. Raises Tampered."""
     try:
-        return datetime.fromisoformat(str(value))
-    except ValueError:
+        return max(datetime.fromisoformat(str(value)), datetime.min.replace(tzinfo=UTC))  # TypeError without a zone
+    except (TypeError, ValueError):
         raise Tampered(f"record {number}: has no time") from None
 
 

@@ -314,6 +314,7 @@ class AlertBoard:
             ),
             began=group.first,
             notes=group.said,
+            notes_before=group.said_before,
             ended=group.ended,
             urgency=_urgency(group, shown=shown),
             serial=group.serial,

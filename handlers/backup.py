@@ -94,12 +94,10 @@ class BackupHandler:
                 return self._proofs.drill(rest)
             case ("show" | "pin" | "unpin",):
                 raise Refusal(Text("Which backup? `/backup list` shows the ids."))
-            case (word, *_):
+            case words:
                 raise Refusal(
-                    Text("/backup does not know {word}. `/backup help` shows what it knows.", word=Code(word))
+                    Text("/backup does not know {word}. `/backup help` shows what it knows.", word=Code(words[0]))
                 )
-            case _:
-                raise AssertionError("words are a sequence")
 
     def _now(self, surface: Surface, target: TargetName) -> Draft:
         kind = BackupKind.SCHEDULED if surface is Surface.SCHEDULE else BackupKind.MANUAL
@@ -305,14 +303,15 @@ def _ended_state(reason: Text | None) -> JobState:
 
 
 def _outcome_facts(facts: Mapping[str, object]) -> tuple[Fact, ...]:
-    stored, raw = facts["stored_bytes"], facts["raw_bytes"]
-    if not isinstance(stored, int) or not isinstance(raw, int):
-        raise OutsideError(Text("A job's record has no sizes."), permanent=True)
-    return (
-        Fact(Text("Stored"), Text("{size}", size=Bytes(stored))),
-        Fact(Text("Data"), Text("{size}", size=Bytes(raw))),
-        Fact(Text("SHA-256"), Text("{sha}", sha=Code(f"{str(facts['sha256'])[:16]}…"))),
-    )
+    match facts:
+        case {"stored_bytes": int(stored), "raw_bytes": int(raw), "sha256": str(sha)}:
+            return (
+                Fact(Text("Stored"), Text("{size}", size=Bytes(stored))),
+                Fact(Text("Data"), Text("{size}", size=Bytes(raw))),
+                Fact(Text("SHA-256"), Text("{sha}", sha=Code(f"{sha[:16]}…"))),
+            )
+        case _:
+            raise OutsideError(Text("A job's record has no sizes."), permanent=True)
 
 
 def _notes(manifest: Manifest) -> tuple[Text, ...]:

@@ -26,7 +26,7 @@ from handlers.core.formats.manifests import Manifest
 from handlers.core.formats.optimes import OpTime
 from handlers.core.ports import Database, DatabaseFacts, LiveCollection, Target
 from handlers.core.restores.destinations import destination, fit, place_of
-from handlers.core.restores.restorations import TIDY, UNDO, Restorations, kept_collections
+from handlers.core.restores.restorations import TIDY, UNDO, Restorations, kept_collections, kept_decision
 from handlers.core.restores.restore_plans import (
     UNKNOWN,
     RestorePlan,
@@ -181,7 +181,7 @@ class RestoreHandler:
             return self._catalogues[name].find(wanted.backup), ""
         if wanted.at > self._clock.now():
             raise Refusal(Text("That time has not come yet."))
-        until = OpTime.last_of(wanted.at)
+        until = OpTime.last_of(max(wanted.at, OpTime(0, 0).moment))
         manifests, known = self._catalogues[name].listing().manifests, links(self._targets[name].store, name)
         found = base(manifests, known, until)
         if found is None:
@@ -204,7 +204,7 @@ class RestoreHandler:
             there_target = replace(target, database=target.database.sibling(found.database))
             if found.until <= self._clock.now():
                 raise Refusal(Text("The time for undoing that is over. Its card names the backup to go back to."))
-            back = kept_collections(there_target, Journal(target.store, name, of))
+            back = kept_collections(there_target, of, kept_decision(Journal(target.store, name, of)))
             live = own(there_target.database.collections())
             since = found.until - timedelta(hours=self._keep_hours)
             newer = there_target.database.newer(since, sorted(each.spec.name for each in live))

@@ -44,10 +44,9 @@ class Wanted:
 
     def fits(self, entry: Mapping[str, Any]) -> bool:
         """Whether this is one of them."""
-        actor = entry.get("actor") or {}
         return (
-            self.person in {"", actor.get("person")}
-            and self.target in {"", entry.get("target")}
+            self.person in {"", _person(entry)}
+            and self.target in {"", str(entry.get("target"))}
             and str(entry.get("operation", "")).startswith(self.operation)
             and (not self.denied or entry.get("decision") == "deny")
         )
@@ -158,6 +157,7 @@ def wanted(words: Sequence[str]) -> Wanted:
     found: dict[str, Any] = {}
     rest = list(words)
     while rest:
+        word = rest[0]
         match rest:
             case [number, *rest] if number.isascii() and number.isdigit() and len(number) < 5:
                 found["count"] = max(1, min(MOST, int(number)))
@@ -169,7 +169,7 @@ def wanted(words: Sequence[str]) -> Wanted:
                 found["operation"] = operation
             case ["denied", *rest]:
                 found["denied"] = True
-            case [word, *_]:
+            case _:
                 raise Refusal(Text("I do not know {word}. `/audit help` says what can be asked.", word=Code(word)))
     return Wanted(**found)
 
@@ -182,9 +182,13 @@ def _entry(raw: bytes) -> Mapping[str, Any] | None:
     return entry if isinstance(entry, dict) else None
 
 
+def _person(entry: Mapping[str, Any]) -> str:
+    actor = entry.get("actor")
+    return str(actor.get("person", "")) if isinstance(actor, dict) else ""
+
+
 def _line(entry: Mapping[str, Any]) -> Text:
-    actor = entry.get("actor") or {}
-    person = str(actor.get("person", "")) if isinstance(actor, dict) else ""
+    person = _person(entry)
     facts = entry.get("facts") or {}
     told = (
         {key: value for key, value in facts.items() if key in {"job", "reason", "value"}}

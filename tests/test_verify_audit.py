@@ -45,6 +45,16 @@ def rehashed(lines: list[bytes]) -> list[bytes]:
     return [*lines[:3], line(fresh), *lines[4:]]
 
 
+def retimed(at: str) -> Callable[[list[bytes]], list[bytes]]:
+    """The last one at another time, hashed anew."""
+
+    def how(lines: list[bytes]) -> list[bytes]:
+        body = {key: value for key, value in json.loads(lines[-1]).items() if key != "hash"} | {"ts": at}
+        return [*lines[:-1], line({**body, "hash": digest("audit", body)})]
+
+    return how
+
+
 def spaced(lines: list[bytes]) -> list[bytes]:
     return [*lines[:3], lines[3].replace(b'":', b'": ', 1), *lines[4:]]
 
@@ -64,6 +74,8 @@ TAMPERINGS: dict[str, tuple[Callable[[list[bytes]], list[bytes]], str]] = {
     "a key given twice": (twice, "record 3: not spelled"),
     "not JSON": (lambda lines: [*lines[:3], b"hello\n", *lines[3:]], "record 3: not JSON"),
     "the beginning cut off": (lambda lines: lines[2:], "record 0: missing: 2 records"),
+    "a time without a zone": (retimed("2026-11-24T05:00:00"), "record 7: has no time"),
+    "no time at all": (retimed("soon"), "record 7: has no time"),
     "forked": (lambda lines: [*lines[:4], *OTHER[4:]], "record 4: forked"),
 }
 

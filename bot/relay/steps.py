@@ -108,10 +108,11 @@ class Steps:
             send = partial(self._edit, name, record, card, digest, tongue)
             if not self._may_edit(name, posting):
                 return Step.WAIT
-        elif shown.notes < len(posting.notes):
-            mark = f"{name}/{shown.message}/{shown.notes}"
-            send = partial(self._note, record, posting.notes[shown.notes], mark, tongue)
-            early = unsettled(self._instead.get(mark, posting.notes[shown.notes]), shown.intent, self._clock.now())
+        elif shown.notes < posting.told:
+            number = max(shown.notes, posting.notes_before)
+            note, mark = posting.notes[number - posting.notes_before], f"{name}/{shown.message}/{number}"
+            send = partial(self._note, record, note, number, mark, tongue)
+            early = unsettled(self._instead.get(mark, note), shown.intent, self._clock.now())
             if self._waits.short(early) or not self._may_post(name, shown.channel):
                 return Step.WAIT
         else:
@@ -169,7 +170,7 @@ class Steps:
             closed = self._chat.address(shown.channel, shown.ts) if error.closed else None
             return Step.GIVEN_UP if places.follow(posting, record, closed) else Step.WAIT
         shown = record.shown
-        left = shown.digest != digest or shown.notes < len(posting.notes) or self._pictures.wait(name, posting.card)
+        left = shown.digest != digest or shown.notes < posting.told or self._pictures.wait(name, posting.card)
         return Step.WAIT if left else Step.DONE
 
     def _post(self, name: str, posting: Posting, record: Record, card: Card, digest: str, tongue: Tongue) -> None:
@@ -190,11 +191,11 @@ class Steps:
             digest="" if found or late else digest,
             adopted=found and record.fresh,
             late=late,
-            notes=len(posting.notes) if posting.tells_late and not found else shown.notes,
+            notes=posting.told if posting.tells_late and not found else shown.notes,
         )
         self._edited[name] = self._clock.monotonic()
 
-    def _note(self, record: Record, note: Text | Document, mark: str, tongue: Tongue) -> None:
+    def _note(self, record: Record, note: Text | Document, number: int, mark: str, tongue: Tongue) -> None:
         said, thread, shown = self._instead.get(mark, note), record.shown.ts, record.shown
         try:
             sought = shown.intent or shown.adopted
@@ -208,7 +209,7 @@ class Steps:
             self._instead[mark] = other
             return
         self._instead.pop(mark, None)
-        record.store(intent="", notes=record.shown.notes + 1)
+        record.store(intent="", notes=number + 1)
 
     def _edit(self, name: str, record: Record, card: Card, digest: str, tongue: Tongue) -> None:
         self._still_ours()

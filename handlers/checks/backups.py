@@ -148,7 +148,7 @@ def _lock(holding: Holding, target: Target) -> Finding:
         why = locking.why_not or Text("it cannot lock")
         return failed("lock", Text("Backups can be deleted by whoever has the keys: {why}", why=why), value="none",
                       limit="Object Lock", source=SOURCE)  # fmt: skip
-    open_ = [copy for copy in holding.copies if copy.good and not any(lock is not None for lock in copy.locks)]
+    open_ = [copy for copy in holding.copies if copy.good and copy.safe_until is None]
     if open_:
         text = Text("{count} good copies are not locked.", count=len(open_))
         return failed("lock", text, value=str(len(open_)), limit="0", source=SOURCE)

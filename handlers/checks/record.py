@@ -105,7 +105,7 @@ class RecordCheck:
             return timedelta(0)
         try:
             return self.clock.now() - datetime.fromisoformat(str(self._entry(size)["ts"]))
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, TypeError) as error:  # without a zone it is no moment
             raise OutsideError(Text("An entry of the audit record has no time.")) from error
 
     def _entry(self, number: int) -> dict[str, Any]:

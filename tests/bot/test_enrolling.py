@@ -16,10 +16,12 @@ from handlers.core.door.approval import WORKSPACE
 from handlers.core.door.consent import Rejected
 from handlers.core.door.desk import Accepted, Began, Said
 from handlers.core.door.enrolments import LINK_SECONDS
-from handlers.core.door.seeds import RECOVERY_CODES
+from handlers.core.door.seeds import RECOVERY_CODES, Candidate
+from handlers.core.door.tellings import TOLD
 from handlers.core.door.tickets import TRIES
-from handlers.core.words.answers import Invocation
-from handlers.core.words.errors import Damage, Refusal
+from handlers.core.ports import Held
+from handlers.core.words.answers import Invocation, JobId
+from handlers.core.words.errors import Damage, OutsideError, Refusal
 from handlers.core.words.jobs import JobState
 from tests.bot.access_house import AUDIT, KEY, LEILA, OMID, OPS, SARA, Answered, House
 from tests.fakes import someone
@@ -326,6 +328,52 @@ def test_seed_codes_and_links_are_in_no_state_store_or_record(house: House) -> N
         assert secret.replace("-", "").encode() not in kept
 
 
+def test_a_link_that_was_never_given_is_over_like_one_that_was_used(house: House) -> None:
+    path, binding = house.invited(LEILA)
+    assert house.post(path, "bind", code=binding).status == 200
+    used, never = (house.post(each, "bind", code=binding) for each in (path, f"/enrol/{'a' * 32}"))
+    assert (never.status, never.body) == (used.status, used.body) == (410, used.body)
+
+
+def test_a_link_that_somebody_has_already_is_given_to_nobody_else(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, binding = house.invited(LEILA)
+    token = house.entropy.token
+    given = path.rpartition("/")[2]
+    monkeypatch.setattr(house.entropy, "token", lambda characters: given if characters == 32 else token(characters))
+    with pytest.raises(OutsideError, match="Too many asked at once"):
+        house.invited(OMID)
+    monkeypatch.undo()
+    assert house.post(path, "bind", code=binding).status == 200
+
+
+@pytest.mark.parametrize("times", [1, 16])
+def test_of_links_that_are_asked_for_at_once_the_last_one_counts(
+    house: House, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    get, others = house.state.get, list[tuple[str, str]]()
+
+    def interrupted(key: str) -> Held | None:
+        held = get(key)
+        if key == "enrolling:U0LEILA" and len(others) < times:
+            others.append(("", ""))
+            monkeypatch.setattr(house.state, "get", get)
+            others[-1] = house.invited(LEILA)
+            monkeypatch.setattr(house.state, "get", interrupted)
+        return held
+
+    monkeypatch.setattr(house.state, "get", interrupted)
+    if times == 16:
+        with pytest.raises(OutsideError, match="Too many asked at once"):
+            house.invited(LEILA)
+        path, binding = others[-1]
+    else:
+        path, binding = house.invited(LEILA)
+        assert house.post(others[0][0], "bind", code=others[0][1]).status == 410
+    assert house.post(path, "bind", code=binding).status == 200
+
+
 # -- another factor in the place of one ------------------------------------------------------------------------
 
 
@@ -391,6 +439,40 @@ def test_a_code_used_on_the_page_is_spent_everywhere(house: House) -> None:
     code = house.code(OMID)
     house.shown(OMID, code)
     assert house.gate.submit(OMID, house.gate.open(OMID, "plan"), "plan", code)[0].value == "replayed"
+
+
+def test_a_question_that_was_opened_before_the_new_factor_was_let_in_is_not_answered_with_it(house: House) -> None:
+    house.host_enrols(OMID)
+    enrolment, _ = house.finished(OMID, house.code(OMID))
+    challenge = house.gate.open(OMID, "plan")
+    assert house.done("access_admit", f"U0OMID.{enrolment}", SARA).state is JobState.DONE
+    decision, text = house.gate.submit(OMID, challenge, "plan", house.code(OMID))
+    assert decision.value == "cooling"
+    assert "confirms nothing yet. Wait" in str(text)
+
+
+def test_a_code_that_was_used_already_is_told_when_it_is_typed_on_the_page(house: House) -> None:
+    house.host_enrols(OMID)
+    code = house.code(OMID)
+    assert house.gate.submit(OMID, house.gate.open(OMID, "plan"), "plan", code)[0].value == "accepted"
+    path, binding = house.invited(OMID)
+    page = house.post(path, "bind", code=binding)
+    refused = house.post(path, "prove", page.key, code=code)
+    assert (refused.status, "type this key" in refused.body) == (403, False)
+    assert house.told("replayed").keys() == {"U0OMID", AUDIT}
+
+
+def test_the_tenth_wrong_code_is_told_when_it_is_typed_on_the_page(house: House) -> None:
+    house.host_enrols(OMID)
+    said = list[str]()
+    for _ in range(10):
+        assert house.told("locked") == {}
+        house.clock.advance(3700)
+        path, binding = house.invited(OMID)
+        page = house.post(path, "bind", code=binding)
+        said.append(house.post(path, "prove", page.key, code="000000").body)
+    assert ["locked until somebody else unlocks it" in each for each in said] == [False] * 9 + [True]
+    assert house.told("locked").keys() == {"U0OMID", AUDIT}
 
 
 # -- recovery codes --------------------------------------------------------------------------------------------
@@ -498,6 +580,41 @@ def test_ten_wrong_codes_lock_until_somebody_else_unlocks_it(house: House) -> No
     assert house.gate.submit(OMID, house.gate.open(OMID, "plan"), "plan", house.code(OMID))[0].value == "accepted"
 
 
+def test_what_is_not_locked_is_not_unlocked_and_nobody_is_told_that_it_was(house: House) -> None:
+    house.host_enrols(OMID)
+    ended = house.done("access_unlock", "U0OMID", SARA)
+    assert (ended.state, str(ended.outcome and ended.outcome.text)) == (
+        JobState.FAILED,
+        "The second factor of U0OMID is not locked.",
+    )
+    assert house.told("unlocked") == {}
+
+
+def test_who_was_locked_is_unlocked_from_the_card_in_the_audit_channel(house: House) -> None:
+    hard_locked(house)
+    found = (house.jobs.load(JobId(each.removeprefix("job:"))) for each in house.state.keys("job:"))
+    [task] = [each for each in found if each and each.plan.channel == AUDIT and each.plan.operation == TOLD]
+    card = house.desk.card(task)
+    assert [(each.action, str(each.label), each.value) for each in card.buttons] == [
+        ("access_unlock", "Unlock it", "U0OMID")
+    ]
+    assert str(card.title) == "U0OMID's second factor is locked: ten wrong codes in a row."
+
+
+def test_who_was_not_let_in_before_the_state_was_lost_is_let_in_anew(house: House) -> None:
+    enrolment, _ = house.finished(LEILA)
+    house.press(SARA, "access_admit", f"U0LEILA.{enrolment}")
+    job = house.offered()
+    house.confirmed(job.id, SARA)
+    house.state.flush()
+    house.desk.find_lost()
+    assert house.jobs.load(job.id) is None
+    assert house.factors.get(LEILA.person, WORKSPACE) is None
+    house.gate.open(SARA, "plan")
+    house.clock.advance(100)  # the state was lost: old codes run out first
+    assert house.done("access_admit", f"U0LEILA.{enrolment}", SARA).state is JobState.DONE
+
+
 def test_a_code_used_twice_locks_the_operation_and_is_told(house: House) -> None:
     first, second = (house.desk.ask(Invocation("do", ("destroy",), SARA, OPS)) for _ in range(2))
     assert isinstance(first, Began)
@@ -561,6 +678,27 @@ def test_the_plan_names_the_factor_so_that_another_in_its_place_is_refused(house
     assert ended is not None
     assert ended.state is JobState.FAILED
     assert house.factors.get(LEILA.person, WORKSPACE) is None
+
+
+def test_a_factor_that_was_proved_anew_under_the_same_name_is_not_the_one_that_was_approved(house: House) -> None:
+    enrolment, _ = house.finished(LEILA)
+    house.press(SARA, "access_admit", f"U0LEILA.{enrolment}")
+    job = house.offered()
+    house.confirmed(job.id, SARA)
+    house.store.delete(f"candidates/workspace.U0LEILA/{enrolment}.json")
+    fresh = house.seeds.fresh(LEILA.person, WORKSPACE, enrolment)
+    house.keys[LEILA.person] = fresh.seed
+    candidate = Candidate(LEILA.person, enrolment, house.clock.now())
+    house.seeds.propose(candidate, WORKSPACE, fresh.sealed, (house.code(LEILA, -1), house.code(LEILA)), ())
+    house.desk.work(job.id)
+    ended = house.jobs.load(job.id)
+    assert ended is not None
+    assert (ended.state, str(ended.outcome and ended.outcome.text)) == (
+        JobState.FAILED,
+        "This is not the second factor that was approved. Nothing was changed.",
+    )
+    assert house.factors.get(LEILA.person, WORKSPACE) is None
+    assert house.told("admitted") == {}
 
 
 def test_swapped_seeds_of_two_people_fail(house: House) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,10 +17,12 @@ from handlers.alerts import AlertBoard, Alerts, StormBoard
 from handlers.core.alerts import notices
 from handlers.core.alerts.books import Book
 from handlers.core.alerts.escalations import Step
-from handlers.core.alerts.ledger import Ledger
+from handlers.core.alerts.groups import Group
+from handlers.core.alerts.ledger import MOST_SAID, Ledger, noted
 from handlers.core.alerts.notices import group_id
 from handlers.core.alerts.routes import Route, Routes
 from handlers.core.words.answers import Press
+from handlers.core.words.text import Text
 from sandbox.demo import tour
 from sandbox.slack.server import LocalSlack
 from tests.bot.slack.stage import HandClock, new_chat
@@ -265,3 +268,25 @@ def test_a_group_that_changes_after_the_pass_began_is_counted_as_it_is_then(serv
     assert book.shared is not None
     assert [member.firing for member in book.shared.members.values()] == [0, 0, 0]
     assert [each.over is not None for each in book.own.values()] == [True]
+
+
+def changed(text: Text, group: Group) -> Group:
+    return noted(group, text)
+
+
+def test_a_thread_goes_on_with_the_newest_when_an_alert_flaps_faster_than_it_can_be_told(
+    server: LocalSlack, stage: Stage
+) -> None:
+    stage.tell("Flaps")
+    stage.settle()
+    (card,) = stage.messages(ALERTS)
+    (name,) = stage.ledger.book(ALERTS).own
+    before = len(stage.thread(card["ts"]))
+    for text in [Text("change {number}", number=number) for number in range(3 * MOST_SAID)]:
+        stage.ledger.change(name, partial(changed, text))
+    stage.settle()
+    said = stage.thread(card["ts"])[before:]
+    assert said == [f"change {number}" for number in range(2 * MOST_SAID, 3 * MOST_SAID)]
+    stage.ledger.change(name, lambda each: noted(each, Text("and on")))
+    stage.settle()
+    assert stage.thread(card["ts"])[-1] == "and on"

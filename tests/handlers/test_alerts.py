@@ -140,6 +140,16 @@ def test_nothing_is_acknowledged_when_nothing_fires(stage: Stage) -> None:
     assert stage.group().acknowledged is None
 
 
+def test_nothing_is_taken_back_that_nobody_acknowledged(stage: Stage) -> None:
+    stage.tell(alert("A"))
+    before = stage.group()
+    answer = stage.press("alert_unack")
+    assert answer is not None
+    assert str(answer.title) == "Nobody has acknowledged this, so there is nothing to take back."
+    assert answer.tone is Tone.WARNING
+    assert stage.group() == before
+
+
 @pytest.mark.parametrize("action", ["alert_ack", "alert_unack", "alert_silence", "alert_unsilence"])
 def test_a_press_on_an_unknown_group_is_refused(stage: Stage, action: str) -> None:
     with pytest.raises(Refusal):
@@ -182,6 +192,30 @@ def test_a_ci_report_is_found_then_fixed_then_clean_then_unusable(stage: Stage) 
 def test_a_clean_ci_report_of_what_was_never_wrong_is_nothing(stage: Stage) -> None:
     stage.alerts.take_report("snyk", "shop", "", CLEAN)
     assert stage.state.keys("group:") == ()
+
+
+def test_that_a_ci_job_reports_at_all_is_known_by_repository_whatever_it_found(stage: Stage) -> None:
+    began = stage.clock.now()
+    assert stage.ledger.reports() == {}
+    stage.alerts.take_report("snyk", "shop", "", CLEAN)
+    stage.clock.advance(60)
+    stage.alerts.take_report("snyk", "bank", "", FOUND)
+    assert stage.ledger.reports() == {"shop": began, "bank": stage.clock.now()}
+
+
+def test_what_ended_beyond_what_a_card_holds_is_counted(stage: Stage) -> None:
+    stage.tell(*(alert(name, 0, 5) for name in "ABCDEF"))
+    lines = [str(each) for each in group_card(stage.group(), stage.id).lines]
+    assert (len(lines), lines[-1]) == (5, "+2 more over")
+
+
+def test_an_address_that_is_none_leads_where_it_says_and_names_no_host(stage: Stage) -> None:
+    stage.tell(alert("A", runbook_url="https://[broken") | {"generatorURL": "https://prometheus.example/graph"})
+    links = {str(each.label): each.url for each in group_card(stage.group(), stage.id).links}
+    assert links == {
+        "Runbook page ()": "https://[broken",
+        "Graph (prometheus.example)": "https://prometheus.example/graph",
+    }
 
 
 STORIES = st.lists(

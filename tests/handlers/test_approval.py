@@ -19,7 +19,7 @@ from handlers.core.door.approval import (
     decide,
 )
 from handlers.core.words.errors import Damage, OutsideError, Refusal
-from tests.fakes import FakeClock, FakeEntropy, FakeFactors, MemoryState, someone
+from tests.fakes import FakeClock, FakeEntropy, FakeFactors, Faults, MemoryState, someone
 
 SARA, OMID = someone("U0SARA"), someone("U0OMID")
 
@@ -395,3 +395,25 @@ def test_no_sequence_accepts_a_step_twice_or_an_earlier_one(
             assert record is before
     assert len(accepted) <= 2
     assert Record.from_bytes(record.to_bytes()) == record
+
+
+def test_ten_wrong_codes_lock_also_when_that_could_not_be_kept_beside_the_backups() -> None:
+    house = House()
+    faults = Faults()
+    house.factors = FakeFactors(faults)
+    house.factors.add("U0SARA")
+    house.gate = Gate(house.state, house.factors, house.clock, FakeEntropy())
+    for _ in range(9):
+        fail(house, 1)
+        house.clock.advance(3601)
+    last, spare = house.gate.open(SARA, "plan"), house.gate.open(SARA, "plan")
+    faults.fail("factors.mark")
+    with pytest.raises(OutsideError):
+        house.submit(last, wrong(house))
+    house.clock.advance(61)
+    with pytest.raises(Refusal, match="locked until somebody else unlocks it"):
+        house.gate.open(SARA, "plan")
+    assert house.submit(spare, house.code()) is Decision.HARD_LOCKED
+    factor = house.factors.get(SARA.person, "workspace")
+    assert factor is not None
+    assert factor.locked, "it is kept there as soon as it can be"

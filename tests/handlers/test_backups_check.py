@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from handlers.checks.backups import BackupsCheck
@@ -105,6 +107,21 @@ def test_a_store_that_cannot_lock_is_told_and_one_that_locks_is_well(house: Hous
     locked.desk = locked.new_desk()
     locked.backup()
     assert verdict(locked, "lock") is PASS
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["no file is locked", "one file is not"])
+def test_a_copy_that_is_not_locked_though_the_store_locks_is_told(whole: bool) -> None:
+    house = House()
+    house.store = MemoryStore(house.clock, house.faults, lock_mode="COMPLIANCE")
+    house.catalogue = Catalogue(SHOP, house.store)
+    house.desk = house.new_desk()
+    house.backup()
+    open_ = house.backup()
+    for key in house.store.receipts if whole else [open_.data.key]:
+        if key.startswith(open_.data.key.rpartition("/")[0]):
+            house.store.receipts[key] = replace(house.store.receipts[key], locked_until=None)
+    lock = found(house)["lock"]
+    assert (lock.verdict, lock.value, str(lock.text)) == (FAIL, "1", "1 good copies are not locked.")
 
 
 def test_the_next_run_is_told_and_none_is_a_fault(house: House) -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bot.slack.mrkdwn import mrkdwn
 from handlers.core.alerts import books
-from handlers.core.alerts.alert_cards import shared_card
-from handlers.core.alerts.books import CALM, Book, marked, rank, sorted_in
+from handlers.core.alerts.alert_cards import SHOWN_GROUPS, shared_card
+from handlers.core.alerts.books import CALM, MOST_MEMBERS, Book, Member, Shared, marked, rank, sorted_in
 from handlers.core.alerts.groups import SEVERITIES, Alert, Group
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
@@ -177,3 +177,53 @@ def test_a_shared_card_leads_to_a_groups_own_card_or_else_to_what_its_alerts_nam
     drawn = "\n".join(mrkdwn(line, 3000) for line in shared_card(book.shared).lines)
     assert "<https://shop.slack.com/archives/C1/p2|its card>" in drawn
     assert "grafana" not in drawn
+
+
+def words(book: Book) -> tuple[str, list[str]]:
+    """What the shared card says."""
+    assert book.shared is not None
+    card = shared_card(book.shared)
+    return str(card.title), [str(each) for each in card.lines]
+
+
+def test_an_address_that_is_none_is_shown_as_it_stands() -> None:
+    alert = Alert({"alertname": "Slow", "severity": "warning"}, {"dashboard_url": "https://[broken"}, "", START)
+    fired = Group("default", "slack", {}, START, START, {"a": alert})
+    book, _ = sorted_in(Book(), {"a": fired}, START, 0)
+    _, (line,) = words(book)
+    assert line.endswith(" · https://[broken")
+
+
+def test_a_shared_card_that_everything_left_says_where_it_went() -> None:
+    book, _ = sorted_in(Book(), {"flaps": group(over=True)}, START, THRESHOLD)
+    assert words(book)[0] == "1 groups of alerts fired and are over"
+    book, _ = sorted_in(book, {"flaps": group()}, START + SECOND, THRESHOLD)
+    assert words(book) == ("What was listed here fires again and has its own card", [])
+
+
+def test_groups_beyond_what_a_shared_card_holds_are_counted_while_they_fire_and_afterwards() -> None:
+    book, left = storm(THRESHOLD + SHOWN_GROUPS + 4)
+    title, lines = words(book)
+    assert title == f"Many alerts: {SHOWN_GROUPS + 4} groups, {SHOWN_GROUPS + 4} alerts firing"
+    assert (len(lines), lines[-1]) == (SHOWN_GROUPS + 1, "+4 more groups firing")
+    book, _ = sorted_in(book, dict.fromkeys(left, group(over=True)), START + SECOND, THRESHOLD)
+    title, lines = words(book)
+    assert title == f"{SHOWN_GROUPS + 4} groups of alerts fired and are over"
+    assert (len(lines), lines[-1]) == (SHOWN_GROUPS + 1, "+4 more")
+    assert all(each.startswith("✓ Slow") for each in lines[:-1])
+
+
+def test_a_book_that_is_full_forgets_what_is_over_and_nothing_that_fires() -> None:
+    past, firing = Member("Slow", "warning", 0, START), Member("Slow", "warning", 1, START)
+    members = {f"over{at}": past for at in range(3)} | {f"g{at}": firing for at in range(MOST_MEMBERS - 3)}
+    full = Book(shared=Shared(START, START, members, storm=True))
+    book, given = sorted_in(full, {"new": group(), "newer": group()}, START + SECOND, THRESHOLD)
+    assert given == ()
+    assert book.shared is not None
+    assert len(book.shared.members) == MOST_MEMBERS
+    assert {*members, "new", "newer"} - set(book.shared.members) == {"over0", "over1"}
+    more = {f"more{at}": group() for at in range(3)}
+    book, _ = sorted_in(book, more, START + 2 * SECOND, THRESHOLD)
+    assert book.shared is not None
+    assert len(book.shared.open) == MOST_MEMBERS + 2, "all that fires is counted, however much it is"
+    assert len(book.shared.members) == MOST_MEMBERS + 2

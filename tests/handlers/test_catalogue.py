@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
-from handlers.core.backups.catalogue import MANIFEST, Catalogue, Listing, folder, new_id
-from handlers.core.words.answers import JobId
+from handlers.core.backups.catalogue import CACHE_LIMIT, MANIFEST, Catalogue, Listing, folder, new_id
+from handlers.core.formats.evidence import Verdict
+from handlers.core.formats.manifests import Manifest
+from handlers.core.words.answers import BackupId, JobId, TargetName
 from handlers.core.words.errors import Damage, OutsideError, Refusal
+from handlers.core.words.text import Text
 from tests.fakes import FakeClock, Faults, MemoryStore
+from tests.handlers.test_evidence import seen
 from tests.handlers.test_manifests import manifest
 
 SHOP = manifest().target
@@ -105,3 +110,94 @@ def test_no_data_go_when_nobody_knows_whether_the_void_was_stored() -> None:
     with pytest.raises(OutsideError):
         Catalogue(SHOP, store).forget_data(manifest().id)
     assert store.get(manifest().data.key) == b"half"
+
+
+def made_at(moment: datetime) -> Manifest:
+    """A backup without a slice."""
+    backup = new_id(moment, JobId("a" * 12))
+    data = replace(manifest().data, key=f"{folder(SHOP, backup)}/data.archive.zst")
+    return replace(manifest(), id=backup, created=moment, data=data, slice=None)
+
+
+def test_a_manifest_that_went_while_the_store_was_listed_is_no_backup_and_no_damage() -> None:
+    store = MemoryStore(FakeClock(), Faults())
+    Catalogue(SHOP, store).commit(manifest())
+    store.faults.meanwhile("store.list", 1, lambda: store.delete(KEY))
+    listing = Catalogue(SHOP, store).listing()
+    assert (listing.manifests, listing.damaged) == ((), ())
+
+
+def test_a_whole_manifest_that_is_not_at_home_where_it_lies_is_damage(store: MemoryStore) -> None:
+    other = made_at(manifest().created - timedelta(days=1))
+    strangers = [
+        replace(manifest(), target=TargetName("billing")),
+        replace(manifest(), id=BackupId("../../20261124t030000z-abcdef")),
+        other,
+        replace(manifest(), data=other.data),
+    ]
+    for stranger in strangers:
+        store.artifacts.clear()
+        store.put_new(KEY, stranger.to_bytes())
+        catalogue = Catalogue(SHOP, store)
+        assert (catalogue.listing().manifests, catalogue.listing().damaged) == ((), (KEY,))
+        with pytest.raises(Damage, match=f"The manifest at {KEY} belongs to another backup"):
+            catalogue.find(manifest().id)
+
+
+def test_more_backups_than_are_remembered_are_all_listed(store: MemoryStore) -> None:
+    wanted = [made_at(manifest().created - timedelta(hours=back)) for back in range(CACHE_LIMIT + 1)]
+    catalogue = Catalogue(SHOP, store)
+    for each in wanted:
+        catalogue.commit(each)
+    assert list(catalogue.listing().manifests) == wanted
+    assert list(catalogue.listing().manifests) == wanted
+
+
+@pytest.mark.parametrize(("permanent", "raised"), [(True, False), (False, True)])
+def test_data_that_is_locked_waits_for_a_pruning_and_a_store_that_is_away_is_said(
+    permanent: bool, raised: bool
+) -> None:
+    store = MemoryStore(FakeClock(), Faults())
+    slice_ = manifest().slice
+    assert slice_ is not None
+    for key in (manifest().data.key, slice_.stored.key):
+        store.put_new(key, b"half")
+    store.faults.fail("store.delete", 1, error=OutsideError(Text("It is so."), permanent=permanent))
+    catalogue = Catalogue(SHOP, store)
+    if raised:
+        with pytest.raises(OutsideError, match="It is so"):
+            catalogue.forget_data(manifest().id)
+    else:
+        catalogue.forget_data(manifest().id)
+        assert store.get(slice_.stored.key) is None
+    assert [each.key for each in catalogue.listing().leftovers][:1] == [manifest().data.key]
+
+
+# -- what `latest` passed over -------------------------------------------------------------------------------------
+
+
+def quarantined(catalogue: Catalogue, backup: BackupId) -> None:
+    catalogue.dossier.add(replace(seen(Verdict.FAIL), backup=backup))
+
+
+def test_newer_ones_that_latest_passed_over_are_named_also_when_the_found_one_went_meanwhile(
+    store: MemoryStore,
+) -> None:
+    catalogue = Catalogue(SHOP, store)
+    newer, old = manifest(), made_at(manifest().created - timedelta(days=1))
+    for each in (newer, old):
+        catalogue.commit(each)
+    quarantined(catalogue, newer.id)
+    found = catalogue.find("latest")
+    assert found == old
+    store.delete(f"{folder(SHOP, old.id)}/{MANIFEST}")
+    (told,) = catalogue.cautions("latest", found)
+    assert str(told).startswith(f"{newer.id} is newer, but quarantined: its scrub failed")
+
+
+def test_a_newer_one_that_came_since_latest_was_looked_for_is_not_called_quarantined(store: MemoryStore) -> None:
+    catalogue = Catalogue(SHOP, store)
+    catalogue.commit(made_at(manifest().created - timedelta(days=1)))
+    found = catalogue.find("latest")
+    catalogue.commit(manifest())
+    assert catalogue.cautions("latest", found) == ()

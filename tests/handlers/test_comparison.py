@@ -75,6 +75,18 @@ def test_what_turned_and_what_moved_is_said_with_then_and_now(house: House) -> N
     assert "*audit* against" in lines
 
 
+def test_more_turns_than_a_card_holds_are_counted_and_where_they_are_listed_is_said(house: House) -> None:
+    names = [f"lag of {at}" for at in range(comparison.SHOWN + 2)]
+    house.played.found["mongo"] = tuple(passed(each, Text("near")) for each in names)
+    house.looked("mongo")
+    house.clock.advance(3600)
+    house.played.found["mongo"] = tuple(failed(each, Text("behind")) for each in names)
+    title, _, lines = house.compared("mongo")
+    assert title.endswith("10 verdicts and 0 numbers changed")
+    assert lines.count("✗ was ✓: behind") == comparison.SHOWN
+    assert "… and 2 more; press mongo" in lines
+
+
 def test_nothing_kept_is_said_and_is_not_nothing_changed(house: House) -> None:
     title, tone, lines = house.compared()
     assert "nothing is known of an hour ago" in title

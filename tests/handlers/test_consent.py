@@ -181,6 +181,53 @@ def test_a_policy_that_changed_after_the_confirmation_voids_it(team: Team) -> No
     assert outcome is not None
 
 
+@pytest.mark.parametrize(
+    "asker", [{"slack": ["U0SARA"], "roles": ["lead"]}, {"slack": ["U0OTHER"], "roles": ["operator"]}], ids=str
+)
+def test_who_would_agree_hears_that_the_policy_changed_and_not_that_they_are_not_named(
+    team: Team, asker: dict[str, Any]
+) -> None:
+    job = team.began("destroy")
+    team.confirm(job, SARA)
+    team.book.rules = policy(sara=asker)
+    with pytest.raises(Refusal, match="policy was changed after this was asked for"):
+        team.desk.challenge(job, LEILA)
+    assert team.loaded(job).confirmed_by == ("U0SARA",)
+
+
+def test_while_something_else_works_on_the_target_nobody_is_asked_for_a_code(team: Team) -> None:
+    job, other = team.began("destroy"), team.began("add")
+    with pytest.raises(Refusal, match="U0SARA started do add on shop"):
+        team.desk.challenge(job, SARA)
+    team.desk.work(other)
+    assert team.confirm(job, SARA) == Accepted(job)
+
+
+def test_an_offer_that_has_ended_or_is_not_known_is_over(team: Team) -> None:
+    job = team.began("destroy")
+    team.clock.advance(16 * 60)
+    team.desk.tend()
+    for each in (job, JobId("unknown")):
+        with pytest.raises(Refusal, match="This offer is over"):
+            team.desk.challenge(each, SARA)
+
+
+def test_what_was_taken_back_while_a_used_code_was_judged_stays_taken_back(team: Team) -> None:
+    first, second = team.began("destroy"), team.began("destroy")
+    question = team.desk.challenge(second, SARA)
+    assert team.confirm(first, SARA) == Accepted(first)
+    team.audit.faults.meanwhile("audit.write", 2, lambda: team.desk.cancel(second, SARA))
+    answer = team.desk.approve(question.id, SARA, team.code_of(SARA))
+    assert isinstance(answer, Rejected)
+    assert "This code was used before" in str(answer.text)
+    assert [event for event, _ in team.events()][-2:] == ["job.locked", "job.cancel"]
+    ended = team.loaded(second)
+    assert (ended.state, str(ended.outcome and ended.outcome.text)) == (
+        JobState.CANCELLED,
+        "Cancelled by U0SARA before it began.",
+    )
+
+
 def reason_of(team: Team, job: JobId) -> str:
     """Why it did not run."""
     team.desk.work(job)

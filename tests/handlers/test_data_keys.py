@@ -13,10 +13,12 @@ from handlers.core.formats.manifests import BackupKind, Manifest
 from handlers.core.formats.objects import KeyNeeds, Packing, Stored, both
 from handlers.core.rotation.data_key_books import DataKeyBook
 from handlers.core.rotation.data_keys import Batch
-from handlers.core.words.answers import BackupId, JobId, Plan, TargetName
-from handlers.core.words.errors import OutsideError
+from handlers.core.rotation.rotations import Rotations
+from handlers.core.words.answers import BackupId, Confirm, Invocation, JobId, Plan, TargetName
+from handlers.core.words.errors import OutsideError, Refusal
 from handlers.core.words.jobs import Job, JobState
 from handlers.core.words.text import Text
+from handlers.rotate import RotateHandler
 from tests.fakes import Faults, someone
 from tests.handlers.test_restorations import Scene
 from tests.handlers.test_rotations import DATA, SHOP, House, state_of, text_of
@@ -213,6 +215,80 @@ def test_a_re_encryption_that_stays_at_one_place_ends() -> None:
     house.apps["data"].reencrypt = lambda key, after: Batch(0, 0, "x")  # type: ignore[method-assign]
     job = house.done("data")
     assert "stays at one place" in text_of(house.desk.card(job))
+
+
+def test_data_that_keeps_coming_under_the_old_key_is_left_to_a_person_after_some_rounds() -> None:
+    """A program of another team, of which nobody has told the bot, writes under the key that it knows."""
+    house = House()
+    app = house.apps["data"]
+
+    def writes() -> None:
+        assert app.data is not None
+        app.data["00"] = "k-first"
+
+    app.meanwhile = writes
+    job = house.done("data")
+    assert (job.state, state_of(job)) == (JobState.DONE, "soaking")
+    card = text_of(house.desk.card(job))
+    assert "1 pieces of data are under older keys" in card
+    assert "Re-encrypt the rest" in card
+    assert app.readable()
+    app.meanwhile = lambda: None
+    assert state_of(house.done("data", "reencrypt")) == "reencrypted"
+    assert set(under(house).values()) == {house.ring("data").active}
+
+
+def test_a_card_whose_work_is_none_of_several_steps_tells_how_far_it_is_instead_of_a_list() -> None:
+    house = House()
+    house.done("data")
+    house.apps["data"].data = {f"{number:02}": "k-first" for number in range(8)}
+    job, cards = house.queued("data", "reencrypt"), list[str]()
+    house.apps["data"].meanwhile = lambda: cards.append(text_of(house.desk.card(house.job(job))))
+    house.desk.work(job)
+    assert "8 still under older keys" in cards[0]
+    assert not any(mark in card for card in cards for mark in "✓▶○")
+
+
+def test_where_nobody_looks_after_backups_only_live_data_holds_a_key() -> None:
+    house = House()
+    house.done("data")
+    backup(house, {"data": ("k-first",)})
+    house.clock.advance(MONTH)
+    handler = RotateHandler(Rotations(replace(house.estate, holds=None)))
+    asked = Invocation("rotate", ("data", "retire"), someone(), "C0OPS")
+    app = house.apps["data"]
+    assert app.data is not None
+    app.data["00"] = "k-first"
+    with pytest.raises(Refusal, match="1 pieces of data of api are still under older keys"):
+        handler.ask(asked)
+    app.data["00"] = house.ring("data").active
+    answer = handler.ask(asked)
+    assert isinstance(answer, Confirm)
+    assert answer.draft.operation == "rotate.retire"
+    assert "need the old key" in house.said("data", "retire")
+
+
+def test_a_worker_that_was_replaced_during_a_re_encryption_does_no_further_batch() -> None:
+    """The new one ends the rotation, for which no data is needed, and says that the data is not done."""
+    house = House()
+    app, job = house.apps["data"], house.queued("data")
+
+    def hangs() -> None:
+        app.meanwhile = lambda: None
+        house.clock.advance(40)
+        house.new_desk().tend()
+
+    app.meanwhile = hangs
+    house.desk.work(job)
+    ended = house.job(job)
+    assert (ended.state, state_of(ended)) == (JobState.DONE, "soaking")
+    assert "What was there before is not all under it yet. `/rotate data reencrypt` goes on" in text_of(
+        house.desk.card(ended)
+    )
+    assert house.faults.calls.count("app.reencrypt") == 1
+    assert app.readable()
+    assert state_of(house.done("data", "reencrypt")) == "reencrypted"
+    assert set(under(house).values()) == {house.ring("data").active}
 
 
 def test_what_nobody_can_open_is_left_as_it_is_and_counted() -> None:

@@ -123,3 +123,15 @@ def test_a_job_that_waits_for_nobody_any_more_has_no_button_to_deny_it(night: Ni
     job = night.began("destroy")
     night.desk.cancel(job, SARA)
     assert "access_deny" not in actions(night.loaded(job))
+
+
+def test_what_the_asker_took_back_in_the_same_moment_stays_taken_back(night: Night) -> None:
+    job = night.began("destroy")
+    night.audit.faults.meanwhile("audit.write", 2, lambda: night.desk.cancel(job, SARA))
+    night.press(LEILA, "access_denied", job, reason=WHY)
+    ended = night.loaded(job)
+    assert [each.event for each in night.audit.events][-2:] == ["job.denied", "job.cancel"]
+    assert (ended.state, str(ended.outcome and ended.outcome.text)) == (
+        JobState.CANCELLED,
+        "Cancelled by U0SARA before it began.",
+    )

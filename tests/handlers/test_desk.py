@@ -314,6 +314,27 @@ def test_a_job_that_no_worker_took_is_recorded_as_failed_when_it_is_given_up(hou
     assert house.doing.ran == []
 
 
+def test_an_offer_that_is_taken_back_while_it_ends_stays_taken_back(house: House) -> None:
+    job = house.began("destroy")
+    house.clock.advance(16 * 60)
+    house.audit.faults.meanwhile("audit.write", 1, lambda: house.desk.cancel(job, SARA))
+    house.desk.tend()
+    ended = house.loaded(job)
+    assert (ended.state, str(ended.outcome and ended.outcome.text)) == (
+        JobState.CANCELLED,
+        "Cancelled by U0SARA before it began.",
+    )
+
+
+def test_a_job_that_a_worker_takes_while_it_is_given_up_runs_to_its_end(house: House) -> None:
+    job = house.began("add")
+    house.clock.advance(30 * 60 + 1)
+    house.audit.faults.meanwhile("audit.write", 1, lambda: house.new_desk().work(job))
+    house.desk.tend()
+    assert house.doing.ran == [job]
+    assert house.loaded(job).state is JobState.DONE
+
+
 def test_the_second_who_asks_is_told_who_was_first(house: House) -> None:
     house.began("add")
     assert "U0SARA" in refused(house.ask("add", actor=OMID))
@@ -487,6 +508,24 @@ def test_a_stopped_workers_job_of_which_something_may_remain_ends_and_is_not_rep
     assert house.loaded(job).state is JobState.FAILED
     assert "worker was stopped" in str(house.doing.recovered[0])
     assert house.queue.jobs == [job]
+
+
+def test_a_stopped_workers_job_that_cannot_be_handed_on_ends_and_says_how_it_is(house: House) -> None:
+    def going_down(work: Work) -> None:
+        house.desk.stop()
+        house.audit.faults.fail("audit.write")
+        work.check()
+
+    house.doing.during, house.doing.nothing_remains = going_down, True
+    job = house.began("add")
+    house.desk.work(job)
+    ended = house.loaded(job)
+    assert (ended.state, str(ended.outcome and ended.outcome.text)) == (
+        JobState.FAILED,
+        "Looked, and it is as before.",
+    )
+    assert house.queue.jobs == [job]
+    assert house.events()[-1] == ("job.ended", "error")
 
 
 def test_what_a_code_confirmed_is_never_begun_anew(house: House) -> None:

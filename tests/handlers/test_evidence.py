@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core.backups.dossiers import Dossier, history, key_of
+from handlers.core.backups.dossiers import CACHE_LIMIT, Dossier, history, key_of
 from handlers.core.formats.evidence import Answered, Check, Evidence, History, Standing, Verdict, judged
 from handlers.core.words.answers import BackupId, JobId, TargetName
+from handlers.core.words.digests import canonical, digest
 from handlers.core.words.errors import Damage, OutsideError
-from tests.fakes import FakeClock, MemoryStore
+from tests.fakes import FakeClock, Faults, MemoryStore
 
 SHOP, BACKUP = TargetName("shop"), BackupId("20261124t030000z-abcdef")
 FIRST = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
@@ -158,3 +159,36 @@ def test_a_history_gives_the_newest_of_a_kind() -> None:
     assert past.last(Check.SCRUB) is None
     assert past.of(BACKUP) == past
     assert past.of(BackupId("other")) == History(())
+
+
+def test_a_sealed_receipt_whose_time_has_no_zone_is_damage() -> None:
+    body = {**json.loads(seen(Verdict.PASS).to_bytes()), "made": "2026-11-24T04:00:00"}
+    del body["digest"]
+    with pytest.raises(Damage, match="its time has no zone"):
+        Evidence.from_bytes(canonical({**body, "digest": digest("evidence", body)}))
+
+
+def test_a_receipt_that_went_while_they_were_listed_says_nothing() -> None:
+    store, kept = MemoryStore(FakeClock(), Faults()), seen(Verdict.PASS, after=5)
+    dossier = Dossier(SHOP, store)
+    for each in (seen(Verdict.FAIL), kept):
+        dossier.add(each)
+    store.faults.meanwhile("store.list", 1, lambda: store.delete(key_of(seen(Verdict.FAIL))))
+    assert dossier.history() == History((kept,))
+
+
+def test_what_is_no_receipt_by_its_name_tells_not_when_a_backup_was_last_checked(store: MemoryStore) -> None:
+    dossier = Dossier(SHOP, store)
+    dossier.add(seen(Verdict.PASS))
+    store.put_new(f"v1/shop/evidence/{BACKUP}/20270101t000000z-glance.json", b"{}")
+    store.put_new("v1/shop/evidence/notes.txt", b"by hand")
+    assert dossier.last_checked() == {BACKUP: FIRST}
+
+
+def test_more_receipts_than_are_remembered_are_all_read(store: MemoryStore) -> None:
+    wanted = tuple(seen(Verdict.PASS, after=number) for number in range(CACHE_LIMIT + 1))
+    dossier = Dossier(SHOP, store)
+    for each in wanted:
+        dossier.add(each)
+    assert dossier.history().evidence == wanted
+    assert dossier.history().evidence == wanted

@@ -15,7 +15,8 @@ from bot.adapters.audit_file import AuditFile, read_lines
 from handlers.core.sealing.controls import CONTROLS, evidence, fits, table
 from handlers.core.sealing.exports import Range, asked, exported
 from handlers.core.words.answers import Invocation
-from handlers.core.words.audit import AuditEvent
+from handlers.core.words.audit import AuditEvent, line
+from handlers.core.words.digests import digest
 from handlers.core.words.errors import Refusal
 from handlers.trail import TrailHandler
 from tests.audit_chains import SIGNER, STRANGER, sealed_record
@@ -94,6 +95,11 @@ def test_a_record_that_is_not_whole_is_not_exported(lines: list[bytes]) -> None:
         exported([*lines[:2], *lines[3:]], Range(0, 1000))
     with pytest.raises(Refusal, match="record 1 is cut"):
         exported([lines[0], lines[1][:-1]], Range(0, 1000))
+    body = {key: value for key, value in json.loads(lines[1]).items() if key != "hash"} | {"ts": "soon"}
+    with pytest.raises(Refusal, match="record 1 has no time"):
+        exported(
+            [lines[0], line({**body, "hash": digest("audit", body)})], Range(date(2026, 11, 1), date(2026, 11, 30))
+        )
 
 
 def test_what_no_seal_follows_or_nothing_is_in_is_not_exported() -> None:

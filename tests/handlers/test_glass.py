@@ -20,8 +20,8 @@ from handlers.core.door.glass import REVIEW, Glass
 from handlers.core.door.permits import Permits
 from handlers.core.door.rules import Rules
 from handlers.core.door.tellings import Tellings
-from handlers.core.words.answers import Actor, JobId, Press, TargetName
-from handlers.core.words.cards import Card
+from handlers.core.words.answers import Actor, Invocation, JobId, Press, TargetName
+from handlers.core.words.cards import Card, Tone
 from handlers.core.words.errors import Refusal
 from handlers.core.words.forms import Form
 from handlers.core.words.job_cards import Wording, job_card
@@ -303,3 +303,71 @@ def test_without_the_record_of_it_no_glass_is_broken(night: Night) -> None:
     with pytest.raises(Exception, match="audit"):
         night.broken(job)
     assert night.loaded(job).glass == ""
+
+
+@pytest.mark.parametrize("moment", ["", "soon", "2026-11-24T03:00:00"], ids=["none", "a word", "no time zone"])
+def test_a_glass_of_which_nobody_knows_when_it_was_broken_lets_nothing_through(night: Night, moment: str) -> None:
+    night.book.rules = policy(break_glass=GLASS)
+    job = night.began("destroy")
+    night.broken(job)
+    night.jobs.change(job, lambda each: replace(each, glass_at=moment))
+    night.confirm(job, SARA)
+    night.jobs.change(job, lambda each: each.moved(JobState.QUEUED) if each.state is JobState.OFFERED else each)
+    night.desk.work(job)
+    assert night.doing.ran == []
+    assert str(night.doing.recovered[-1]) == "When the glass was broken is not known. Nothing was done."
+
+
+def test_what_nobody_looked_at_is_not_said_again_when_its_card_is_gone(night: Night) -> None:
+    night.book.rules = policy(break_glass=GLASS)
+    job = night.began("destroy")
+    night.broken(job)
+    night.confirm(job, SARA)
+    night.clock.advance(31 * 86_400)
+    night.glass.remind()
+    assert [event for event, _ in night.events()].count("alarm.raised") == 1
+
+
+def test_the_card_of_a_broken_glass_has_a_button_until_somebody_looked_at_it(night: Night) -> None:
+    night.book.rules = policy(break_glass=GLASS)
+    job = night.began("destroy")
+    night.broken(job)
+    night.confirm(job, SARA)
+    task = night.task(job)
+    assert task is not None
+    card = night.desk.card(task)
+    assert (card.tone, WHY in str(card.title)) == (Tone.WARNING, True)
+    [button] = card.buttons
+    assert (button.action, str(button.label), button.value) == ("access_reviewed", "I have looked at it", job)
+    night.press(LEILA, button.action, button.value)
+    over = night.desk.card(night.loaded(task.id))
+    assert (str(over.title), over.tone, over.buttons) == ("The glass was broken, and looked at", Tone.GOOD, ())
+    assert [str(each) for each in over.lines] == ["U0LEILA has looked at it."]
+
+
+def test_a_card_of_which_only_the_beginning_was_kept_says_that_nothing_is_known(night: Night) -> None:
+    night.book.rules = policy(break_glass=GLASS)
+    job = night.began("destroy")
+    night.broken(job)
+    night.confirm(job, SARA)
+    task = night.task(job)
+    assert task is not None
+    night.jobs.change(task.id, lambda each: replace(each, outcome=None))
+    assert str(night.desk.card(night.loaded(task.id)).title) == "Nothing is known of this."
+    night.press(LEILA, "access_reviewed", job)
+    assert not night.alarms.raised("glass", TargetName(job))
+    assert str(night.desk.card(night.loaded(task.id)).title) == "Nothing is known of this."
+
+
+def test_nothing_is_typed_to_reach_a_second_factor(night: Night) -> None:
+    night.book.rules = Rules()
+    answer = night.desk.ask(Invocation("access", ("enrol",), SARA, "C0OPS"))
+    assert isinstance(answer, Said)
+    assert str(answer.card.title) == "Second factors are set up on the bot's Home tab."
+
+
+def test_where_browsers_do_not_reach_the_bot_the_host_is_named(night: Night) -> None:
+    night.book.rules = Rules()
+    with pytest.raises(Refusal, match="python -m bot enroll U0SARA"):
+        night.press(SARA, "access_enrol", "me")
+    assert [each for each in night.state.keys("enrol") if each] == []

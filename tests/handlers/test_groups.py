@@ -147,6 +147,25 @@ def test_a_list_made_before_the_end_was_told_revives_nothing() -> None:
     assert not after.over
 
 
+def test_what_alertmanagers_list_has_with_a_later_start_fires_again_though_nobody_told() -> None:
+    group = told(notice(seen("A", 0, 5)))
+    (name,) = group.alerts
+    at = START + 8 * MINUTE
+    after, change = observed(group, Look({name: Sighting(START + 7 * MINUTE, None)}, at, START), at)
+    (alert,) = after.firing.values()
+    assert (alert.started, alert.earlier, alert.listed) == (START + 7 * MINUTE, (START,), START)
+    assert change.returned == (alert,)
+    assert after.serial == 0, "ten minutes had not passed"
+
+
+def test_a_message_without_alerts_is_a_group_of_which_nothing_fires_until_something_does() -> None:
+    empty = told(notice())
+    assert (empty.alerts, empty.over, empty.began, empty.ended, empty.severity) == ({}, True, START, None, "")
+    group, change = folded(empty, notice(seen("A", 1)), START + MINUTE)
+    assert [each.name for each in change.began] == ["A"]
+    assert (group.over, group.serial) == (False, 0)
+
+
 def test_an_acknowledgement_ends_with_its_alerts() -> None:
     group = told(notice(seen("A", 0), seen("B", 0)))
     (a,) = [name for name, each in group.alerts.items() if each.name == "A"]

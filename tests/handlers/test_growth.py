@@ -131,3 +131,24 @@ def test_old_days_and_small_collections_are_let_go_and_no_size_is_lost(house: Ho
     assert {len(each.sizes.collections) for each in entries} == {MOST_COLLECTIONS + 1}
     assert entries[-1].whole_bytes == sum(many.values())
     assert REST not in {name for name, _ in (pace(entries) or pytest.fail("no pace")).daily}
+
+
+def test_who_is_slower_than_another_on_the_same_day_changes_nothing(house: House) -> None:
+    first, late = Sizes({"orders": 10}, 100), Sizes({"orders": 99}, 100)
+    house.book.note(SHOP, first, house.clock.now())
+    house.book.note(SHOP, late, house.clock.now() + timedelta(hours=20))
+    assert [each.sizes for each in house.book.entries(SHOP)] == [first]
+
+
+@pytest.mark.parametrize("stored", [b"nonsense", b"7", b"[{}]", b'[{"at": "then", "of": {}, "free": 0, "term": 0}]'])
+def test_a_history_that_cannot_be_read_begins_anew(house: House, stored: bytes) -> None:
+    house.state.put_if(f"growth:{SHOP}", stored, None)
+    assert house.book.noted_on(SHOP) is None
+    assert {each.verdict for each in house.found().values()} == {Verdict.UNKNOWN}
+    house.days(4, GB)
+    assert len(house.book.entries(SHOP)) == 5
+    assert house.found()["growth"].verdict is Verdict.PASS
+
+
+def test_without_any_day_there_is_no_pace(house: House) -> None:
+    assert pace(house.book.entries(SHOP)) is None

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from handlers.core.ports import Held
-from handlers.core.sealing.heads import HeadBoard, Heads
+from handlers.core.sealing.heads import HeadBoard, Heads, ShownHead
 from handlers.core.sealing.seals import Seal
 from tests.fakes import FakeClock, MemoryState
 
@@ -118,3 +118,23 @@ def test_whoever_always_comes_second_gives_up_after_ten_times_and_did_not_tell()
     state = Losing(clock)
     assert not Heads(state, clock, HOUR).tell(SEAL)
     assert state.tried == 10
+
+
+def test_what_the_channel_took_is_the_newest_however_late_an_older_message_comes(setting: Setting) -> None:
+    other = HeadBoard(setting.state, CHANNEL)
+    setting.heads.tell(SEAL)
+    assert other.posting(NAME, shown=False) is not None
+    setting.clock.advance(3600)
+    setting.heads.tell(bigger(64))
+    assert setting.board.posting(NAME, shown=True) is not None
+    setting.board.placed(NAME, CHANNEL, "https://chat/2")
+    newest = ShownHead(64, datetime(2026, 11, 24, 4, tzinfo=UTC), "https://chat/2")
+    assert setting.board.newest(SEAL.chain) == newest
+    other.placed(NAME, CHANNEL, "https://chat/1")
+    assert setting.board.newest(SEAL.chain) == newest
+
+
+def test_a_message_that_this_relay_did_not_write_says_nothing_of_what_the_channel_took(setting: Setting) -> None:
+    setting.heads.tell(SEAL)
+    setting.board.placed(NAME, CHANNEL, "https://chat/1")
+    assert setting.board.newest(SEAL.chain) is None

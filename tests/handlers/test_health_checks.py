@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from handlers.checks import metrics, record
-from handlers.checks.edge import cookies, headers
+from handlers.checks.edge import EdgeCheck, cookies, headers
 from handlers.checks.metrics import DEFAULT, MetricsCheck, Question, judged
 from handlers.checks.mongo import MongoCheck, replica, server
 from handlers.checks.origins import allowed, forged, lets
 from handlers.core.formats.evidence import Verdict
 from handlers.core.health.findings import Finding, failed, passed, unknown, worst
-from handlers.core.health.vitals import Answer, ServerFacts, Tickets
+from handlers.core.health.vitals import Answer, Reached, ServerFacts, Shown, Tickets
 from handlers.core.runbooks.probes import IndexBuild, MemberState, ReplicaState, Sample
 from handlers.core.words.answers import TargetName
 from handlers.core.words.audit import AuditEvent, verify
@@ -22,6 +23,7 @@ from handlers.core.words.errors import OutsideError
 from handlers.core.words.text import Text
 from tests.fakes import FakeClock
 from tests.handlers.test_audit import chain
+from tests.handlers.test_comparison import Direct
 
 SHOP = TargetName("shop")
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
@@ -177,6 +179,21 @@ def test_an_indicator_is_judged_by_its_worst_series(question: Question, values: 
     assert judged(question, values).verdict is expected
 
 
+@pytest.mark.parametrize(
+    ("unit", "value", "words"),
+    [
+        ("seconds", 0.25, "x 250 ms"),
+        ("seconds", 90.0, "x 1 min 30 s"),
+        ("share", 0.125, "x 12.5%"),
+        ("bytes", 2.5e9, "x 2.5 GB"),
+        ("rate", 12.34, "x 12.3 a second"),
+        ("count", 3.0, "x 3"),
+    ],
+)
+def test_a_value_is_told_in_the_unit_that_the_question_names(unit: str, value: float, words: str) -> None:
+    assert str(judged(Question("x", "x", unit), [value]).text) == words
+
+
 class Numbers:
     """A Prometheus that refuses one question."""
 
@@ -268,3 +285,42 @@ def test_every_cookie_is_looked_at() -> None:
     good, poor = "a=1; Secure; HttpOnly; SameSite=Lax", "b=1; Secure"
     found = verdicts(cookies(Answer(200, (("set-cookie", good), ("set-cookie", poor)))))
     assert found == {"cookie a": PASS, "cookie b": FAIL}
+
+
+class Shop:
+    """A public address that answers as a test says, and what it was asked."""
+
+    def __init__(self, plain: Answer) -> None:
+        self.plain = plain
+        self.asked: list[str] = []
+
+    def ask(self, url: str, headers: Mapping[str, str], seconds: float, method: str = "GET") -> Answer:
+        self.asked.append(url)
+        return self.plain if url.startswith("http:") else Answer(200)
+
+    def certificates(self, host: str, port: int, seconds: float) -> tuple[Shown, ...]:
+        return ()
+
+    def chosen(self, host: str, port: int, version: str, ciphers: Sequence[int], seconds: float) -> int | None:
+        return None
+
+    def reach(self, host: str, ports: Sequence[int], seconds: float) -> Mapping[int, Mapping[str, Reached]]:
+        return {}
+
+
+@pytest.mark.parametrize(
+    ("plain", "expected"),
+    [(Answer(301, (("location", f"{ORIGIN}/"),)), PASS), (Answer(0, why="refused"), PASS), (Answer(200), FAIL)],
+    ids=["redirected", "closed", "answered"],
+)
+def test_plain_http_is_asked_for_at_port_80_of_the_same_host(plain: Answer, expected: Verdict) -> None:
+    edge = Shop(plain)
+    found = verdicts(EdgeCheck(edge, FakeClock(), Direct(), f"{ORIGIN}/api")(SHOP, 5))
+    assert found["redirect"] is expected
+    assert sorted(edge.asked) == ["http://shop.example/", f"{ORIGIN}/api"]
+
+
+def test_whether_plain_http_is_redirected_is_not_asked_beside_a_port_of_its_own() -> None:
+    edge = Shop(Answer(200))
+    assert verdicts(EdgeCheck(edge, FakeClock(), Direct(), f"{ORIGIN}:8443")(SHOP, 5))["redirect"] is UNKNOWN
+    assert edge.asked == [f"{ORIGIN}:8443"]

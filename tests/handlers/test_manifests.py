@@ -235,15 +235,23 @@ def sealed(**changed: Any) -> bytes:
     return canonical({**body, "digest": digest("manifest", body)})
 
 
+DATA, SLICE = json.loads(manifest().to_bytes())["data"], json.loads(manifest().to_bytes())["slice"]
+
+
 def test_a_manifest_can_be_sealed_anew() -> None:
     assert Manifest.from_bytes(sealed(seconds=13)) == replace(manifest(), seconds=13)
+    for offset in (-86_400, 86_400):
+        assert Manifest.from_bytes(sealed(offset_seconds=offset)).offset_seconds == offset
 
 
 @pytest.mark.parametrize(
     "changed",
     [{"schema": 1}, {"schema": None}, {"kind": "unheard of"}, {"created": "2026-11-24T03:00:00"}, {"created": "soon"},
      {"data": {}}, {"data": None}, {"seconds": "many"}, {"collections": None}, {"collections": [{}]},
-     {"packing": {"codec": "gzip", "level": 3, "recipients": []}}, {"slice": {}}],
+     {"packing": {"codec": "gzip", "level": 3, "recipients": []}}, {"slice": {}},
+     {"data": {**DATA, "locked_until": "2026-12-03T00:00:00"}}, {"slice": {**SLICE, "end": "1763999999.1"}},
+     {"offset_seconds": True}, {"offset_seconds": "0"}, {"offset_seconds": 86_401}, {"offset_seconds": -86_401},
+     {"color": "green"}, {"created_by": 7}],
     ids=str,
 )  # fmt: skip
 def test_a_sealed_manifest_that_makes_no_sense_is_damage(changed: dict[str, Any]) -> None:
@@ -314,3 +322,9 @@ def test_times_of_the_oplog_are_ordered_as_their_numbers(one: OpTime, other: OpT
 def test_what_is_no_time_of_an_oplog_is_refused(spelled: str) -> None:
     with pytest.raises(ValueError, match="not a time of an oplog"):
         OpTime.parse(spelled)
+
+
+@pytest.mark.parametrize("year", [1969, 2107])
+def test_an_oplog_knows_no_time_before_1970_or_after_2106(year: int) -> None:
+    with pytest.raises(ValueError, match="an oplog knows the years 1970 to 2106"):
+        OpTime.last_of(datetime(year, 6, 1, tzinfo=UTC))

@@ -52,6 +52,13 @@ def test_what_is_no_matcher_is_refused_by_its_line(line: str) -> None:
         matchers.read(f"job=shop\n{line}")
 
 
+def test_more_lines_than_alertmanager_is_asked_for_are_refused_and_as_many_are_not() -> None:
+    line = "job=shop"
+    assert len(matchers.read("\n".join([line] * matchers.MOST))) == matchers.MOST
+    with pytest.raises(Refusal, match="At most 64 matchers"):
+        matchers.read("\n".join([line] * (matchers.MOST + 1)))
+
+
 def test_what_all_share_is_suggested() -> None:
     first, second = {"job": "shop", "instance": "a"}, {"job": "shop", "instance": "b"}
     assert matchers.common([first, second]) == (Matcher("job", "shop"),)

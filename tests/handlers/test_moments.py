@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,12 +14,13 @@ from handlers.checks.backups import BackupsCheck
 from handlers.core.backups.holdings import Holdings
 from handlers.core.backups.timelines import Follower, Link, links
 from handlers.core.formats.evidence import Evidence, Moment, Standing, Verdict
-from handlers.core.formats.manifests import Manifest
+from handlers.core.formats.manifests import CollectionSpec, Manifest
 from handlers.core.formats.optimes import OpTime
 from handlers.core.health.findings import Finding
-from handlers.core.ports import LoadEvidence, Target
+from handlers.core.ports import LoadEvidence, ReplayEvidence, Target
 from handlers.core.words.jobs import JobState
 from handlers.core.words.questions import Question
+from handlers.core.words.text import Text
 from tests.fake_database import FakeCommand, FakeDatabase
 from tests.handlers.test_evidence import seen
 from tests.handlers.test_proofs import SHOP, House, words
@@ -150,6 +151,32 @@ def test_a_moment_is_counted_before_and_compared_after_its_replay(
     assert (house.evidence().verdict, reached(house).verdict) == (Verdict.PASS, Verdict.FAIL)
 
 
+class Overshooting(FakeDatabase):
+    """Says that it replayed what came after the moment."""
+
+    def replay(
+        self,
+        slices: Iterable[Iterable[bytes]],
+        prefix: str,
+        specs: Sequence[CollectionSpec],
+        *,
+        names: Container[str],
+        until: OpTime | None = None,
+        dumped: bool = True,
+    ) -> ReplayEvidence:
+        evidence = super().replay(slices, prefix, specs, names=names, until=until, dumped=dumped)
+        return evidence if until is None else replace(evidence, last=OpTime(until.seconds, until.increment + 1))
+
+
+def test_a_replay_that_went_past_the_moment_fails_it(house: House) -> None:
+    manifest = followed(house)
+    house.scratch.spoilt = lambda database: setattr(database, "__class__", Overshooting)
+    job = house.done("drill")
+    assert f"Changes from after {Text('{time}', time=house.database.now().moment)} were replayed." in words(job)
+    assert (house.evidence().verdict, reached(house).verdict) == (Verdict.PASS, Verdict.FAIL)
+    assert house.catalogue.dossier.standing(manifest.id).standing is Standing.GOOD
+
+
 def test_a_moment_that_cannot_be_brought_to_its_end_is_not_known_and_the_backup_is_proved(house: House) -> None:
     followed(house)
     house.faults.fail("scratch.open", 2)
@@ -184,6 +211,39 @@ def test_another_drill_of_the_same_moment_must_see_the_same_documents(house: Hou
     job = house.done("drill")
     assert "other documents" in words(job)
     assert reached(house).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda earlier: replace(earlier, server="5.0.1"),
+        lambda earlier: replace(earlier, moment=replace(earlier.moment, verdict=Verdict.FAIL, reason="so")),
+        lambda earlier: replace(earlier, moment=replace(earlier.moment, until=str(OpTime(1_764_000_000, 3)))),
+    ],
+)
+def test_only_a_moment_that_passed_on_the_same_version_is_compared(
+    house: House, other: Callable[[Evidence], Evidence]
+) -> None:
+    followed(house)
+    house.done("drill")
+    earlier = house.evidence()
+    assert earlier.moment is not None
+    spoilt = replace(
+        earlier, made=earlier.made + timedelta(seconds=1), moment=replace(earlier.moment, hashes={"items": "0" * 32})
+    )
+    house.catalogue.dossier.add(other(spoilt))
+    assert house.done("drill").state is JobState.DONE
+    assert reached(house).verdict is Verdict.PASS
+
+
+def test_a_drill_before_any_oplog_was_saved_does_not_speak_against_a_later_moment(house: House) -> None:
+    manifest = followed(house, slices=0)
+    assert house.done("drill").state is JobState.DONE
+    assert house.evidence().moment is None
+    house.database.write("items", {"_id": 100, "sku": "new"})
+    Follower(SHOP, house.database, house.store, house.clock).step(lambda: False)
+    assert house.done("drill", manifest.id).state is JobState.DONE
+    assert reached(house).verdict is Verdict.PASS
 
 
 def drilled(moment: Moment | None) -> Evidence:

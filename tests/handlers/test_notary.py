@@ -285,6 +285,64 @@ def test_two_notaries_tell_a_head_once(setting: Setting) -> None:
     assert len(setting.lines) == 2
 
 
+def test_a_notary_looks_once_in_ten_seconds(setting: Setting) -> None:
+    setting.write()
+    setting.later(LOOK_SECONDS)
+    setting.write("code.accepted")
+    setting.later(LOOK_SECONDS - 1)
+    assert setting.events[-1] == "code.accepted"
+    setting.later(1)
+    assert setting.events[-1] == "audit.sealed"
+
+
+def test_where_there_is_no_record_yet_nothing_is_sealed_and_nobody_is_alarmed(setting: Setting) -> None:
+    setting.later(LOOK_SECONDS)
+    assert (setting.alarm(), setting.archived(), setting.path.exists()) == (None, [], False)
+    setting.path.touch()
+    setting.later(LOOK_SECONDS)
+    setting.later(SEAL_SECONDS)
+    assert (setting.alarm(), setting.archived(), setting.lines) == (None, [], [])
+    setting.write()
+    setting.later(SEAL_SECONDS)
+    assert setting.archived() == [(0, 2)]
+
+
+def test_without_a_channel_for_heads_the_record_is_sealed_and_copied_all_the_same(setting: Setting) -> None:
+    examine = Examiner(fits, {SIGNER.public}, setting.archive)
+    office = Office(lambda: (SIGNER,), setting.archive, examine, None, setting.alarms, setting.clock, HOST, "C0OPS")
+    setting.write()
+    setting.later(LOOK_SECONDS, Notary(AuditFile(setting.path, setting.clock.now), office))
+    assert setting.archived() == [(0, 2)]
+    assert told(setting) == []
+
+
+def test_a_record_that_is_being_written_waits_for_the_next_look(setting: Setting) -> None:
+    setting.write()
+    setting.later(LOOK_SECONDS)
+    setting.write("code.accepted")
+    whole = setting.path.read_bytes()
+    setting.path.write_bytes(whole[:-1])
+    setting.later(LOOK_SECONDS)
+    assert setting.archived() == [(0, 2)]
+    setting.path.write_bytes(whole)
+    setting.later(LOOK_SECONDS)
+    assert setting.archived() == [(0, 2), (2, 4)]
+    assert setting.alarm() is None
+
+
+def test_what_only_looks_like_a_seal_is_an_alarm_and_does_not_stop_the_notary(setting: Setting) -> None:
+    setting.write()
+    setting.later(LOOK_SECONDS)
+    setting.file.write(AuditEvent("audit.sealed", "allow", None, facts={"size": "all of it"}))
+    setting.write("code.accepted")
+    setting.later(LOOK_SECONDS)
+    alarm = setting.alarm()
+    assert alarm is not None
+    assert alarm.outcome is not None
+    assert "record 2: a seal that cannot be read" in str(alarm.outcome.text)
+    assert setting.archived() == [(0, 2)]
+
+
 class Full:
     """An Audit over another; its disk is full, until it is not."""
 

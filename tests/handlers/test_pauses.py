@@ -357,3 +357,69 @@ def test_a_re_encryption_of_its_own_is_cancelled_and_not_paused() -> None:
     house.desk.work(job)
     assert "cancel it on its card" in said[0]
     assert state_of(house.job(job)) == "reencrypted"
+
+
+def test_a_pause_that_comes_after_the_end_is_not_one() -> None:
+    house, asked = House(), list[Began]()
+
+    def ask() -> None:
+        answer = house.ask("jwt", "pause")
+        assert isinstance(answer, Began)
+        asked.append(answer)
+
+    job = house.queued("jwt")
+    house.faults.meanwhile("app.roll_out", 2, ask)
+    house.desk.work(job)
+    assert state_of(house.job(job)) == "soaking"
+    house.desk.work(asked[0].job)
+    late = house.job(asked[0].job)
+    assert late.state is JobState.FAILED
+    assert "The rotation of jwt has ended. Nothing is paused." in text_of(house.desk.card(late))
+    assert state_of(house.job(job)) == "soaking"
+    assert past(house.artifacts, "jwt").paused == ""
+
+
+def test_a_pause_that_was_asked_for_twice_is_one_and_the_second_says_so() -> None:
+    house, asked = House(), list[Began]()
+
+    def ask() -> None:
+        house.pause("jwt")
+        answer = house.ask("jwt", "pause")
+        assert isinstance(answer, Began)
+        asked.append(answer)
+
+    job = house.queued("jwt")
+    house.faults.meanwhile("app.roll_out", 1, ask)
+    house.desk.work(job)
+    assert house.job(job).state is JobState.PAUSED
+    house.desk.work(asked[0].job)
+    second = house.job(asked[0].job)
+    assert second.state is JobState.DONE
+    said = text_of(house.desk.card(second))
+    assert "`/rotate jwt continue` goes on with it" in said
+    assert "The pause was asked for before that" in said
+    ended = house.done("jwt", "continue")
+    assert (ended.state, state_of(ended)) == (JobState.DONE, "soaking"), "the second mark is not one for the rest"
+
+
+@pytest.mark.parametrize("words", ["now!", "retire", "rollback"])
+def test_what_goes_to_its_end_in_a_few_minutes_is_not_paused(words: str) -> None:
+    house, said = House(), list[str]()
+    if words != "now!":
+        house.done("jwt")
+        house.clock.advance(31 * DAY)
+    job = house.queued("jwt", words)
+    house.faults.meanwhile("app.roll_out", 1, lambda: said.append(house.said("jwt", "pause")))
+    house.desk.work(job)
+    assert said[0].startswith("Only a rotation with an overlap can be paused")
+    assert state_of(house.job(job)) == ("rolled_back" if words == "rollback" else "retired")
+
+
+def test_a_rotation_that_goes_back_is_not_paused_again() -> None:
+    house, said = House(), list[str]()
+    rests(house)
+    job = house.queued("jwt", "rollback")
+    house.faults.meanwhile("app.roll_out", 1, lambda: said.append(house.said("jwt", "pause")))
+    house.desk.work(job)
+    assert said[0].startswith("Only a rotation with an overlap can be paused")
+    assert state_of(house.job(job)) == "rolled_back"

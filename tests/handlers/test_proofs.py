@@ -222,6 +222,15 @@ def test_a_backup_that_was_made_wrong_fails_though_its_checksum_fits(house: Hous
     assert "ends inside items" in words(house.done("verify", manifest.id))
 
 
+def test_a_large_backup_that_was_made_wrong_is_read_to_its_end_before_that_is_said(house: House) -> None:
+    manifest = house.backup()
+    resealed(house, manifest, b"nonsense\n" * 400_000)
+    job = house.done("verify", manifest.id)
+    assert "not an archive" in words(job)
+    assert house.evidence().level == 2
+    assert house.faults.calls.count("store.piece") >= 4
+
+
 def test_the_slice_is_read_too(house: House) -> None:
     manifest = house.backup()
     assert manifest.slice is not None
@@ -245,6 +254,15 @@ def test_verify_without_an_id_takes_the_one_checked_longest_ago(house: House) ->
     first, second, third = house.backup(), house.backup(), house.backup()
     taken = [house.done("verify").plan.arguments["backup"] for _ in range(4)]
     assert taken == [third.id, second.id, first.id, third.id]
+
+
+@pytest.mark.parametrize("command", ["verify", "drill"])
+def test_a_check_takes_a_backup_a_target_or_both(house: House, command: str) -> None:
+    first, newest = house.backup(), house.backup()
+    given = [("shop",), (first.id,), (first.id, "shop")]
+    taken = [house.done(command, *each).plan.arguments["backup"] for each in given]
+    assert taken == [newest.id, first.id, first.id]
+    assert str(house.said(command, "latest", "elsewhere").title).startswith("There is no target elsewhere.")
 
 
 def test_verify_without_any_backup_says_how_to_make_one(house: House) -> None:
@@ -359,6 +377,19 @@ def test_what_differs_on_another_series_is_not_held_against_the_backup(house: Ho
     assert house.catalogue.dossier.standing(manifest.id).standing is Standing.UNPROVED
 
 
+@pytest.mark.parametrize("also", [frozenset(), frozenset({("more", CollectionKind.COLLECTION)})])
+def test_an_archive_must_name_the_collections_of_the_manifest(
+    house: House, also: frozenset[tuple[str, CollectionKind]]
+) -> None:
+    named = frozenset((spec.name, spec.kind) for spec in house.backup().collections)
+    house.scratch.spoilt = lambda database: setattr(
+        database, "seen_by_load", lambda seen: replace(seen, announced=named | also)
+    )
+    job = house.done("drill")
+    assert job.state is (JobState.FAILED if also else JobState.DONE)
+    assert ("do not name the same collections: more." in words(job)) == bool(also)
+
+
 def test_a_definition_that_the_server_refuses_over_the_data_fails_the_drill(house: House) -> None:
     manifest = house.backup()
     house.faults.fail("database.create_indexes", error=OutsideError(Text("E11000 duplicate key."), permanent=True))
@@ -368,6 +399,15 @@ def test_a_definition_that_the_server_refuses_over_the_data_fails_the_drill(hous
     count = len(house.catalogue.dossier.history().evidence)
     assert "MongoDB is silent" in words(house.done("drill", manifest.id))
     assert len(house.catalogue.dossier.history().evidence) == count
+
+
+def test_the_card_of_a_check_has_sizes_only_once_it_came_to_its_end(house: House) -> None:
+    manifest = house.backup()
+    house.faults.fail("store.piece")
+    assert house.desk.card(house.done("verify", manifest.id)).facts == ()
+    shown = {str(fact.label): str(fact.value) for fact in house.desk.card(house.done("verify", manifest.id)).facts}
+    assert shown.keys() == {"Level", "Stored", "Data"}
+    assert shown["Level"] == "2"
 
 
 @pytest.mark.parametrize("call", ["scratch.open", "database.load", "database.hashes", "store.piece"])
@@ -400,6 +440,16 @@ def test_a_drill_replays_the_slice_of_the_backup(house: House) -> None:
     assert manifest.slice.entries == 2
     assert house.done("drill").state is JobState.DONE
     assert house.evidence().hashes == house.database.hashes()
+
+
+def test_a_backup_without_an_oplog_is_drilled_as_it_was_dumped_and_reaches_no_moment(house: House) -> None:
+    house.database.deployment = ""
+    manifest = house.backup()
+    assert manifest.slice is None
+    job = house.done("drill")
+    assert job.state is JobState.DONE
+    assert "all 22 documents" in words(job)
+    assert (house.evidence().verdict, house.evidence().moment) == (Verdict.PASS, None)
 
 
 def test_what_was_dumped_is_counted_before_its_slice_is_replayed(house: House) -> None:

@@ -15,7 +15,7 @@ from handlers.core.backups.catalogue import MANIFEST, VOID, Catalogue, folder
 from handlers.core.backups.holdings import Checked, Holdings
 from handlers.core.backups.journals import Journal
 from handlers.core.backups.keeping import Keeping
-from handlers.core.backups.pins import Pins
+from handlers.core.backups.pins import ROUNDS, Pins
 from handlers.core.backups.timelines import links
 from handlers.core.door.approval import Gate
 from handlers.core.door.desk import Began, Desk, Outside, Said
@@ -25,7 +25,7 @@ from handlers.core.formats.objects import Packing, Receipt, Stored
 from handlers.core.ports import Target
 from handlers.core.restores.drills import Laboratory
 from handlers.core.words.answers import Actor, BackupId, Invocation, JobId, PersonId, Surface, TargetName
-from handlers.core.words.errors import Problem, Refusal
+from handlers.core.words.errors import OutsideError, Problem, Refusal
 from handlers.core.words.jobs import Job, JobState
 from tests.fake_database import FakeCommand, FakeDatabase, FakeScratch
 from tests.fakes import (
@@ -252,6 +252,30 @@ def test_of_two_who_pin_at_once_one_does(house: House) -> None:
     assert pins.pinned() == {"x"}
 
 
+def test_who_is_overtaken_at_a_pin_again_and_again_is_told_so(house: House) -> None:
+    pins, other = Pins(SHOP, house.store), MemoryStoreView(house.store)
+    for nth in range(1, ROUNDS + 1):
+        house.faults.meanwhile("store.list", nth, lambda: toggled(other))
+    with pytest.raises(OutsideError, match="Too many changed the same pin at once"):
+        pins.set(BackupId("x"), PersonId("U0SARA"), NOW, pinned=True)
+    assert pins.pinned() == frozenset()
+    assert pins.set(BackupId("x"), PersonId("U0SARA"), NOW, pinned=True)
+    assert pins.pinned() == {"x"}
+
+
+def toggled(store: MemoryStore) -> None:
+    """Somebody pins it and lets it go again."""
+    for pinned in (True, False):
+        assert Pins(SHOP, store).set(BackupId("x"), PersonId("U0OMID"), NOW, pinned=pinned)
+
+
+def test_what_is_no_number_beside_the_pins_pins_nothing(house: House) -> None:
+    house.store.put_new("v1/shop/pins/x/notes.txt", b"by hand")
+    assert Pins(SHOP, house.store).pinned() == frozenset()
+    assert Pins(SHOP, house.store).set(BackupId("x"), PersonId("U0SARA"), NOW, pinned=True)
+    assert house.store.get("v1/shop/pins/x/0001.json") is not None
+
+
 class MemoryStoreView(MemoryStore):
     """The same artifacts, as another process sees them."""
 
@@ -302,6 +326,22 @@ def test_what_is_being_restored_to_another_server_stays(house: House) -> None:
     journal.close()
     house.run("prune")
     assert needed not in house.listed()
+
+
+def test_a_restore_whose_journal_went_while_it_was_looked_at_needs_nothing(house: House) -> None:
+    old = house.nights(60)
+    journal = opened(house, house.store, SHOP, "restore.run", {"backup": old[3]})
+    key = f"v1/shop/restores/{journal.job}/intent.json"
+    assert [copy.id for copy in house.holdings.read(SHOP).copies if copy.needed_by] == [old[3]]
+
+    def leave(prefix: str) -> Any:
+        found = MemoryStore.list(house.store, prefix)
+        if prefix == "v1/shop/restores/":
+            house.store.delete(key)
+        return found
+
+    house.store.list = leave  # type: ignore[method-assign]
+    assert not any(copy.needed_by for copy in house.holdings.read(SHOP).copies)
 
 
 def test_while_a_journal_cannot_be_read_nothing_goes(house: House) -> None:
@@ -384,8 +424,8 @@ def whole(house: House) -> None:
         assert {file.key for file in manifest.files} <= house.store.artifacts.keys()
 
 
-def begun(house: House) -> JobId:
-    answer = house.desk.ask(Invocation("backup", ("prune",), NIGHT, "C0OPS"))
+def begun(house: House, *words: str) -> JobId:
+    answer = house.desk.ask(Invocation("backup", words or ("prune",), someone() if words else NIGHT, "C0OPS"))
     assert isinstance(answer, Began)
     return answer.job
 
@@ -556,6 +596,45 @@ def test_slices_that_no_moment_needs_go_and_those_from_its_base_on_stay(house: H
     assert all(each.end.moment >= base for each in left)
     written = [event.event for event in house.audit.events if event.event.startswith("slices.")]
     assert written == ["slices.delete", "slices.deleted"]
+
+
+def with_slices(house: House, window: timedelta, *days: int) -> list[str]:
+    """A house that keeps moments for so long, and slices of a day each that begin so many days ago."""
+    house.keeping = replace(house.keeping, policy=replace(house.keeping.policy, window=window))
+    house.desk = house.new_desk(house.keeping)
+    keys = []
+    for each in days:
+        start = int((house.clock.moment - DAY * each).timestamp())
+        keys.append(f"v1/shop/pitr/20261101/{start}.1_{start + 86_400}.1_5_{'ab' * 32}.bson.zst")
+        house.store.place(keys[-1], b"slice")
+    return keys
+
+
+def test_while_every_slice_is_needed_none_goes_and_nothing_is_written_down(house: House) -> None:
+    house.nights(20)
+    slices = with_slices(house, DAY * 7, 1, 2, 3)
+    job = house.run("prune")
+    assert job.outcome is not None
+    assert job.outcome.facts["slices"] == 0
+    assert [each.stored.key for each in links(house.store, SHOP)] == sorted(slices)
+    assert house.events("slices.delete", "slices.deleted") == []
+
+
+def test_an_old_slice_that_is_locked_waits_and_the_others_go(house: House) -> None:
+    house.store.lock_mode = "COMPLIANCE"
+    for backup in house.nights(20):
+        lock(house, backup, NOW + DAY * 5)
+    locked, free, needed = with_slices(house, DAY * 7, 15, 14, 2)
+    house.store.receipts[locked] = Receipt("v1000", NOW + DAY)
+    job = house.run("prune")
+    assert job.outcome is not None
+    assert job.outcome.facts["slices"] == 1
+    assert [each.stored.key for each in links(house.store, SHOP)] == [locked, needed]
+    assert free not in house.store.artifacts
+    house.clock.advance(2 * 86_400)
+    house.add(house.clock.moment - timedelta(hours=1))
+    house.run("prune")
+    assert locked not in house.store.artifacts
 
 
 def test_two_prunings_at_once_take_nothing_that_either_would_keep() -> None:

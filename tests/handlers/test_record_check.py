@@ -14,7 +14,8 @@ from handlers.core.health.findings import Finding
 from handlers.core.sealing.examination import Examiner
 from handlers.core.sealing.segments import Archive
 from handlers.core.words.answers import TargetName
-from handlers.core.words.audit import AuditEvent
+from handlers.core.words.audit import GENESIS, AuditEvent, line
+from handlers.core.words.digests import Json, digest
 from handlers.core.words.errors import OutsideError
 from handlers.core.words.text import Text
 from tests.audit_chains import SIGNER, START, sealed_record, segment_of
@@ -130,3 +131,14 @@ def test_an_empty_record_is_not_known_to_be_anchored(house: House) -> None:
         "anchor copy": UNKNOWN,
         "anchor channel": UNKNOWN,
     }
+
+
+@pytest.mark.parametrize(
+    "times", [{}, {"ts": "yesterday"}, {"ts": "2026-11-24T03:00:00"}], ids=["no time", "a word", "no zone"]
+)
+def test_entries_of_which_nobody_knows_how_long_they_wait_are_a_record_that_cannot_be_asked(
+    house: House, times: dict[str, Json]
+) -> None:
+    body: dict[str, Json] = {"v": 1, "seq": 0, "event": "forged", "prev": GENESIS, **times}
+    with pytest.raises(OutsideError, match="has no time"):
+        house.found([line({**body, "hash": digest("audit", body)})])

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -286,6 +286,88 @@ def test_a_migration_that_fails_leaves_the_undo_to_the_person() -> None:
     assert scene.handlers()[1].describe(done).buttons[0].value == f"undo {done.id}"
 
 
+@pytest.mark.parametrize(("code", "told"), [(0, "ended with 0"), (1, "ended with 1"), (None, "no answer in time")])
+def test_how_a_migration_ended_is_told_in_the_thread(code: int | None, told: str) -> None:
+    scene = Scene(migrate="npm run migrate:up")
+    scene.command.result = replace(scene.command.result, return_code=code)
+    work = Telling(scene.job("restore", "latest"))
+    outcome = scene.handlers()[1].run(work)
+    assert any("npm run migrate:up" in note and told in note for note in work.notes)
+    assert outcome.facts["warning"] is (code != 0)
+    assert ("migration command failed" in str(outcome.text)) == (code != 0)
+
+
+def test_a_migration_that_could_not_run_is_a_warning_and_the_data_is_the_backups() -> None:
+    scene = Scene(migrate="npm run migrate:up")
+    scene.faults.fail("command.run")
+    done = scene.restored("latest")
+    assert done.outcome is not None
+    assert done.outcome.facts["warning"] is True
+    assert "The migration command did not run: command.run failed." in str(done.outcome.text)
+    assert scene.content() == scene.saved
+
+
+def test_only_what_was_kept_long_enough_is_tidied_away() -> None:
+    scene = Scene()
+    scene.restored("latest")
+    scene.clock.advance(12 * 3600)
+    later = scene.restored("latest")
+    scene.clock.advance(13 * 3600)
+    scene.restored("tidy")
+    assert scene.kept()
+    assert all(f"_{later.id[:8]}_" in name for name in scene.kept())
+    before = scene.content()
+    scene.restored("undo", later.id)
+    assert scene.content() == before
+
+
+def test_a_backup_without_an_oplog_is_restored_as_it_was_dumped() -> None:
+    class Single(Scene):
+        def plant(self) -> None:
+            super().plant()
+            self.database.deployment = ""
+
+    scene = Single()
+    work = Telling(scene.job("restore", "latest"))
+    assert scene.handlers()[1].run(work).state is JobState.DONE
+    assert scene.content() == scene.saved
+    assert "Counts, options and indexes are as they must be." in work.notes
+    assert not any("replayed" in note for note in work.notes)
+
+
+def test_what_is_made_among_the_live_collections_while_a_backup_is_loaded_stops_the_restore() -> None:
+    scene = Scene()
+    job = scene.job("restore", "latest")
+    scene.faults.meanwhile("database.load", 1, lambda: scene.database.add("another"))
+    outcome = scene.run(job)
+    assert outcome.state is JobState.FAILED
+    assert "The live collections changed while the backup was loaded beside them." in str(outcome.text)
+    assert scene.content().keys() == scene.live.keys() | {"another"}
+    assert scene.kept() == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ({"return_code": 1, "failed": 3}, "Loading ended with 1, 3 documents failed."),
+        ({"failed": 3}, "Loading ended with 0, 3 documents failed."),
+        ({"restored": 8}, "8 documents were loaded; the backup holds 9."),
+        (
+            {"announced": frozenset({("orders", CollectionKind.COLLECTION)})},
+            "The archive and the manifest do not name the same collections: cheap, old, sessions, weather.",
+        ),
+    ],
+)
+def test_a_load_that_is_not_what_was_saved_touches_nothing_live(seen: dict[str, Any], said: str) -> None:
+    scene = Scene()
+    scene.database.seen_by_load = lambda evidence: replace(evidence, **seen)
+    outcome = scene.run(scene.job("restore", "latest"))
+    assert outcome.state is JobState.FAILED
+    assert str(outcome.text).startswith(said)
+    assert scene.content() == scene.live
+    assert scene.kept() == []
+
+
 def test_a_plan_is_void_when_the_live_collections_changed() -> None:
     scene = Scene()
     job = scene.job("restore", "latest")
@@ -425,6 +507,64 @@ def test_whatever_fails_once_ends_in_the_old_data_or_the_new() -> None:
             pytest.fail(f"{number}: {damage}")
         assert scene.content() in (scene.live, scene.saved)
         assert scene.database.blocked is False
+
+
+class Late(Telling):
+    """Work whose worker is taken for dead just before it decides."""
+
+    def __init__(self, job: Job, rescue: Callable[[], object]) -> None:
+        super().__init__(job)
+        self._rescue = rescue
+
+    def settle(self) -> None:
+        self._rescue()
+
+
+def test_a_worker_that_was_taken_for_dead_before_it_decided_switches_nothing() -> None:
+    scene = Scene()
+    job = scene.job("restore", "latest")
+    with pytest.raises(OutsideError, match="Somebody else took this restore for dead and cleaned up"):
+        scene.handlers()[1].run(Late(job, lambda: scene.recovered(job)))
+    assert scene.content() == scene.live
+    assert scene.kept() == []
+
+
+def test_a_worker_whose_switch_was_taken_back_meanwhile_does_not_conclude_it() -> None:
+    scene = Scene(blocks_writes=True)
+    job = scene.job("restore", "latest")
+
+    def rescue() -> None:
+        assert scene.recovered(job).state is JobState.INTERRUPTED
+
+    scene.faults.meanwhile("database.create_view", 1, rescue)
+    outcome = scene.run(job)
+    assert outcome.state is JobState.FAILED
+    assert str(outcome.text).startswith("Somebody else put the old data back while this worker was switching.")
+    assert "The live data is the old data again, complete." in str(outcome.text)
+    assert scene.content() == scene.live
+    assert scene.database.blocked is False
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("orders", "The old orders is neither in its place nor moved away."),
+        ("weather", "The old weather is neither in its place nor copied."),
+    ],
+)
+def test_old_data_that_is_nowhere_is_said_and_somebody_must_look(name: str, said: str) -> None:
+    scene = Scene()
+    job = scene.job("restore", "latest")
+    scene.faults.kill("database.create_view")
+    with pytest.raises(Killed):
+        scene.run(job)
+    scene.faults.revive()
+    prefix = f"__old_{job.id[:8]}_"
+    del scene.database.there[f"{prefix}{name}"]
+    with pytest.raises(Damage, match=said):
+        scene.recovered(job)
+    assert {"new", f"{prefix}new"} & scene.database.there.keys()
+    assert [each.id for each in scene.handlers()[1].lost()] == [job.id]
 
 
 def test_an_age_is_only_given_after_the_switch() -> None:

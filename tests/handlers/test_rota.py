@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 
@@ -277,6 +278,8 @@ def test_behind_a_gap_in_the_saved_oplog_a_backup_is_made_at_once_and_told_of_on
     (told,) = night.jobs("backup.gap")
     assert told.outcome is not None
     assert "reaches back. Moments inside it cannot be restored." in str(told.outcome.text)
+    card = night.desk.card(told)
+    assert (str(card.title), card.tone.value) == ("The saved oplog of shop has a gap", "bad")
     assert Gaps(night.state, SHOP).open() is None
 
 
@@ -472,3 +475,147 @@ def test_a_chore_waits_for_who_is_at_work() -> None:
     night.desk.work(begun.job)
     night.rounds()
     assert len(night.jobs("backup.verify")) == 1
+
+
+# -- two at once, and a bot that died between two steps ------------------------------------------------------------
+
+
+def when_claimed(night: Night, name: str, act: Callable[[], object]) -> None:
+    """Something else happens once, as soon as a tick of that schedule was claimed."""
+    put_if, waiting = night.state.put_if, [act]
+
+    def claimed(
+        key: str, value: bytes, version: str | None, *, seconds: int | None = None, touch: str = ""
+    ) -> str | None:
+        done = put_if(key, value, version, seconds=seconds, touch=touch)
+        if waiting and done is not None and value == b"" and key.startswith(f"tick:{name}:"):
+            waiting.pop()()
+        return done
+
+    night.state.put_if = claimed  # type: ignore[method-assign]
+
+
+def asked_by_sara(night: Night) -> JobId:
+    """Somebody is at work on the target from now on."""
+    answer = night.desk.ask(Invocation("backup", ("pin", night.listed()[0]), someone(), "C0OPS"))
+    assert isinstance(answer, Began)
+    night.queue.jobs.clear()
+    return answer.job
+
+
+def test_somebody_who_is_faster_than_the_schedule_is_waited_for_and_its_backup_is_made_after() -> None:
+    night = Night()
+    night.add(night.clock.moment - HOUR)
+    night.rounds()
+    night.clock.moment = NOW - HOUR
+    begun: list[JobId] = []
+    when_claimed(night, "backup", lambda: begun.append(asked_by_sara(night)))
+    night.rounds(work=False)
+    assert night.jobs("backup.now") == night.jobs("backup.missed") == []
+    night.desk.work(begun[0])
+    night.rounds()
+    assert [job.state for job in night.jobs("backup.now")] == [JobState.DONE]
+    assert night.jobs("backup.missed") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "duty"),
+    [
+        ("prune", Duty(NIGHTLY, "T0LOCAL", "C0OPS")),
+        (
+            "again",
+            Duty(None, "T0LOCAL", "C0OPS", chores=(Chore(Schedule("again", "0 2 * * *"), "backup", ("prune",)),)),
+        ),
+    ],
+)
+def test_somebody_who_is_faster_than_a_pruning_or_a_chore_is_waited_for(name: str, duty: Duty) -> None:
+    night = Night()
+    night.duty = duty
+    night.rotas = [night.new_rota()]
+    night.add(night.clock.moment - HOUR)
+    night.rounds()
+    night.clock.moment = NOW - HOUR
+    begun: list[JobId] = []
+    when_claimed(night, name, lambda: begun.append(asked_by_sara(night)))
+    for _ in range(6):
+        night.rounds()
+    assert len(begun) == 1
+    assert night.jobs("backup.prune") == []
+    night.desk.work(begun[0])
+    for _ in range(6):
+        night.rounds()
+    assert [job.state for job in night.jobs("backup.prune")] == [JobState.DONE]
+    assert night.jobs("backup.missed") == []
+
+
+def test_a_backup_that_a_bot_asked_for_before_it_died_is_the_one_of_the_tick() -> None:
+    night = Night()
+    night.rounds()
+    night.clock.moment = NOW - HOUR
+    answer = night.desk.ask(Invocation("backup", ("now", SHOP), night.rotas[0]._duty.actor, "C0OPS"))
+    assert isinstance(answer, Began)
+    night.rounds(work=False)
+    assert [job.id for job in night.jobs("backup.now")] == [answer.job]
+    ticks = Ticks(night.state, NIGHTLY, SHOP)
+    assert (ticks.job(night.clock.moment), ticks.last()) == (answer.job, night.clock.moment)
+    night.pass_time(HOUR * 2)
+    assert night.made() == ["25 02:00"]
+
+
+def test_while_another_bot_asks_for_the_pruning_no_second_one_is_asked_for() -> None:
+    night = Night()
+    night.rounds()
+    night.clock.moment = NOW - HOUR
+    pruning = Ticks(night.state, Schedule("prune", NIGHTLY.line), SHOP)
+    claim = pruning.claim(night.clock.moment)
+    assert claim is not None
+    for _ in range(3):
+        night.rounds()
+    assert len(night.jobs("backup.now")) == 1
+    assert night.jobs("backup.prune") == []
+    pruning.release(claim)
+    night.rounds()
+    assert len(night.jobs("backup.prune")) == 1
+
+
+def test_a_chore_whose_bot_died_once_it_was_begun_is_not_begun_again() -> None:
+    night = Night()
+    night.duty = Duty(None, "T0LOCAL", "C0OPS", chores=(CHECK,))
+    night.rotas = [night.new_rota()]
+    night.add(night.clock.moment - HOUR)
+    night.rounds()
+    night.clock.moment = tick = NOW + HOUR / 2
+    ticks = Ticks(night.state, CHECK.schedule, SHOP)
+    claim = ticks.claim(tick)
+    assert claim is not None
+    ticks.record(claim, JobId("abcdefghijkl"))
+    night.rounds()
+    assert night.jobs("backup.verify") == []
+    assert ticks.last() == tick
+
+
+def test_a_pruning_that_is_refused_is_told() -> None:
+    night = Night()
+    night.rounds()
+    permissions = dict(night.desk._handlers["backup"].permissions)
+    del permissions["backup.prune"]
+    night.rotas[0]._desk._handlers["backup"].permissions = permissions  # type: ignore[misc]
+    night.pass_time(HOUR * 2)
+    assert len(night.made()) == 1
+    assert night.jobs("backup.prune") == []
+    (told,) = night.jobs("backup.missed")
+    assert "What the schedule asked for was refused" in str(told.outcome.text if told.outcome else "")
+
+
+def test_without_a_schedule_nothing_is_pruned_on_a_server_that_is_only_restored_to() -> None:
+    night = Night()
+    tidy = Chore(Schedule("tidy", "20 * * * *"), "restore", ("tidy",))
+    night.servers = frozenset({SHOP})
+    night.desk = night.new_desk()
+    night.duty = Duty(None, "T0LOCAL", "C0OPS", chores=(tidy,), servers=frozenset({SHOP}))
+    night.rotas = [night.new_rota()]
+    old = [night.add(night.clock.moment - DAY * days, BackupKind.PRE_RESTORE) for days in (30, 20)]
+    night.pass_time(HOUR * 3)
+    assert night.listed() == old
+    assert night.jobs("backup.prune") == []
+    assert Ticks(night.state, tidy.schedule, SHOP).last() is not None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from handlers.core.door import policy_data
 from handlers.core.door.policy import Permission
-from handlers.core.door.rules import ARGUMENTS, Need, Rules, Wish
+from handlers.core.door.rules import ARGUMENTS, JoinedRules, Need, Rules, Wish
 from handlers.core.restores.restore_plans import RestorePlan, UndoPlan
 from handlers.core.rotation.rotation_plans import RotationPlan
 from handlers.core.words.answers import PersonId
@@ -313,6 +313,32 @@ def test_a_user_group_gives_roles_to_people_of_the_file_and_to_nobody_else() -> 
     assert "does not name you" in str(joined.need(NOBODY, RESTORE))
     assert joined.version == known.version
     assert known.joined({}).need(LEILA, RESTORE) == known.need(LEILA, RESTORE)
+
+
+class Book:
+    """One file."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+
+    def current(self) -> Rules:
+        return self.rules
+
+
+@pytest.mark.parametrize(
+    ("groups", "need"),
+    [({"groups": {"S0ONCALL": ["operator"]}}, Need(1, frozenset({"omid", "sara"}))), ({}, None)],
+    ids=["a group of the file", "no groups in the file"],
+)
+def test_who_joins_a_user_group_may_at_once_what_the_file_gives_it(groups: dict[str, Any], need: Need | None) -> None:
+    known, problems = policy_data.read({"people": PEOPLE, "rules": RULES, **groups})
+    assert problems == ()
+    members: dict[str, frozenset[str]] = {}
+    book = JoinedRules(Book(known), lambda: members)
+    assert isinstance(book.current().need(LEILA, RESTORE), Text)
+    members["S0ONCALL"] = frozenset({"U0LEILA"})
+    found = book.current().need(LEILA, RESTORE)
+    assert (None if isinstance(found, Text) else found) == need
 
 
 def test_two_accounts_of_one_person_in_a_group_are_still_one() -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core.backups.schedules import Due, Schedule, Ticks, due
+from handlers.core.backups.schedules import ROUNDS, Due, Schedule, Ticks, due
+from handlers.core.ports import Held
 from handlers.core.words.answers import JobId, TargetName
-from tests.fakes import FakeClock, MemoryState
+from tests.fakes import FakeClock, Faults, MemoryState
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR = timedelta(hours=1)
@@ -57,6 +60,14 @@ def test_when_an_hour_is_repeated_a_nightly_tick_comes_once() -> None:
     for minute in range(0, 180, 10):
         begun = at(25, month=10) + timedelta(minutes=minute)
         assert len(schedule.ticks(at(24, 12, month=10), begun)) + len(schedule.ticks(begun, at(25, 12, month=10))) == 1
+
+
+def test_in_an_hour_that_is_repeated_the_next_tick_never_lies_behind() -> None:
+    schedule = Schedule("backup", "30 2 * * *", BERLIN)
+    for minute in range(0, 60, 5):
+        now = at(25, 1, minute, month=10)  # the second pass through the hour; 02:30 came in the first
+        assert schedule.following(now) == at(26, 1, 30, month=10)
+        assert schedule.ticks(now, now + HOUR) == ()
 
 
 def test_a_line_for_every_half_hour_follows_real_time_through_both() -> None:
@@ -130,6 +141,15 @@ def test_a_tick_whose_bot_died_while_asking_is_taken_by_another_after_two_minute
     assert found.claim(at(2, 2)) is not None
 
 
+def test_a_tick_that_was_let_go_is_taken_by_the_next_at_once() -> None:
+    _, found = ticks()
+    claim = found.claim(at(2, 2))
+    assert claim is not None
+    found.release(claim)
+    assert not found.ran(at(2, 2))
+    assert found.claim(at(2, 2)) is not None
+
+
 def test_a_tick_that_was_run_is_never_taken_again() -> None:
     clock, found = ticks()
     claim = found.claim(at(2, 2))
@@ -148,3 +168,41 @@ def test_the_last_tick_only_grows_unless_it_lies_in_the_future() -> None:
     found.passed(at(2, 2) + timedelta(days=400), at(2, 2) + timedelta(days=400))
     found.passed(at(3, 2), at(3, 2))
     assert found.last() == at(3, 2)
+
+
+class Busy(MemoryState):
+    """One in which somebody else does something as soon as a value was read."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.meanwhile: list[Callable[[], None]] = []
+
+    def get(self, key: str) -> Held | None:
+        held = super().get(key)
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+        return held
+
+
+def rivals() -> tuple[Busy, Ticks, Ticks]:
+    """Two bots over the same memory, which is busy for the first."""
+    state = Busy(FakeClock(at(2, 2)))
+    return state, Ticks(state, NIGHTLY, SHOP), Ticks(state.beside(Faults()), NIGHTLY, SHOP)
+
+
+@pytest.mark.parametrize(("theirs", "last"), [(at(1, 2), at(2, 2)), (at(3, 2), at(3, 2))])
+def test_of_two_that_pass_ticks_at_once_the_later_one_stays(theirs: datetime, last: datetime) -> None:
+    state, mine, other = rivals()
+    state.meanwhile = [lambda: other.passed(theirs, at(3, 2))]
+    mine.passed(at(2, 2), at(3, 2))
+    assert mine.last() == other.last() == last
+
+
+def test_a_tick_that_too_many_others_pass_ahead_of_is_left_to_the_next_round() -> None:
+    state, mine, other = rivals()
+    earlier = [at(1) + HOUR * step for step in range(ROUNDS)]
+    state.meanwhile = [partial(other.passed, tick, at(2, 2)) for tick in earlier]
+    mine.passed(at(2, 2), at(2, 2))
+    assert other.last() == earlier[-1]
+    mine.passed(at(2, 2), at(2, 2))
+    assert other.last() == at(2, 2)

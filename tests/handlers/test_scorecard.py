@@ -216,6 +216,15 @@ def test_the_card_counts_what_holds_and_says_what_to_do_about_the_rest() -> None
     assert "*S1* " not in said
 
 
+def test_a_card_on_which_nothing_holds_says_of_no_row_that_it_does() -> None:
+    house = House()
+    house.found = found(unknown)
+    card = house.handler.describe(house.look())
+    assert str(card.title) == "Readiness of shop: 0 of 26 hold"
+    marks = [str(each)[:1] for each in card.lines]
+    assert marks == ["?"] * len(ROWS)
+
+
 def test_the_weekly_card_says_what_changed_since_the_week_before() -> None:
     house = House()
     house.look(Surface.SCHEDULE)

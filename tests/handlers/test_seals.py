@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.adapters.audit_file import AuditFile, read_lines
 from bot.adapters.signing import Ed25519Signer, derived, fits
 from handlers.core.sealing.examination import Examiner
-from handlers.core.sealing.handovers import Handover
+from handlers.core.sealing.handovers import Handover, handed_over
 from handlers.core.sealing.seals import Seal, sealed
 from handlers.core.sealing.segments import CHAIN_CHARACTERS, Archive, Segment
 from handlers.core.words.audit import AuditEvent, Verdict, line, record
@@ -382,3 +383,73 @@ def test_going_back_to_the_former_key_is_a_handover_too(tmp_path: Path) -> None:
     lines = list(read_lines(tmp_path / "record"))
     assert [json.loads(each)["event"] for each in lines].count("audit.key") == 2
     assert examined(lines, key=NEXT.public).problem == ""
+
+
+def _added(lines: Sequence[bytes], event: str, facts: Mapping[str, Any]) -> list[bytes]:
+    """One more record, in the chain as it must be."""
+    told = AuditEvent(event, "allow", None, facts=facts)
+    entry = record(told, sequence=len(lines), previous=head_of(lines[-1]), moment=START)
+    return [*lines, line(entry)]
+
+
+def _told(lines: Sequence[bytes], **changed: object) -> dict[str, Any]:
+    """The facts of a handover at the end of these lines, signed by both, then changed."""
+    whole = handed_over(head_of(lines[0]), len(lines), head_of(lines[-1]), START.isoformat(), SIGNER, NEXT).to_json()
+    return {name: value for name, value in {**whole, **changed}.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"signature": None}, {"size": True}, {"chain": 1}, {"at": "soon"}, {"at": "2026-11-24T03:00:00"}],
+    ids=["no signature", "a yes for a size", "a number for a word", "no moment", "no time zone"],
+)
+def test_a_seal_that_cannot_be_read_is_a_problem(copies: Copies, changed: dict[str, Any]) -> None:
+    whole = sealed(head_of(copies.lines[0]), 16, head_of(copies.lines[-1]), START.isoformat(), SIGNER).to_json()
+    facts = {name: value for name, value in {**whole, **changed}.items() if value is not None}
+    lines = _added(copies.lines, "audit.sealed", facts)
+    assert examined(lines).problem == "record 16: a seal that cannot be read"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"after": None},
+        {"more": "words"},
+        {"size": "16"},
+        {"key": 7},
+        {"at": "soon"},
+        {"at": "2026-11-24T03:00:00"},
+    ],
+    ids=["a word too few", "a word too many", "a size in words", "a number for a key", "no moment", "no time zone"],
+)
+def test_a_change_of_the_key_that_cannot_be_read_is_a_problem(copies: Copies, changed: dict[str, Any]) -> None:
+    lines = _added(copies.lines, "audit.key", _told(copies.lines, **changed))
+    assert examined(lines).problem == "record 16: a change of the key that cannot be read"
+
+
+@pytest.mark.parametrize(
+    ("handed", "sealed_at"),
+    [("2026-11-24T03:00:00", START.isoformat()), (START.isoformat(), "2026-11-24T03:00:00")],
+    ids=["a change of the key", "a seal"],
+)
+def test_a_signed_moment_without_a_time_zone_is_a_problem_and_ends_no_examination(
+    copies: Copies, handed: str, sealed_at: str
+) -> None:
+    lines = copies.lines[:7]
+    told = handed_over(head_of(lines[0]), 7, head_of(lines[6]), handed, STRANGER, NEXT)
+    lines = _added(lines, "audit.key", told.to_json())
+    seal = sealed(head_of(lines[0]), 8, head_of(lines[7]), sealed_at, STRANGER)
+    assert "cannot be read" in examined(_added(lines, "audit.sealed", seal.to_json())).problem
+
+
+@pytest.mark.parametrize("changed", [{"chain": "0" * 64}, {"size": 15}, {"head": "0" * 64}], ids=str)
+def test_a_change_of_the_key_that_was_made_for_another_place_is_a_problem(
+    copies: Copies, changed: dict[str, Any]
+) -> None:
+    assert examined(_added(copies.lines, "audit.key", _told(copies.lines))).problem == ""
+    lines = _added(copies.lines, "audit.key", _told(copies.lines, **changed))
+    assert examined(lines).problem == "record 16: a change of the key in another record or another place"
+
+
+def test_the_copies_say_where_they_are() -> None:
+    assert Archive(MemoryStore(FakeClock())).describe() == "memory"

@@ -17,9 +17,10 @@ from handlers.core.formats.evidence import Verdict
 from handlers.core.health.accesses import ROOT, AccessKey, CloudUser, CredentialReport
 from handlers.core.health.findings import Finding
 from handlers.core.rotation.estates import Estate
+from handlers.core.rotation.rotation_journals import RotationJournal
 from handlers.core.rotation.secret_stores import Report
 from handlers.core.rotation.secrets import Kind, Managed, Secret, StoreSpec, Use
-from handlers.core.words.answers import TargetName
+from handlers.core.words.answers import JobId, TargetName
 from handlers.core.words.errors import OutsideError
 from handlers.core.words.text import Text
 from sandbox.servers.openbao import OpenBao
@@ -110,6 +111,29 @@ def test_every_replica_must_use_the_current_version(house: House, said: tuple[st
     assert house.found()["replicas api, jwt"].verdict is verdict
 
 
+def test_a_program_that_reports_nothing_is_not_asked_which_version_it_uses(house: House) -> None:
+    estate = house.check.estate
+    silent = replace(estate.secret("jwt"), uses=(replace(USE, reports=()),))
+    managed = replace(estate.managed, secrets={"jwt": silent})
+    house.check = replace(house.check, estate=replace(estate, managed=managed))
+    assert set(house.found()) == {"secret jwt"}
+    assert house.faults.calls.count("secrets.look") == 1, "only for its age"
+
+
+def test_a_replica_that_a_rotation_has_not_reached_yet_is_not_known_until_the_rotation_is_over(house: House) -> None:
+    house.app.said = (house.version, "older")
+    journal = RotationJournal(house.check.estate.artifacts, "jwt", JobId("j1"))
+    journal.write("begin", now=house.clock.now())
+    found = house.found()["replicas api, jwt"]
+    assert (found.verdict, str(found.text)) == (
+        Verdict.UNKNOWN,
+        "A rotation of jwt is at work: api-1 is not there yet.",
+    )
+    journal.write("end", now=house.clock.now(), state="failed")
+    found = house.found()["replicas api, jwt"]
+    assert (found.verdict, found.value) == (Verdict.FAIL, "1")
+
+
 @pytest.mark.parametrize(
     ("token", "verdict"),
     [
@@ -192,6 +216,16 @@ def test_accounts_are_judged_by_the_report(change: dict[str, object], name: str,
     user = replace(SAFE, **change)  # type: ignore[arg-type]
     found = {each.name: each for each in accounts(CredentialReport(NOW, (ROOT_USER, user)), NOW)}
     assert found[name].verdict is verdict
+
+
+def test_the_accounts_are_among_what_is_looked_at(house: House) -> None:
+    class Reported:
+        def report(self, seconds: float) -> CredentialReport:
+            return CredentialReport(NOW, (ROOT_USER, replace(SAFE, mfa=False)))
+
+    house.check = replace(house.check, cloud=Reported())
+    found = {name: each.verdict for name, each in house.found().items() if name.startswith("IAM")}
+    assert found == {"IAM second factor": Verdict.FAIL, "IAM key age": Verdict.PASS}
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ def test_the_example_in_the_documentation_is_right(tmp_path: Path) -> None:
         ({"value": "hunter2"}, "`value` is not known"),
         ({"place": "../etc/passwd"}, "`place` is not what it must be"),
         ({"characters": 8}, "`characters` is a whole number from 26 to 512"),
+        ({"single_value": "no"}, "`single_value` is true or false"),
+        ({"accept_logout": 1}, "`accept_logout` is true or false"),
         ({"consumers": []}, "no consumer has a `check` address"),
         ({"consumers": [USE | {"check": "http://user:password@api/me"}]}, "`check` is not what it must be"),
         ({"kind": "mongo_user", "users": ["app_a"]}, "`users` names the two users"),
@@ -80,6 +82,21 @@ def test_two_secrets_do_not_live_in_one_place() -> None:
     data = file(place="same")
     data["secrets"]["other"] = data["secrets"]["jwt"]
     assert any("same place" in each for each in read(data)[1])
+
+
+@pytest.mark.parametrize("kind", ["factor_key", "audit_key", "webhook_token"])
+def test_the_bot_has_one_secret_of_each_kind_of_its_own(kind: str) -> None:
+    data = file(kind=kind, overlap=None)
+    data["secrets"]["spare"] = data["secrets"]["jwt"]
+    assert f"secrets jwt, spare: the bot has one `{kind}`" in read(data)[1]
+    data["secrets"].pop("spare")
+    assert read(data)[1] == ()
+
+
+def test_a_flag_that_cannot_be_read_logs_nobody_out() -> None:
+    managed, _ = read(file(single_value="yes", accept_logout="yes"))
+    assert not managed.secrets["jwt"].single_value
+    assert not managed.secrets["jwt"].accept_logout
 
 
 def keys(**changes: Any) -> dict[str, Any]:

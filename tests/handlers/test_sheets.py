@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -34,9 +34,11 @@ class Painter:
     kept: list[str] = field(default_factory=list)
     failure: Problem | None = None
     refusal: Problem | None = None
+    meanwhile: Callable[[], object] = lambda: None
 
     def sheet(self, asked: Sequence[Panel], until: datetime) -> bytes:
         self.drawn.append(tuple(each.title for each in asked))
+        self.meanwhile()
         if self.failure is not None:
             raise self.failure
         return b"png"
@@ -56,12 +58,14 @@ class House:
         self.state = MemoryState(self.clock)
         self.jobs, self.painter = Jobs(self.state), Painter()
         self.found: tuple[Finding, ...] = (passed("p95", Text("p95 is fine.")),)
+        self.cut = False
         checks: Any = {"metrics": None, "mongo": None}
         targets: Any = {SHOP: None}
         self.handler = HealthHandler(targets, checks, self, self.state, self.clock)
         self.bots = [Sheets(self.state, self.painter, self.painter, self.clock, panels(DEFAULT[:4])) for _ in range(2)]
 
     def examine(self, checks: Any, target: TargetName, seconds: float) -> Any:
+        self.state.away = self.cut
         return dict.fromkeys(checks, self.found)
 
     def look(self, section: str = "metrics", surface: Surface = Surface.SLACK) -> JobId:
@@ -71,6 +75,7 @@ class House:
         self.jobs.create(job)
         work: Any = type("Work", (), {"job": job})
         outcome = self.handler.run(work)
+        self.state.away = False
         assert not any(bot.round() for bot in self.bots), "a look that goes on is left alone"
         self.jobs.change(job.id, lambda each: replace(each, state=outcome.state, outcome=outcome, ended=job.created))
         return job.id
@@ -134,6 +139,52 @@ def test_a_chat_that_cannot_now_is_asked_again_a_minute_later(house: House) -> N
     house.clock.advance(sheets.CLAIM_SECONDS + 1)
     assert house.bots[1].round()
     assert house.card(job).picture is not None
+
+
+def test_a_state_that_cannot_take_the_wish_costs_the_picture_and_nothing_else(house: House) -> None:
+    house.cut = True
+    job = house.look()
+    assert not any(bot.round() for bot in house.bots)
+    card = house.card(job)
+    assert (str(card.title), card.picture) == ("Health of shop: all 1 are well", None)
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["a record that is gone", "a job that ended without a look"])
+def test_for_what_has_no_card_with_a_look_nothing_is_drawn_and_the_wish_is_over(house: House, there: bool) -> None:
+    actor = Actor(PersonId("U0SARA"), "T1", Surface.SLACK)
+    plan = Plan(LOOK, SHOP, {"section": "metrics"}, actor, "C0OPS", house.clock.now().isoformat(), "n", LANE)
+    job = Job(JobId("j1"), plan, JobState.CANCELLED, house.clock.now())
+    if there:
+        house.jobs.create(job)
+    sheets.want(house.state, job)
+    assert house.bots[0].round()
+    assert (house.painter.drawn, house.state.keys(sheets.WANTED)) == ([], ())
+    assert not house.bots[1].round()
+
+
+def test_a_picture_that_took_longer_than_its_wish_lasts_is_shown_all_the_same(house: House) -> None:
+    house.painter.meanwhile = lambda: house.clock.advance(sheets.WANTED_SECONDS + 1)
+    job = house.look()
+    assert house.bots[0].round()
+    assert house.card(job).picture is not None
+    assert not house.bots[1].round()
+
+
+def test_a_job_that_began_anew_while_its_picture_was_drawn_gets_none_of_what_it_was(house: House) -> None:
+    job_id = house.look()
+    ended = house.jobs.load(job_id)
+    assert ended is not None
+
+    def lost() -> None:
+        house.state.flush()
+        house.jobs.restore(replace(ended, state=JobState.RUNNING, outcome=None, ended=None))
+
+    house.painter.meanwhile = lost
+    assert house.bots[0].round()
+    assert house.painter.kept
+    newest = house.jobs.load(job_id)
+    assert newest is not None
+    assert (newest.state, newest.outcome) == (JobState.RUNNING, None)
 
 
 def test_questions_share_a_panel_only_when_they_say_so_and_measure_the_same() -> None:

@@ -163,3 +163,51 @@ def test_without_an_alertmanager_the_button_is_not_there_and_does_nothing(house:
     assert "alert_silence" not in buttons
     with pytest.raises(Refusal, match="ALERTMANAGER_URL"):
         house.pressed("alert_silence_check", **TYPED)
+
+
+def told(house: Silencing) -> list[str]:
+    """What the card says of silences."""
+    return [str(each.value) for each in group_card(house.group, house.id).facts if str(each.label) == "Silence"]
+
+
+def test_the_card_follows_a_silence_from_the_wish_to_its_end(house: Silencing) -> None:
+    whole = {**TYPED, "matchers": 'alertname="A"\nseverity="critical"'}
+    until = house.clock.now() + timedelta(hours=1)
+    house.asked(**whole)
+    assert told(house) == ["U0SARA asked for it; Alertmanager is being told"]
+    house.rounds(2)
+    assert told(house) == [f"U0SARA, until {until:%Y-%m-%d %H:%M:%S} UTC: known"]
+    silent = [str(each).partition("UTC: ")[2] for each in group_card(house.group, house.id).lines]
+    assert sorted(silent) == [f"A, silenced until {until:%Y-%m-%d %H:%M:%S} UTC", "B"]
+    house.pressed("alert_unsilence")
+    assert told(house) == ["U0SARA lifts it"]
+    house.rounds(1)
+    assert told(house) == []
+
+
+def test_there_is_nothing_to_silence_when_nothing_fires_any_more(house: Silencing) -> None:
+    house.alertmanager.alerts.clear()
+    house.rounds(4)
+    with pytest.raises(Refusal, match="Nothing of this fires any more, so there is nothing to silence"):
+        house.pressed("alert_silence")
+
+
+def test_where_nobody_silenced_anything_there_is_nothing_to_lift(house: Silencing) -> None:
+    before = house.group
+    with pytest.raises(Refusal, match=r"There is no silence here any more\.$"):
+        house.pressed("alert_unsilence")
+    assert house.group == before
+
+
+def test_a_silence_that_alertmanager_refuses_in_the_end_is_said_in_the_thread_and_not_tried_again(
+    house: Silencing,
+) -> None:
+    house.asked(**TYPED)
+    house.alertmanager.refused.add("A")
+    house.rounds(3)
+    assert (house.group.quieted, house.alertmanager.made) == ((), 0)
+    said = [str(each) for each in house.group.said]
+    assert said[1:] == ["The silence was not made: It refuses these matchers."]
+    house.alertmanager.refused.clear()
+    house.rounds(3)
+    assert house.alertmanager.silences == {}

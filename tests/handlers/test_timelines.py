@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -15,7 +17,7 @@ from handlers.core.formats.objects import Stored
 from handlers.core.formats.optimes import OpTime
 from handlers.core.words.answers import TargetName
 from handlers.core.words.errors import OutsideError
-from tests.fake_database import FakeDatabase
+from tests.fake_database import FakeDatabase, FakeTail
 from tests.fakes import FakeClock, Faults, MemoryStore
 from tests.handlers.test_manifests import manifest
 
@@ -43,6 +45,7 @@ def test_a_slice_is_known_by_its_key_alone() -> None:
     store.put_new(f"v1/shop/pitr/20251124/{at(30)}_{at(60)}_0_{sha}.bson.zst.age", b"packed")
     store.put_new(f"v1/shop/pitr/20251124/{at(60)}_{at(30)}_0_{sha}.bson.zst", b"ends before it begins")
     store.put_new(f"v1/shop/pitr/20251124/{at(60)}_{at(90)}_0_short.bson.zst", b"no SHA-256")
+    store.put_new(f"v1/shop/pitr/20251124/4294967296.1_4294967297.1_0_{sha}.bson.zst", b"no time of an oplog")
     store.put_new(f"v1/other/pitr/20251124/{at(60)}_{at(90)}_0_{sha}.bson.zst", b"of another target")
     first, second = links(store, SHOP)
     assert (first.start, first.end, first.entries) == (at(0), at(30), 12)
@@ -134,3 +137,113 @@ def test_the_first_slice_of_a_timeline_is_read_again_when_it_could_not_be_stored
     database.write("orders", {"_id": 2})
     follower.step(going, seconds=0)
     assert windows(links(store, SHOP)) == ((began, database.now()),)
+
+
+# -- following the oplog of a server -------------------------------------------------------------------------------
+
+
+class Shop(FakeDatabase):
+    """`broken`: when a restore replaced the data, as every tail that sees it says."""
+
+    broken: OpTime | None = None
+    waiting = False
+
+    @contextmanager
+    def tail(self, after: OpTime | None) -> Iterator[FakeTail]:
+        with super().tail(after) as running:
+            running.broken, running.waiting = self.broken, self.waiting
+            yield running
+
+
+class Following:
+    """A shop whose oplog is saved."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.database, self.store = Shop("shop"), MemoryStore(self.clock)
+        self.began = self.database.create("orders")
+        self.follower = Follower(SHOP, self.database, self.store, self.clock)
+        self.follower.step(lambda: False, seconds=0)
+
+    def write(self) -> OpTime:
+        return self.database.write("orders", {"_id": 1})
+
+    def windows(self) -> tuple[tuple[OpTime, OpTime], ...]:
+        return windows(links(self.store, SHOP))
+
+
+@pytest.fixture
+def following() -> Following:
+    return Following()
+
+
+def test_what_comes_while_a_slice_is_open_goes_into_it_and_nobody_asks_without_pause(following: Following) -> None:
+    begun = following.clock.monotonic()
+
+    def busy() -> None:
+        following.write()
+
+    following.clock.on_sleep = busy
+    done = following.follower.step(lambda: True, seconds=5)
+    assert following.clock.monotonic() - begun == 5
+    assert done.entries == 5
+    assert done.reached == following.database.now()
+    assert following.windows() == ((following.began, following.database.now()),)
+
+
+def test_a_follower_that_is_told_to_stop_saves_what_it_has(following: Following) -> None:
+    last = following.write()
+    asked: list[bool] = []
+
+    def going() -> bool:
+        asked.append(True)
+        return len(asked) < 3
+
+    done = following.follower.step(going, seconds=1000)
+    assert (done.reached, done.entries, len(asked)) == (last, 1, 3)
+    assert following.windows() == ((following.began, last),)
+
+
+def test_while_more_is_waiting_the_next_is_read_without_a_pause(following: Following) -> None:
+    following.database.waiting = True
+    begun, reads = following.clock.monotonic(), iter(range(3))
+
+    def going() -> bool:
+        following.write()
+        return next(reads, None) is not None
+
+    done = following.follower.step(going, seconds=30)
+    assert following.clock.monotonic() == begun
+    assert (done.waiting, done.entries) == (True, 3)  # what came after the last read is left for the next slice
+    assert following.follower.step(lambda: False, seconds=0).entries == 1
+
+
+def test_where_the_oplog_no_longer_reaches_back_a_new_timeline_begins_and_the_gap_is_said(following: Following) -> None:
+    saved = following.write()
+    following.follower.step(lambda: False, seconds=0)
+    for _ in range(3):
+        following.write()
+    following.database.oldest = following.database.now()
+    gap = following.follower.step(lambda: False, seconds=0)
+    assert gap.reached is None
+    assert not gap.restored
+    assert str(gap.gap) == "The oplog no longer reaches back: there is a gap."
+    again = following.database.now()
+    following.follower.step(lambda: False, seconds=0)
+    last = following.write()
+    following.follower.step(lambda: False, seconds=0)
+    assert following.windows() == ((following.began, saved), (again, last))
+
+
+def test_where_a_restore_replaced_the_data_a_new_timeline_begins_after_it(following: Following) -> None:
+    saved = following.write()
+    following.database.broken = OpTime(saved.seconds, saved.increment + 5)
+    done = following.follower.step(lambda: True, seconds=30)
+    assert (done.reached, done.entries, done.restored) == (following.database.broken, 1, True)
+    assert str(done.gap) == "The data was replaced by a restore."
+    assert following.windows() == ((following.began, saved),)
+    following.database.oplog.append(replace(following.database.oplog[-1], time=following.database.broken))
+    following.database.broken = None
+    last = following.write()
+    following.follower.step(lambda: False, seconds=0)
+    assert following.windows()[1:] == ((OpTime(saved.seconds, saved.increment + 5), last),)

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
-from handlers.core.words.answers import Invocation
+from handlers.core.door.approval import Gate
+from handlers.core.door.desk import Desk, Outside
+from handlers.core.door.records import Jobs
+from handlers.core.door.shift import Grip, RunningWork
+from handlers.core.words.answers import Invocation, JobId, Plan, TargetName
 from handlers.core.words.audit import AuditEvent
 from handlers.core.words.cards import Card, Tone
 from handlers.core.words.errors import Refusal
+from handlers.core.words.jobs import Job, JobState
 from handlers.trail import TrailHandler, Wanted, wanted
-from tests.fakes import someone
+from tests.fakes import (
+    FakeClock,
+    FakeEntropy,
+    FakeFactors,
+    FakePeople,
+    MemoryAudit,
+    MemoryQueue,
+    MemoryState,
+    someone,
+)
 from tests.handlers.test_audit import chain
 
 EVENTS = [
@@ -69,3 +86,57 @@ def test_verify_says_whether_the_chain_is_whole() -> None:
 
 def test_a_damaged_entry_hides_no_other() -> None:
     assert len(asked(lines=[LINES[0], b"\xff\n", b"[]\n", LINES[2]]).lines) == 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"actor": "sara"},
+        {"actor": ["U0SARA"]},
+        {"target": ["shop"]},
+        {"facts": "many"},
+        {"ts": None},
+        {"ts": "2026-11-24"},
+        {"decision": []},
+    ],
+    ids=str,
+)
+def test_an_entry_whose_words_are_of_another_kind_hides_no_other_however_it_is_asked(damage: dict[str, Any]) -> None:
+    lines = [LINES[0], json.dumps({**json.loads(LINES[2]), **damage}).encode() + b"\n"]
+    assert len(asked(lines=lines).lines) == 2
+    assert len(asked("by", "U0SARA", "target", "shop", lines=lines).lines) == 1
+
+
+@pytest.mark.parametrize("moment", ["", "yesterday", "2026-11-24T03:00:00"], ids=["none", "a word", "no time zone"])
+def test_an_entry_whose_time_is_not_known_says_so(moment: str) -> None:
+    damaged = json.dumps({**json.loads(LINES[0]), "ts": moment}).encode() + b"\n"
+    [said] = asked(lines=[damaged]).lines
+    assert str(said).startswith("✓ at an unknown time U0SARA *job.queued*")
+
+
+def test_help_says_how_it_is_narrowed_verified_and_taken_along() -> None:
+    card = asked("help")
+    said = " ".join(str(each) for each in card.lines)
+    for words in ("by U0123456789", "denied", "/audit verify", "/audit export"):
+        assert words in said
+    assert "newest 15" in said
+
+
+def test_a_job_that_somebody_wrote_in_its_name_is_not_run() -> None:
+    clock, factors = FakeClock(), FakeFactors()
+    state, audit, handler = MemoryState(clock), MemoryAudit(), TrailHandler(lambda: LINES)
+    outside = Outside(state, MemoryQueue(), audit, FakePeople(), clock, FakeEntropy())
+    desk = Desk({"audit": handler}, Gate(state, factors, clock, FakeEntropy()), outside)
+    plan = Plan("audit.verify", TargetName("audit"), {}, someone(), "C0OPS", clock.now().isoformat(), "n" * 26)
+    Jobs(state).create(Job(JobId("forged"), plan, JobState.QUEUED, clock.now()))
+    with pytest.raises(Refusal, match="no such job"):
+        desk.work(JobId("forged"))
+    job = desk.load(JobId("forged"))
+    assert job is not None
+    with pytest.raises(Refusal, match="no such job"):
+        handler.run(RunningWork(job, Grip("v1", clock.monotonic() + 10), Jobs(state), audit, clock))
+    assert audit.events == []
+
+
+def test_no_job_of_it_is_ever_lost() -> None:
+    assert TrailHandler(lambda: LINES).lost() == ()

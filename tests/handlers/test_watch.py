@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from handlers.alerts import AlertBoard, Alerts
+from handlers.core.alerts.alert_cards import group_card
 from handlers.core.alerts.alertmanagers import Listed, Listing, Standing
+from handlers.core.alerts.books import Book
 from handlers.core.alerts.groups import Group
 from handlers.core.alerts.ledger import Ledger
 from handlers.core.alerts.matchers import Matcher
@@ -34,6 +36,7 @@ class MemoryAlertmanager:
         self.silences: dict[str, tuple[Labels, Standing]] = {}
         self.made = 0
         self.away = False
+        self.refused = {"refused"}
 
     def look(self) -> Listing:
         if self.away:
@@ -49,7 +52,7 @@ class MemoryAlertmanager:
         return Listing(self.started, alerts, standing)
 
     def matching(self, matchers: Sequence[Matcher]) -> tuple[Labels, ...]:
-        if any(each.value == "refused" for each in matchers):
+        if any(each.value in self.refused for each in matchers):
             raise Refusal(Text("It refuses these matchers."))
         return tuple(
             alert.labels
@@ -178,3 +181,56 @@ def test_somebody_elses_silence_is_shown_and_left_alone(house: House) -> None:
     del house.alertmanager.silences["theirs"]
     house.rounds(1)
     assert all(each.hush is None for each in house.group.alerts.values())
+
+
+def lines(house: House) -> list[str]:
+    """What the card says of each alert, without since when."""
+    return sorted(str(each).partition("UTC: ")[2] for each in group_card(house.group, house.id).lines)
+
+
+def test_what_another_alert_holds_back_is_shown_so_and_by_which(house: House) -> None:
+    a, b = fingerprint_of(A), fingerprint_of(B)
+    house.alertmanager.alerts[a] = replace(house.alertmanager.alerts[a], inhibited_by=(b,))
+    house.rounds(1)
+    assert lines(house) == ["A, held back by B", "B"]
+    house.alertmanager.alerts[a] = replace(house.alertmanager.alerts[a], inhibited_by=("f" * 16,))
+    house.rounds(1)
+    assert lines(house) == ["A, held back by another alert", "B"]
+    house.alertmanager.alerts[a] = replace(house.alertmanager.alerts[a], inhibited_by=())
+    house.rounds(1)
+    assert lines(house) == ["A", "B"]
+
+
+def test_what_shares_a_card_is_watched_too(house: House) -> None:
+    house.ledger.change_book("C0ALERTS", lambda _: Book())
+    AlertBoard(house.alerts, house.ledger, Routes(Route("C0ALERTS")), "", house.clock, threshold=0).begin([house.id])
+    book = house.ledger.book("C0ALERTS")
+    assert not book.own
+    assert book.shared is not None
+    house.alertmanager.alerts.pop(fingerprint_of(A))
+    house.rounds(4)
+    assert [each.name for each in house.group.firing.values()] == ["B"]
+
+
+def test_alerts_of_another_source_are_no_concern_of_this_watch_and_neither_are_their_acknowledgements(
+    house: House,
+) -> None:
+    elsewhere = {"alertname": "C", "severity": "critical"}
+    seen = (Seen(fingerprint_of(elsewhere), elsewhere, {}, house.clock.now(), None, ""),)
+    notice = Notice("second", "slack", {}, seen)
+    house.alerts.take_in(notice)
+    AlertBoard(house.alerts, house.ledger, Routes(Route("C0ALERTS")), "", house.clock).begin([notice.group])
+    house.id = notice.group
+    house.rounds(40)
+    assert [each.name for each in house.group.firing.values()] == ["C"], "its list says nothing of them"
+    house.press("alert_ack")
+    house.alertmanager.alerts[fingerprint_of(elsewhere)] = Listed(house.clock.now(), elsewhere)
+    second = Watch(house.ledger, house.alertmanager, house.clock, source="second")
+    second.round()
+    before = dict(house.alertmanager.silences)
+    assert [labels for labels, _ in before.values()] == [elsewhere]
+    house.rounds(2)
+    assert house.alertmanager.silences == before
+    house.press("alert_unack")
+    house.rounds(1)
+    assert house.alertmanager.silences == {}, "what nobody holds any more is lifted by whoever sees it first"

@@ -18,7 +18,7 @@ from handlers.core.alerts.groups import Alert, Change, Group, names
 from handlers.core.alerts.handlings import Handling
 from handlers.core.alerts.severities import Severities, Style
 from handlers.core.words.cards import Button, Card, Fact, Link, Picture, Tone
-from handlers.core.words.text import Code, Linked, Person, Text
+from handlers.core.words.text import Linked, Person, Text
 
 SHOWN, SHOWN_OVER, SHOWN_GROUPS = 8, 4, 15
 # Alerts that no Alertmanager knows.
@@ -93,8 +93,6 @@ def _lines(group: Group) -> Iterable[Text]:
     yield from (_over_line(each) for each in list(over.values())[:SHOWN_OVER])
     if len(over) > SHOWN_OVER:
         yield Text("+{count} more over", count=len(over) - SHOWN_OVER)
-    if group.trouble:
-        yield Text("Alertmanager could not be told yet: {trouble}", trouble=group.trouble)
 
 
 def _alert_line(alert: Alert) -> Text:
@@ -342,10 +340,8 @@ def _by_severity(members: Mapping[str, object]) -> Text:
 
 
 def who_did(group: Group) -> Text:
-    """For a press that comes too late."""
+    """For a press that comes too late: it is acknowledged, or nothing of it fires any more."""
     held = group.acknowledged
     if held is not None:
         return Text("{person} acknowledged this already, {at}.", person=Person(held.by), at=held.at)
-    if group.over:
-        return Text("This is over since {ended}; there is nothing to acknowledge.", ended=group.ended or group.last)
-    return Text("Nobody has acknowledged this. {name} fires.", name=Code(", ".join(names(group.firing.values()))[:100]))
+    return Text("This is over since {ended}; there is nothing to acknowledge.", ended=group.ended or group.last)

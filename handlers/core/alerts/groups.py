@@ -106,11 +106,11 @@ class Quieted:
 @dataclass(frozen=True, slots=True)
 class Group:
     """What is known about one group. `first`, `last`: when a message about this round came first and last. `said`:
-    history for the thread. `trouble`: why Alertmanager could not be told what people want. `reminded`: escalation steps
-    taken. `serial`: how many rounds were before this one; each has its own card. `picture`: a file in the chat, of
-    when (`pictured`), and what fired in the newest that was tried (`depicted`). `answered`: who acknowledged this round
-    first, and when, also when that is over; `unheld`, `unhushed`: who took the acknowledgement back, and who lifted the
-    silences, last. `handled`: runs of runbooks that were started from its card, of this round
+    history for the thread, the newest of it; `said_before`: how many lines of it are not kept any more. `reminded`:
+    escalation steps taken. `serial`: how many rounds were before this one; each has its own card. `picture`: a file in
+    the chat, of when (`pictured`), and what fired in the newest that was tried (`depicted`). `answered`: who
+    acknowledged this round first, and when, also when that is over; `unheld`, `unhushed`: who took the acknowledgement
+    back, and who lifted the silences, last. `handled`: runs of runbooks that were started from its card, of this round
     or before."""
 
     source: str
@@ -125,7 +125,7 @@ class Group:
     acknowledged: Acknowledged | None = None
     quieted: tuple[Quieted, ...] = ()
     said: tuple[Text, ...] = ()
-    trouble: str = ""
+    said_before: int = 0
     reminded: int = 0
     picture: str = ""
     pictured: datetime | None = None
@@ -295,7 +295,9 @@ def _turned(before: Group, after: Group, now: datetime) -> Group:
     """A new round when it fires again and was known to be over for ten minutes."""
     heard = [each.told_over for each in before.alerts.values() if each.told_over is not None]
     if before.over and heard and not after.over and now - max(heard) > AGAIN:
-        blank = replace(after, said=(), picture="", pictured=None, depicted="", acknowledged=None, reminded=0)
+        blank = replace(
+            after, said=(), said_before=0, picture="", pictured=None, depicted="", acknowledged=None, reminded=0
+        )
         blank = replace(blank, answered=None, unheld=None, unhushed=None)
         after = replace(blank, serial=after.serial + 1, first=now)
     return _calmed(after)

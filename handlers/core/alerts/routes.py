@@ -108,10 +108,10 @@ def _examples(data: Mapping[str, Any], problems: list[str]) -> Iterator[Example]
     for number, given in enumerate(_list(data.get("examples", []), "examples", problems), 1):
         found = given if isinstance(given, Mapping) else {}
         labels, channel, severity = found.get("labels"), found.get("channel"), found.get("severity")
-        right = isinstance(labels, Mapping) and isinstance(channel, str) and isinstance(severity, str | None)
-        if not right or set(found) - {"labels", "channel", "severity"}:
+        right = isinstance(channel, str) and isinstance(severity, str | None)
+        if not right or not isinstance(labels, Mapping) or set(found) - {"labels", "channel", "severity"}:
             problems.append(f"example {number}: expected `labels` and `channel`, and perhaps `severity`")
-        elif isinstance(labels, Mapping):
+        else:
             yield Example({str(name): str(value) for name, value in labels.items()}, str(channel), severity)
 
 

@@ -166,8 +166,10 @@ class Catalogue:
             for newer in self._made_for_themselves():
                 if newer.id <= manifest.id:
                     break
-                reason = self.dossier.standing(newer.id).reason
-                told.append(Text("{id} is newer, but quarantined: {reason}.", id=Code(newer.id), reason=reason))
+                found = self.dossier.standing(newer.id)
+                if found.standing is Standing.QUARANTINED:  # another may have come since
+                    text = Text("{id} is newer, but quarantined: {reason}.", id=Code(newer.id), reason=found.reason)
+                    told.append(text)
         return tuple(told)
 
     def suspects(self) -> Mapping[BackupId, Text]:

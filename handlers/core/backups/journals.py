@@ -112,11 +112,6 @@ class Journal:
             raise self._damaged("outcome")
         return bool(found["switched"])
 
-    def switched(self) -> bool | None:
-        """How the switch ended; None when it has not."""
-        found = self._get("outcome")
-        return None if found is None else bool(found.get("switched"))
-
     def put_back(self) -> None:
         """The old data is whole in its place; what was moved away may be removed."""
         self._put("back", {})
@@ -147,11 +142,6 @@ class Journal:
     def close(self) -> None:
         """Nothing is left to do."""
         self._put("closed", {})
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed."""
-        return self._get("closed") is not None
 
     def _put(self, name: str, data: Mapping[str, Json]) -> None:
         self._store.put_new(f"{self._folder}/{name}.json", canonical(dict(data)))

@@ -12,8 +12,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import groupby, takewhile
 
 from cronsim import CronSim, CronSimError
 
@@ -47,23 +49,17 @@ class Schedule:
 
     def ticks(self, after: datetime, until: datetime) -> tuple[datetime, ...]:
         """Every tick later than `after` and not later than `until`, in UTC, the oldest first."""
-        found: list[datetime] = []
-        for local in CronSim(self.line, after.astimezone(self.zone)):
-            tick = local.astimezone(UTC)
-            if tick > until:
-                break
-            # In an hour that is repeated, cronsim can begin with its first pass.
-            if tick > after and tick not in found[-1:]:
-                found.append(tick)
-        return tuple(found)
+        return tuple(takewhile(lambda tick: tick <= until, self._coming(after)))
 
     def following(self, now: datetime) -> datetime:
         """The next tick."""
-        for local in CronSim(self.line, now.astimezone(self.zone)):
-            tick = local.astimezone(UTC)
-            if tick > now:
-                return tick
-        raise AssertionError("a cron line has no end")
+        return next(self._coming(now))
+
+    def _coming(self, after: datetime) -> Iterator[datetime]:
+        """Every tick later than that, without end."""
+        coming = (local.astimezone(UTC) for local in CronSim(self.line, after.astimezone(self.zone)))
+        # In an hour that is repeated, cronsim can begin with its first pass.
+        return (tick for tick, _ in groupby(coming) if tick > after)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, assert_never
 
 from handlers.core.ports import Clock, Entropy, Factor, Factors, State
 from handlers.core.words.answers import Actor, PersonId
@@ -354,3 +354,5 @@ def reason(decision: Decision, *, wait: int = 0, tries: int = 0) -> Text:
             )
         case Decision.UNKNOWN:
             return Text("This question is not open any more, or it was not for you. Press the button again.")
+        case _:
+            assert_never(decision)

@@ -34,6 +34,7 @@ from handlers.core.words.text import Person, Text
 OFFER_SECONDS = 15 * 60
 GRANT_SECONDS = 2 * OFFER_SECONDS
 _AGAIN = frozenset({Decision.WRONG, Decision.MALFORMED, Decision.SPENT, Decision.WAIT})
+_CHANGED = Text("The policy was changed after this was asked for. Nothing was done; ask again.")
 
 Permissions = Callable[[Job], Permission | None]
 
@@ -118,7 +119,7 @@ class Consent:
         if self._clock.now() - job.created > timedelta(seconds=GRANT_SECONDS):
             return Text("This was asked for more than 30 minutes ago. Nothing was done; ask again.")
         if job.plan.policy != self._permits.rules.version:
-            return Text("The policy was changed after this was asked for. Nothing was done; ask again.")
+            return _CHANGED
         return self._missing(job, need)
 
     def _gone(self, job: Job, permission: Permission) -> Text | None:
@@ -189,8 +190,8 @@ class Consent:
         """Raises Refusal unless this person may confirm somebody else's job, now."""
         asker, rules = job.plan.actor, self._permits.rules
         need = self._permits.planned(job.plan, Permission.DESTROY)
-        if isinstance(need, Text):
-            raise Refusal(need)
+        if isinstance(need, Text):  # it speaks to who asked
+            raise Refusal(need if job.plan.policy == rules.version else _CHANGED)
         if not need.approvals or actor.team != asker.team or actor.surface is not Surface.SLACK:
             self._write("challenge.denied", job, actor, decision="deny", reason="another person")
             raise Refusal(Text("Only {person}, who asked for this, can confirm it.", person=Person(asker.person)))

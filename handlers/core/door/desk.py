@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from handlers.core.door.approval import Gate
 from handlers.core.door.consent import GRANT_SECONDS, OFFER_SECONDS, Consent, Rejected
@@ -208,6 +208,8 @@ class Desk:
                     return Began(self._begin(invocation, handler, draft).id)
                 case Confirm(draft):
                     return Began(self._offer(invocation, handler, draft).id)
+                case _:
+                    assert_never(answer)
         except Refusal as refusal:
             return Said(Card(title=refusal.text, tone=Tone.WARNING))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import assert_never
 
 from handlers.core.backups.catalogue import Catalogue, Catalogues
 from handlers.core.backups.targets import named
@@ -67,10 +68,8 @@ class Proofs:
                 return None, named(self.targets, [])
             case [word] if word in self.targets:
                 return None, TargetName(word)
-            case [word, *rest]:
-                return word, named(self.targets, rest)
-            case _:
-                raise AssertionError("words are a sequence")
+            case given:
+                return given[0], named(self.targets, given[1:])
 
     def _longest_ago(self, catalogue: Catalogue) -> Manifest:
         """Never counts as longest; of those, the newest backup."""
@@ -162,6 +161,8 @@ def _outcome(manifest: Manifest, evidence: Evidence) -> Outcome:
         case Verdict.UNKNOWN:
             text = Text("{reason} Nothing is held against the backup, but it is not proved.", reason=evidence.reason)
             return Outcome(JobState.FAILED, text, facts)
+        case _:
+            assert_never(evidence.verdict)
 
 
 def _passed(manifest: Manifest, evidence: Evidence) -> Text:

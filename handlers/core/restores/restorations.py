@@ -93,12 +93,10 @@ class Restorations:
         target = self._place(job, plan.database)
         live = _as_confirmed(target, plan.live)
         before = Journal(target.store, target.name, JobId(plan.of))
-        back = kept_collections(target, before)
+        began = kept_decision(before)
+        back = kept_collections(target, before.job, began)
         journal = Journal(target.store, target.name, job.id)
         journal.intend(job)
-        began = before.decision()
-        if began is None:
-            raise Damage(Text("That restore has no decision written down. Nothing was done."))
         touched = {each.spec.name for each in (*began.old, *began.new)}
         now = tuple(each for each in live if each.spec.name in touched)
         decision = Decision(go=True, old=now, new=back, staged=old_prefix(JobId(plan.of)))
@@ -247,13 +245,12 @@ class Restorations:
 
     def lost(self) -> tuple[Job, ...]:
         """See Handler."""
-        found = []
-        for target in self.targets.values():
-            for job_id in unclosed(target.store, target.name):
-                intent = Journal(target.store, target.name, job_id).intent()
-                if intent is not None:
-                    found.append(intent)
-        return tuple(found)
+        intents = (
+            Journal(target.store, target.name, job).intent()
+            for target in self.targets.values()
+            for job in unclosed(target.store, target.name)
+        )
+        return tuple(intent for intent in intents if intent is not None)
 
     def _forget_half_a_safety_backup(self, target: Target, job: Job) -> None:
         backup = new_id(job.created, job.id)
@@ -286,13 +283,17 @@ class Restorations:
         return Outcome(state, text, facts)
 
 
-def kept_collections(target: Target, before: Journal) -> tuple[LiveCollection, ...]:
-    """What a restore replaced, where it is kept, under its live names. Raises Refusal when it is there no more, Damage
-    when a part of it is missing."""
+def kept_decision(before: Journal) -> Decision:
+    """What a restore decided, as long as what it replaced is kept. Raises Refusal when that is there no more."""
     decision = before.decision()
     if before.kept() is None or decision is None:
         raise Refusal(Text("What that restore replaced is not kept any more."))
-    prefix = old_prefix(before.job)
+    return decision
+
+
+def kept_collections(target: Target, of: JobId, decision: Decision) -> tuple[LiveCollection, ...]:
+    """What a restore replaced, where it is kept, under its live names. Raises Damage when a part of it is missing."""
+    prefix = old_prefix(of)
     there = {each.spec.name.removeprefix(prefix): each for each in target.database.collections(prefix=prefix)}
     found = []
     for each in decision.old:

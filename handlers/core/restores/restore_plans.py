@@ -161,22 +161,25 @@ def _what_happens(plan: RestorePlan) -> Text:
 
 
 def _lost(plan: RestorePlan) -> Text | None:
-    counted = {name: count for name, count in plan.newer.items() if count > 0}
-    unknown = [name for name, count in plan.newer.items() if count == UNKNOWN]
-    if not counted and not unknown:
-        return None
+    count, some = _counted(plan.newer)
+    text = Text("At least {count} documents are newer than this and will be lost: {some}.", count=count, some=some)
+    return _with_uncounted(text if count else None, plan.newer)
+
+
+def _counted(newer: Mapping[str, int]) -> tuple[int, str]:
+    """How many there are where they could be counted, and where the most are."""
+    counted = {name: count for name, count in newer.items() if count > 0}
     largest = sorted(counted.items(), key=lambda each: -each[1])[:NAMED]
-    some = ", ".join(f"{name} {count:,}" for name, count in largest)
-    if not counted:
+    return sum(counted.values()), ", ".join(f"{name} {count:,}" for name, count in largest)
+
+
+def _with_uncounted(text: Text | None, newer: Mapping[str, int]) -> Text | None:
+    unknown = [name for name, count in newer.items() if count == UNKNOWN]
+    if not unknown:
+        return text
+    if text is None:
         return Text("How many newer documents will be lost could not be counted in {names}.", names=_named(unknown))
-    text = Text(
-        "At least {count} documents are newer than this and will be lost: {some}.",
-        count=sum(counted.values()),
-        some=some,
-    )
-    if unknown:
-        text = Text("{text} In {names} they could not be counted.", text=text, names=_named(unknown))
-    return text
+    return Text("{text} In {names} they could not be counted.", text=text, names=_named(unknown))
 
 
 def _going_away(plan: RestorePlan) -> Text | None:
@@ -259,21 +262,19 @@ def plan_facts(plan: RestorePlan, target: str, age_seconds: float, *, over: bool
 
 def undo_lines(plan: UndoPlan, words: str) -> tuple[Text, ...]:
     """What somebody must know before they confirm an undo."""
-    lost = {name: count for name, count in plan.newer.items() if count > 0}
-    lines = [
+    count, some = _counted(plan.newer)
+    text = Text("At least {count} documents were written since: {some}.", count=count, some=some)
+    since = _with_uncounted(text if count else None, plan.newer)
+    return (
         Text("What the restore replaced comes back: {kept} collections, as they were at the switch.", kept=plan.kept),
         Text(
             "What is in {database} now is kept in its place for {time}.",
             database=Code(plan.database),
             time=Seconds(plan.keep_hours * 3600),
         ),
-    ]
-    if lost:
-        some = ", ".join(f"{name} {count:,}" for name, count in sorted(lost.items(), key=lambda each: -each[1])[:NAMED])
-        lines.append(
-            Text("At least {count} documents were written since: {some}.", count=sum(lost.values()), some=some)
-        )
-    return (*lines, Text("Compare the words: {words}", words=Code(words)))
+        *(() if since is None else (since,)),
+        Text("Compare the words: {words}", words=Code(words)),
+    )
 
 
 def place(target: str, database: str) -> Text:

@@ -105,7 +105,9 @@ class Reencryption:
 
     def _patiently(self, ask: Callable[[], _Told]) -> _Told:
         """A program that is restarted meanwhile is asked again: a batch may be repeated."""
-        for left in reversed(range(TRIES)):
+        left = TRIES
+        while True:
+            left -= 1
             try:
                 return ask()
             except OutsideError as error:
@@ -113,7 +115,6 @@ class Reencryption:
                     raise
             self.check()
             self.clock.sleep(PAUSE_SECONDS)
-        raise AssertionError("the last try returns or raises")
 
     def _progress(self, key: str, counts: KeyCounts, moved: int) -> Progress:
         left = max(0, counts.left - moved)

@@ -72,7 +72,7 @@ class Rotations:
         if at_work is None:
             return Outcome(state, Text("{why} Nothing was begun: the secret is as it was.", why=why), {})
         if at_work.id != job.id:
-            return _not_begun(state, why) if plan.resumes else _taken_up(journal, at_work)
+            return _not_begun(journal, at_work, state, why) if plan.resumes else _taken_up(journal, at_work)
         if journal.paused is not None:
             named = self.estate.managed.secrets.get(plan.secret)
             return pauses.resting(plan.secret, timedelta(0) if named is None else named.overlap, journal)
@@ -165,13 +165,19 @@ def _begun_by(job: Job, plan: RotationPlan) -> JobId:
     return JobId(plan.of) if plan.resumes or job.plan.operation == PAUSE else job.id
 
 
-def _not_begun(state: JobState, why: Text) -> Outcome:
+def _not_begun(journal: RotationJournal, by: Job, state: JobState, why: Text) -> Outcome:
+    """A job that was to take it up and has done nothing."""
+    if journal.paused is None:
+        return Outcome(state, Text("{why} {more}", why=why, more=_passed_on(by)), {})
     return Outcome(state, Text("{why} Nothing was begun: the rotation rests where it did.", why=why), {})
 
 
 def _taken_up(journal: RotationJournal, by: Job) -> Outcome:
-    text = Text("It was paused, and taken up by job {job}; the card of that one says more.", job=Code(by.id))
-    return Outcome(JobState.PAUSED, text, {"of": journal.job})
+    return Outcome(JobState.PAUSED, _passed_on(by), {"of": journal.job})
+
+
+def _passed_on(by: Job) -> Text:
+    return Text("It was paused, and taken up by job {job}; the card of that one says more.", job=Code(by.id))
 
 
 def _ended(turn: Turn, state: JobState, why: Text) -> Outcome:

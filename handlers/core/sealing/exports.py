@@ -71,6 +71,7 @@ def checked(lines: Iterable[bytes]) -> Iterator[tuple[bytes, Mapping[str, Any]]]
     head = GENESIS
     for number, raw in enumerate(lines):
         problem, entry = following(raw, number, head) if raw.endswith(b"\n") else ("is cut", {})
+        problem = problem or ("" if _day(entry) else "has no time")
         if problem:
             raise Refusal(
                 Text("The audit record is not whole: record {number} {problem}.", number=number, problem=problem)
@@ -124,4 +125,12 @@ def _bound(word: str) -> int | date:
 
 def _place(entry: Mapping[str, Any], bound: int | date) -> int | date:
     """Where a record is, in the terms of a bound."""
-    return int(entry["seq"]) if isinstance(bound, int) else date.fromisoformat(str(entry["ts"])[:10])
+    return int(entry["seq"]) if isinstance(bound, int) else _day(entry) or date.min
+
+
+def _day(entry: Mapping[str, Any]) -> date | None:
+    """None when it does not say."""
+    try:
+        return date.fromisoformat(str(entry.get("ts"))[:10])
+    except ValueError:
+        return None

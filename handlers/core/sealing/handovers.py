@@ -86,8 +86,8 @@ def read(entry: Mapping[str, Any]) -> Handover | None:
         facts = entry["facts"]
         names = ("chain", "head", "at", "former", "key", "before", "after")
         words = {name: facts[name] for name in names}
-        datetime.fromisoformat(words["at"])
-        if set(facts) != {*names, "size"} or type(facts["size"]) is not int or not _spelled(words):
+        zone = datetime.fromisoformat(words["at"]).tzinfo
+        if zone is None or set(facts) != {*names, "size"} or type(facts["size"]) is not int or not _spelled(words):
             raise TypeError("not a handover")
         return Handover(size=facts["size"], **words)
     except (KeyError, TypeError, ValueError) as error:

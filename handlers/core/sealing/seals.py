@@ -74,6 +74,8 @@ class Seal:
         if not all(isinstance(word, str) for word in words) or type(data["size"]) is not int:
             raise TypeError("not a seal")
         chain, head, at, key, signature = words
+        if datetime.fromisoformat(at).tzinfo is None:
+            raise TypeError("not a moment")
         return Seal(chain, data["size"], head, at, key, signature)
 
 

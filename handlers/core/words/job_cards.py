@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from handlers.core.words.cards import Button, Card, Fact, Tone
 from handlers.core.words.jobs import Job, JobState, Progress
@@ -98,6 +99,8 @@ def _title(job: Job, subject: Text) -> Text:
             return Text("{subject}: paused", subject=subject)
         case JobState.EXPIRED:
             return Text("{subject}: not confirmed", subject=subject)
+        case _:
+            assert_never(job.state)
 
 
 def _tone(job: Job) -> Tone:

@@ -22,6 +22,7 @@ class Document:
 class Posting:
     """One message and its thread.
 
+    `notes`: what its thread is told, the newest of it; `notes_before`: how many were before these and are not kept.
     `began`: since when there is something to show. `ended`: nothing more is expected, so that it may be given up
     when it cannot be shown for a day. `urgency`: 0 a person waits, 1 new, 2 changed, 3 over; less goes first.
     `serial`: another number is another message. `person`, `refuge`: who is told directly, or which channel, when the
@@ -33,6 +34,7 @@ class Posting:
     card: Card
     began: datetime
     notes: tuple[Text | Document, ...] = ()
+    notes_before: int = 0
     ended: datetime | None = None
     urgency: int = 2
     serial: int = 0
@@ -40,3 +42,8 @@ class Posting:
     refuge: str = ""
     elsewhere: bool = False
     tells_late: bool = False
+
+    @property
+    def told(self) -> int:
+        """How many notes there were in all."""
+        return self.notes_before + len(self.notes)
