@@ -141,7 +141,8 @@ class Performer:
                 raise  # its journal knows how far it came, and `recover` brings that to an end
             cut = isinstance(problem, Cancelled | _Stopped)
             state = StepState.INTERRUPTED if cut else StepState.UNKNOWN
-            text = Text("{why} It can be run again.", why=problem.text) if cut else problem.text
+            again = cut and not isinstance(problem, _Ended)
+            text = Text("{why} It can be run again.", why=problem.text) if again else problem.text
             self._finish(run_id, name, job, Result(state, text))
             raise
         self._finish(run_id, name, job, result)
@@ -197,6 +198,10 @@ class _Stopped(OutsideError):
     """This worker may not go on."""
 
 
+class _Ended(Cancelled):
+    """The run was ended, so nothing of it is run again."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Check:
     """Raises when the work must stop: the worker may not go on, or the run was ended while it only waits."""
@@ -212,7 +217,7 @@ class _Check:
         except OutsideError as error:
             raise _Stopped(error.text) from error
         if self.step.kind in STOPPABLE and self.performer.known(self.run.id).closed is not None:
-            raise Cancelled(Text("The run was ended meanwhile."))
+            raise _Ended(Text("The run was ended meanwhile."))
 
 
 def parsed(value: str) -> tuple[str, str, int]:

@@ -203,7 +203,6 @@ class RunBoard:
         self._performer = performer
         self._ledger = ledger
         self._misprints = misprints
-        self._ledger = ledger
         self._refuge = refuge
 
     def begin(self, names: Sequence[str]) -> Mapping[str, int]:

@@ -8,15 +8,19 @@ from typing import Any
 
 import pytest
 
+from handlers import updates
+from handlers.core.door.alarms import Alarms
+from handlers.core.door.records import Jobs
 from handlers.core.health.findings import Finding, failed, passed, unknown
+from handlers.core.health.upkeep import UpkeepBook
 from handlers.core.health.vitals import Check
 from handlers.core.words.answers import Draft, Invocation, JobId, Plan, Reply, Start, TargetName
 from handlers.core.words.cards import Tone
 from handlers.core.words.errors import Refusal
 from handlers.core.words.jobs import Job, JobState
 from handlers.core.words.text import Text
-from handlers.health import LANE, LOOK, HealthHandler
-from tests.fakes import FakeClock, MemoryState, someone
+from handlers.health import LANE, LOOK, SECTIONS, HealthHandler
+from tests.fakes import FakeClock, FakeEntropy, MemoryAudit, MemoryState, someone
 
 SHOP = TargetName("shop")
 GOOD, BAD, UNSURE = (
@@ -54,9 +58,14 @@ class House:
 
     def __init__(self) -> None:
         self.clock, self.played = FakeClock(), Played()
-        checks: Any = dict.fromkeys(("mongo", "audit"))
+        self.state = MemoryState(self.clock)
+        self.configure("mongo", "audit")
+
+    def configure(self, *sections: str) -> None:
+        checks: Any = dict.fromkeys(sections)
         targets: Any = {SHOP: None}
-        self.handler = HealthHandler(targets, checks, self.played, MemoryState(self.clock), self.clock)
+        self.played.found = {**dict.fromkeys(sections, (GOOD,)), **self.played.found}
+        self.handler = HealthHandler(targets, checks, self.played, self.state, self.clock)
 
     def ask(self, *words: str) -> Reply | Start:
         return self.handler.ask(Invocation("health", words, someone(), "C0OPS"))
@@ -152,3 +161,51 @@ def test_a_look_whose_worker_died_is_not_known(house: House) -> None:
     outcome = house.handler.recover(job, None)
     _, tone, _ = house.card(replace(job, state=outcome.state, outcome=outcome))
     assert tone is Tone.UNKNOWN
+
+
+def test_a_look_that_goes_on_says_so_and_leaves_nothing_behind(house: House) -> None:
+    job = replace(house.looked(), state=JobState.RUNNING, outcome=None, ended=None)
+    title, tone, lines = house.card(job)
+    assert (title, tone, lines) == ("Health of shop: looking…", Tone.WORKING, "")
+    assert house.handler.lost() == ()
+
+
+def test_the_card_says_what_is_not_configured_and_nothing_when_everything_is(house: House) -> None:
+    job = house.looked()
+    absent = "not configured: metrics, edge, secrets, backups, updates"
+    assert str(house.handler.describe(job).footer).endswith(absent)
+    house.configure(*SECTIONS)
+    assert str(house.handler.describe(house.looked()).footer) == "looked in 0.0 s · 2026-11-24 03:00:00 UTC"
+
+
+def test_a_look_at_the_updates_has_a_button_for_who_made_them(house: House) -> None:
+    house.configure("updates")
+    buttons = house.handler.describe(house.looked("updates")).buttons
+    assert [(each.action, each.value) for each in buttons if str(each.label) == "This month's are made"] == [
+        (updates.DONE, "shop")
+    ]
+    assert updates.DONE not in {each.action for each in house.handler.describe(house.looked()).buttons}
+
+
+def test_a_reminder_of_the_updates_is_shown_in_its_own_words(house: House) -> None:
+    alarms = Alarms(house.state, MemoryAudit(), house.clock, FakeEntropy())
+    updates.Updates(UpkeepBook(house.state), alarms, house.clock, [SHOP], someone(), "C0OPS").round()
+    (key,) = house.state.keys("job:")
+    job = Jobs(house.state).load(JobId(key.removeprefix("job:")))
+    assert job is not None
+    assert house.card(job)[:2] == ("Security updates of shop are due", Tone.WARNING)
+
+
+@pytest.mark.parametrize("stored", [b"{", b"[]x"], ids=["half", "other"])
+def test_a_kept_scorecard_that_cannot_be_read_changes_no_verdict_and_is_compared_with_nothing(
+    house: House, stored: bytes
+) -> None:
+    fresh = house.looked("audit")
+    held = house.state.get("scorecard:shop")
+    assert held is not None
+    house.state.put_if("scorecard:shop", stored, held.version)
+    job = house.looked("audit")
+    assert job.outcome is not None
+    assert fresh.outcome is not None
+    assert (job.outcome.facts["since"], job.outcome.facts["changes"]) == ("", [])
+    assert job.outcome.facts["verdict"] == fresh.outcome.facts["verdict"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from handlers.core.door.alarms import Alarms
 from handlers.core.door.records import Jobs
 from handlers.core.runbooks.library import Library
-from handlers.core.runbooks.misprints import Misprints, misprint_card
+from handlers.core.runbooks.misprints import LOOK_SECONDS, Misprints, misprint_card
 from handlers.core.runbooks.shelves import StoredSpares
 from handlers.core.words.answers import JobId
 from handlers.core.words.jobs import Job
@@ -22,9 +22,9 @@ class World:
         self.state, self.shelf = MemoryState(self.clock), Files(it=runbook())
         self.bots = [self.bot(), self.bot()]
 
-    def bot(self) -> Misprints:
+    def bot(self, channel: str = "C0OPS") -> Misprints:
         alarms = Alarms(self.state, MemoryAudit(), self.clock, FakeEntropy())
-        return Misprints(Library(self.shelf, SHAPES, StoredSpares(self.state)), alarms, self.clock, someone(), "C0OPS")
+        return Misprints(Library(self.shelf, SHAPES, StoredSpares(self.state)), alarms, self.clock, someone(), channel)
 
     def look(self) -> None:
         self.clock.advance(11)
@@ -73,3 +73,24 @@ def test_a_bot_that_starts_with_a_wrong_file_says_on_a_card_that_the_last_good_o
     (card,) = world.cards
     assert "step 1 (a): kind: expected one of" in str(misprint_card(card).lines[0])
     assert "Its last good version is used until then." in str(misprint_card(card).lines[0])
+
+
+def test_the_files_are_looked_at_now_and_then_and_not_at_every_round() -> None:
+    world = World()
+    (bot, *_) = world.bots
+    bot.look()
+    world.shelf.files["it"] = runbook({**STEP, "kind": "shell"})
+    world.clock.advance(LOOK_SECONDS - 1)
+    bot.look()
+    assert world.cards == []
+    world.clock.advance(1)
+    bot.look()
+    assert len(world.cards) == 1
+
+
+def test_without_a_channel_nobody_is_told() -> None:
+    world = World()
+    world.shelf.files["it"] = {}
+    world.bots = [world.bot("")]
+    world.look()
+    assert world.cards == []

@@ -6,22 +6,26 @@ return, the plan made anew.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from handlers.core.runbooks.attempts import Result, StepState
 from handlers.core.runbooks.deployments import Version
 from handlers.core.runbooks.known_good import MOST_SETS, KnownGood
-from handlers.core.runbooks.rollback_journals import open_rollbacks
-from handlers.core.runbooks.rollbacks import Rollbacks
+from handlers.core.runbooks.probes import Finished
+from handlers.core.runbooks.rollback_journals import changes_of, open_rollbacks
+from handlers.core.runbooks.rollbacks import MOST_CHANGES, RESUME_SECONDS, WATCH_SECONDS, Rollbacks
 from handlers.core.words.answers import JobId, Plan, TargetName
 from handlers.core.words.errors import OutsideError, Refusal
 from handlers.core.words.jobs import Job, JobState
 from handlers.core.words.text import Text
 from tests.fake_probes import FakeServices, v
 from tests.fakes import FakeClock, Faults, Killed, MemoryState, MemoryStore, someone
+from tests.handlers.test_contention import Losing
 
 SHOP = TargetName("shop")
 PASS, FAIL, UNKNOWN = StepState.PASSED, StepState.FAILED, StepState.UNKNOWN
@@ -288,6 +292,147 @@ def test_what_was_left_hours_ago_is_told_and_not_done_again(world: World) -> Non
     assert "Now api runs a1, web runs w2" in str(result.text)
 
 
+def test_more_than_a_card_can_show_is_not_planned(world: World) -> None:
+    names = [f"api-{number}" for number in range(MOST_CHANGES + 1)]
+    world.services.now = dict.fromkeys(names, v("v2"))
+    world.services.before = dict.fromkeys(names, v("v1"))
+    with pytest.raises(Refusal, match="A rollback of 41 services is more than I show on a card"):
+        world.rollbacks.plan()
+    del world.services.before[names[0]]
+    assert len(world.rollbacks.plan()) == MOST_CHANGES
+
+
+def test_a_platform_that_remembers_of_nothing_what_ran_before_has_nothing_to_go_back_to(world: World) -> None:
+    world.services.before = {}
+    with pytest.raises(Refusal, match="Nothing here has an earlier version"):
+        world.rollbacks.plan()
+
+
+@pytest.mark.parametrize("changes", ["api", 1, [["api", ["a2", "", ""]]], [["api", ["a2"], ["a1"]]]], ids=str)
+def test_what_is_no_plan_of_a_rollback_is_never_done(world: World, changes: Any) -> None:
+    job = world.job()
+    broken = replace(job, plan=replace(job.plan, arguments={"changes": changes}))
+    with pytest.raises(ValueError, match="change"):
+        changes_of(broken)
+    with pytest.raises(ValueError, match="change"):
+        world.run(broken)
+    assert (world.services.puts, open_rollbacks(world.store, SHOP)) == ([], ())
+
+
+def test_what_the_last_rollback_that_helped_left_counts_and_not_that_of_one_that_did_not(world: World) -> None:
+    world.run(world.job("helped"))
+    world.services.now, world.services.before = dict(NOW), {"api": v("a0"), "web": v("w0")}
+    world.clock.advance(60)
+    failed = world.run(world.job("no-help"))
+    assert (failed.state, world.services.now) == (FAIL, NOW)
+    world.services.before = {"api": v("a0"), "web": v("w2")}
+    assert [each.service for each in world.rollbacks.plan()] == ["api"], "what did not help is no reason against it"
+    world.services.now, world.services.before = dict(WELL), dict(NOW)
+    with pytest.raises(Refusal, match="The version of api before this one is a2, which was rolled back from"):
+        world.rollbacks.plan()
+
+
+def taken(world: World) -> None:
+    """Another worker takes the rollback over, and dies when it wants to change something."""
+    world.services.during = None
+    world.faults.kill("services.put")
+    (job,) = world.rollbacks.lost()
+    with pytest.raises(Killed):
+        world.rollbacks.resume(job, 60)
+    world.faults.revive()
+
+
+def test_a_replaced_worker_waits_for_the_other_ones_end(world: World) -> None:
+    job = world.job()
+    other: list[Result | None] = []
+
+    def ended() -> None:
+        if world.clock.now() - began > timedelta(seconds=10):
+            world.clock.on_sleep = None
+            other.append(world.rollbacks.resume(job, 60))
+
+    began = world.clock.now()
+    world.services.during, world.clock.on_sleep = lambda: taken(world), ended
+    result = world.run(job)
+    assert [result] == other
+    assert result.state is PASS
+    assert world.clock.now() - began > timedelta(seconds=10)
+
+
+def test_a_replaced_worker_whose_successor_never_ends_says_that_it_is_not_known(world: World) -> None:
+    job, began = world.job(), world.clock.now()
+    world.services.during = lambda: taken(world)
+    with pytest.raises(OutsideError, match="took this rollback over and has not ended it yet"):
+        world.run(job)
+    assert world.clock.now() - began >= timedelta(seconds=WATCH_SECONDS)
+    assert open_rollbacks(world.store, SHOP) == (job.id,)
+
+
+@pytest.mark.parametrize(
+    ("good", "answer", "expected", "why"),
+    [
+        ([WELL], Finished(0, ""), PASS, "2 services went back. It is well."),
+        ([], Finished(0, ""), FAIL, "did not help, and was not taken back: It is not well."),
+        ([], Finished(3, "no"), FAIL, "did not help, and was not taken back: It ended with 3."),
+        ([], Finished(None, ""), UNKNOWN, "did not help, and was not taken back: It was not done in"),
+    ],
+    ids=["well", "no health", "failed", "stopped"],
+)
+def test_where_nothing_can_be_taken_back_it_stays_and_that_is_said(
+    world: World, good: list[dict[str, Version]], answer: Finished, expected: StepState, why: str
+) -> None:
+    world.good, world.services.takes_back, world.services.answer = good, False, answer
+    result = world.run()
+    assert result.state is expected
+    assert why in str(result.text)
+    assert " Now " not in str(result.text), "what runs there cannot be seen"
+    assert len(world.services.puts) == 1
+
+
+def test_what_a_dead_worker_did_where_nothing_can_be_seen_is_not_known_and_not_done_again(world: World) -> None:
+    world.services.takes_back = False
+    job = world.job()
+    world.faults.kill("services.put", 2)
+    with pytest.raises(Killed):
+        world.run(job)
+    world.faults.revive()
+    result = world.rollbacks.resume(job, 60)
+    assert result is not None
+    assert result.state is StepState.INTERRUPTED
+    assert "What was done is not known. It can be run again." in str(result.text)
+    assert len(world.services.puts) == 1
+
+
+@pytest.mark.parametrize("health", [True, False], ids=["well", "not well"])
+def test_what_was_left_hours_ago_and_came_there_is_well_only_when_health_says_so(world: World, health: bool) -> None:
+    job = world.job()
+    world.faults.kill("well")
+    with pytest.raises(Killed):
+        world.run(job)
+    world.faults.revive()
+    world.clock.advance(RESUME_SECONDS + 60)
+    world.good = [WELL] if health else []
+    result = world.rollbacks.resume(job, 60)
+    assert result is not None
+    assert (result.state, world.services.now, len(world.services.puts)) == (PASS if health else UNKNOWN, WELL, 1)
+    assert ("It is well." in str(result.text), "not done again by itself" in str(result.text)) == (health, not health)
+
+
+def test_without_a_health_address_it_is_done_and_nobody_knows_whether_it_helped(world: World) -> None:
+    rollbacks = replace(world.rollbacks, well=None)
+    result = rollbacks.run(world.job(), 60, lambda: None)
+    assert (result.state, world.services.now) == (UNKNOWN, WELL)
+    assert "no health address that could tell whether that helped. Now api runs a1, web runs w1." in str(result.text)
+
+
+def test_a_platform_that_does_not_say_what_runs_now_is_not_guessed_at(world: World) -> None:
+    job = world.job()
+    world.services.during = lambda: world.faults.fail("services.look")
+    result = world.run(job)
+    assert result.state is PASS
+    assert str(result.text).endswith("Now it is not known what runs.")
+
+
 # -- what is known good --------------------------------------------------------------------------------------------
 
 
@@ -357,6 +502,40 @@ def test_the_history_is_bounded_in_both_places(world: World) -> None:
     assert len(world.store.list("v1/shop/known-good/")) == MOST_SETS
     assert world.known.sets()[0].versions == {"api": v(f"a{MOST_SETS + 4}")}
     assert world.clock.now() - world.known.sets()[-1].last < timedelta(days=1)
+
+
+def test_who_is_overtaken_while_noting_what_is_good_counts_on_top_of_the_other_one(world: World) -> None:
+    state = Losing(world.clock)
+    other = KnownGood(SHOP, world.state, world.store, world.clock)
+    plain = world.state.put_if
+
+    def overtaken(*given: Any, **more: Any) -> str | None:
+        world.state.put_if = plain  # type: ignore[method-assign]
+        other.note(WELL)
+        return plain(*given, **more)
+
+    world.state.put_if = overtaken  # type: ignore[method-assign]
+    world.known.note(WELL)
+    assert [each.versions for each in world.known.sets()] == [WELL], "seen well twice"
+    state.first_at = "known-good:"
+    with pytest.raises(OutsideError, match="Too many changed what is known good at once"):
+        KnownGood(SHOP, state, world.store, world.clock).note(WELL)
+    assert state.keys("") == ()
+
+
+@pytest.mark.parametrize("versions", [[], {"api": "a1"}, {"api": ["a1"]}], ids=["no versions", "a word", "too little"])
+def test_what_is_stored_as_known_good_and_cannot_be_read_is_no_place_to_go_back_to(world: World, versions: Any) -> None:
+    seen(world, WELL)
+    held = world.state.get("known-good:shop")
+    assert held is not None
+    stored = json.loads(held.value)
+    stored[0]["versions"] = versions
+    world.state.put_if("known-good:shop", json.dumps(stored).encode(), held.version)
+    rollbacks = replace(world.rollbacks, known=world.known)
+    world.services.before = None
+    with pytest.raises(OutsideError, match="known good cannot be read") as caught:
+        rollbacks.plan()
+    assert caught.value.permanent
 
 
 def test_a_platform_that_remembers_nothing_goes_back_to_what_was_known_good(world: World) -> None:

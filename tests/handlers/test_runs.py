@@ -12,21 +12,26 @@ from handlers.alerts import Alerts
 from handlers.core.alerts import notices
 from handlers.core.alerts.alert_cards import group_card
 from handlers.core.alerts.ledger import Ledger
+from handlers.core.door.alarms import Alarm, Alarms
 from handlers.core.door.desk import Said
+from handlers.core.runbooks import runs
 from handlers.core.runbooks.attempts import Result, StepState
+from handlers.core.runbooks.misprints import Misprints
 from handlers.core.runbooks.probes import Page
 from handlers.core.runbooks.run_cards import run_card
-from handlers.core.runbooks.run_records import decoded, encoded
-from handlers.core.runbooks.runs import Run, begun, finished
-from handlers.core.words.answers import Press, Surface
+from handlers.core.runbooks.run_records import RunRecords, decoded, encoded
+from handlers.core.runbooks.run_reports import report
+from handlers.core.runbooks.runs import MOST_SAID, Run, begun, finished
+from handlers.core.words.answers import JobId, Press, Surface
 from handlers.core.words.cards import Card, Tone
-from handlers.core.words.errors import Refusal
+from handlers.core.words.errors import OutsideError, Refusal
 from handlers.core.words.jobs import JobState
 from handlers.core.words.postings import Document
 from handlers.core.words.text import Linked, Text
-from handlers.runbooks import RunBoard
-from tests.fakes import FakeEntropy, someone
-from tests.handlers.run_house import House
+from handlers.runbooks import NOTICE, PAGE, RunBoard
+from tests.fakes import FakeEntropy, MemoryAudit, someone
+from tests.handlers.run_house import SHOP, House
+from tests.handlers.test_contention import Losing
 
 SARA, OMID = someone("U0SARA"), someone("U0OMID")
 STEPS: list[dict[str, Any]] = [
@@ -105,6 +110,7 @@ def test_what_is_not_known_is_never_green(house: House) -> None:
         ("step_run", "again/1", "not the turn of Health again yet"),
         ("step_run", "hand/1", "done by hand"),
         ("step_done", "back/1", "not the turn of Back"),
+        ("step_skip", "health/2", "Health is not open any more"),
         ("step_run", "nothing/1", "no step"),
         ("step_run", "health/9", "tried 1 times"),
         ("step_run", "health", "older version"),
@@ -119,6 +125,58 @@ def test_a_click_that_may_not_be_is_told_why(house: House, action: str, value: s
     with pytest.raises(Refusal, match=why):
         house.press(action, value, OMID)
     assert house.run == before
+
+
+def test_a_step_that_the_bot_does_is_not_done_by_hand(house: House) -> None:
+    house.start("it")
+    with pytest.raises(Refusal, match="Health is something I do: press Run, or Skip"):
+        house.press("step_done", "health/1")
+    assert house.run.attempts == {}
+
+
+def test_what_is_not_needed_and_what_is_settled_is_not_done(house: House) -> None:
+    house.start("it")
+    house.step("health")
+    with pytest.raises(Refusal, match="Back is not needed after what was found"):
+        house.press("step_run", "back/1")
+    house.web.answer = Page(503)
+    house.step("health")
+    house.press("step_done", "hand/1")
+    with pytest.raises(Refusal, match="By hand is settled and is not done twice"):
+        house.press("step_done", "hand/2", OMID)
+    assert len(house.run.tries("hand")) == 1
+
+
+def test_what_destroys_and_failed_is_offered_again_with_a_code(house: House) -> None:
+    house.web.answer = Page(503)
+    house.start("it")
+    house.step("health")
+    house.press("step_done", "hand/1")
+    job = house.press("step_run", "back/1")
+    assert job is not None
+    house.approve(job)
+    house.work()
+    (button,) = [each for each in run_card(house.run, None).buttons if each.value == f"{house.run_id}/back/2"][:1]
+    assert (str(button.label), button.primary, button.danger) == ("Run again: 3…", False, True)
+
+
+def test_what_a_runbook_is_for_stands_on_the_card_until_something_was_done(house: House) -> None:
+    house.shelf.files["it"] = {"title": "It", "text": "For slow answers.", "steps": STEPS}
+    run = house.start("it")
+    assert str(run_card(run, None).lines[0]) == "For slow answers."
+    assert "For slow answers." not in map(str, run_card(house.step("health"), None).lines)
+
+
+def test_a_full_thread_keeps_what_came_first_and_the_card_and_the_report_go_on(house: House) -> None:
+    house.start("it")
+    said = tuple(runs.Said(house.clock.now(), Text("{n}", n=str(n))) for n in range(MOST_SAID))
+    house.records.change(house.run_id, lambda run: replace(run, said=said))
+    run = house.step("health")
+    assert run.said == said
+    assert "PASS" in str(run_card(run, None).lines[0])
+    with pytest.raises(Refusal, match=f"python -m bot runbook report {house.run_id}"):
+        house.press("run_report", "")
+    assert "Health: **PASS** by U0SARA" in "\n".join(map(str, printed(house).lines))
 
 
 def test_the_second_of_two_who_press_is_told_who_was_first(house: House) -> None:
@@ -199,6 +257,40 @@ def test_two_who_press_an_alerts_button_get_one_run_with_its_labels(house: House
     assert "U0SARA started this runbook" in str(told.title)
     (run,) = house.records.all()
     assert (run.channel, run.labels, run.alert, run.group) == ("C0ALERTS", ALERT, "Slow", group_id)
+
+
+def test_after_a_run_was_ended_an_alerts_button_starts_another_one(house: House) -> None:
+    group_id = fired(house, ALERT)
+    house.desk.press(Press("alert_runbook", group_id, SARA, "C0ALERTS"))
+    house.run_id = house.records.all()[0].id
+    house.press("run_abort", "")
+    house.clock.advance(60)
+    assert house.desk.press(Press("alert_runbook", group_id, OMID, "C0ALERTS")) is None
+    assert [(run.by, run.closed is None) for run in house.records.all()] == [("U0OMID", True), ("U0SARA", False)]
+
+
+def test_an_alert_that_is_gone_starts_nothing_and_says_so(house: House) -> None:
+    with pytest.raises(Refusal, match="No runbook answers this, or nothing of it fires any more"):
+        house.desk.press(Press("alert_runbook", "nobody", SARA, "C0ALERTS"))
+    group_id = fired(house, ALERT)
+    over(house, group_id)
+    with pytest.raises(Refusal, match="No runbook answers this, or nothing of it fires any more"):
+        house.desk.press(Press("alert_runbook", group_id, SARA, "C0ALERTS"))
+    assert house.records.all() == ()
+
+
+def test_who_always_comes_second_at_a_run_is_told_to_try_again(house: House) -> None:
+    run = house.start("it")
+    state = Losing(house.clock)
+    records = RunRecords(state)
+    records.create(run)
+    state.first_at = "run"
+    with pytest.raises(OutsideError, match="Too many changed the same run at once"):
+        records.change(run.id, lambda each: replace(each, why="x"))
+    with pytest.raises(OutsideError, match="Too many started the same runbook at once"):
+        records.of_alert("g.0.it", "mine")
+    assert records.all() == (run,)
+    assert records.change("gone", lambda each: replace(each, why="x")) is None
 
 
 def alert_card(house: House, group_id: str) -> str:
@@ -293,6 +385,70 @@ def test_the_report_tells_when_who_what_and_how_long_and_formats_nothing_of_othe
     assert "Health: **FAIL** by U0SARA" in written
     assert "[x](http" not in written
     assert r"\[x\]" in written
+
+
+def test_the_report_names_the_picture_of_its_own_alert_and_not_of_another_round(house: House) -> None:
+    group_id, ledger = fired(house, ALERT), Ledger(house.state)
+    house.desk.press(Press("alert_runbook", group_id, SARA, "C0ALERTS"))
+    (run,) = house.records.all()
+    assert "Pictures" not in report(run, ledger.load(group_id))
+    ledger.change(group_id, lambda group: replace(group, picture="F7"))
+    assert "- `F7`: what the alert measured" in report(run, ledger.load(group_id))
+    over(house, group_id)
+    house.clock.advance(3600)
+    assert fired(house, ALERT) == group_id
+    ledger.change(group_id, lambda group: replace(group, picture="F8"))
+    assert "Pictures" not in report(run, ledger.load(group_id))
+
+
+def test_a_long_report_is_printed_in_pages_that_lose_no_line(house: House) -> None:
+    house.start("it")
+    house.web.answer = Page(0, why="refused " * 20)
+    for _ in range(12):
+        house.step("health")
+    pages = [str(each) for each in printed(house).lines]
+    assert len(pages) > 1
+    assert all(len(each) <= PAGE + 1 for each in pages)
+    assert "\n".join(pages) == report(house.run, None).rstrip("\n")
+
+
+def test_the_list_says_which_files_are_wrong_and_which_of_them_serve_as_they_were(house: House) -> None:
+    house.ask()
+    house.shelf.files["it"] = {"title": "It", "steps": []}
+    house.shelf.files["new"] = {}
+    answer = house.ask()
+    assert isinstance(answer, Said)
+    assert answer.card.tone is Tone.WARNING
+    listed, *wrong = map(str, answer.card.lines)
+    assert listed == "it: It (4 steps)"
+    assert wrong[0] == "it is wrong: steps: expected a list of 1 to 20. The last good version of it is used."
+    assert wrong[1].startswith("new is wrong: title: expected a text")
+    assert "last good version" not in wrong[1]
+
+
+def test_a_step_that_tells_a_channel_and_a_wrong_file_have_cards_of_their_own(house: House) -> None:
+    alarms = Alarms(house.state, MemoryAudit(), house.clock, FakeEntropy())
+    alarms.tell(Alarm("runbook", NOTICE, SHOP, Text("Shop is slow."), {}), OMID, "C0TEAM")
+    (told,) = cards(house)
+    assert (str(told.title), told.tone, str(told.footer)) == ("Shop is slow.", Tone.WARNING, "U0OMID")
+    house.shelf.files["it"] = {}
+    misprints = Misprints(house.library, alarms, house.clock, SARA, "C0TEAM")
+    told_of = RunBoard(house.performer, Ledger(house.state), misprints, "")
+    assert told_of.begin(["run"]) == {}
+    titles = {str(each.title) for each in cards(house)}
+    assert titles == {"Shop is slow.", "A runbook cannot be used as it is written"}
+
+
+def cards(house: House) -> list[Card]:
+    found = [house.jobs.load(JobId(key.removeprefix("job:"))) for key in house.state.keys("job:")]
+    return [house.desk.card(each) for each in found if each is not None]
+
+
+def test_a_run_that_is_gone_has_no_card_and_tells_its_alert_nothing(house: House) -> None:
+    assert board(house).posting("gone", shown=True) is None
+    before = house.state.writes
+    board(house).placed("gone", "C0OPS", "https://shop.slack.com/archives/C0OPS/p1")
+    assert house.state.writes == before
 
 
 @pytest.mark.parametrize(

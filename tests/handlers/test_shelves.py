@@ -93,6 +93,38 @@ def test_without_the_state_the_files_serve_and_are_kept_when_it_is_back(state: M
     assert broken.find("it") == good
 
 
+def test_a_file_that_is_gone_while_the_state_is_away_is_forgotten_when_it_is_back(state: MemoryState) -> None:
+    library, shelf = started(state, it=GOOD)
+    library.find("it")
+    state.away = True
+    del shelf.files["it"]
+    assert library.runbooks() == {}
+    state.away = False
+    library.runbooks()
+    assert state.keys("runbook:") == ()
+    with pytest.raises(Refusal, match="cannot be used"):
+        started(state, it=BROKEN)[0].find("it")
+
+
+def test_of_two_bots_that_see_that_a_file_is_gone_the_second_one_drops_nothing(state: MemoryState) -> None:
+    bots = [started(state, it=GOOD, other=GOOD) for _ in range(2)]
+    for library, shelf in bots:
+        library.find("it")
+        del shelf.files["it"]
+    assert [list(library.runbooks()) for library, _ in bots] == [["other"]] * 2
+    assert state.keys("runbook:") == ("runbook:other",)
+
+
+def test_with_neither_folder_nor_state_there_is_no_runbook_and_that_is_said(state: MemoryState) -> None:
+    started(state, it=GOOD)[0].find("it")
+    library, shelf = started(state)
+    shelf.away = state.away = True
+    assert library.runbooks() == {}
+    assert library.problems() == {"folder": ("The folder is gone.",)}
+    state.away = False
+    assert list(library.runbooks()) == ["it"]
+
+
 def test_a_file_that_does_not_change_is_written_once(state: MemoryState) -> None:
     library, _ = started(state, it=GOOD)
     for _ in range(5):

@@ -163,3 +163,41 @@ def test_of_two_bots_one_draws(house: House) -> None:
     drawn.plot = meanwhile  # type: ignore[method-assign, assignment]
     assert first.round()
     assert drawn.kept == [drawn.kept[0]]
+
+
+@pytest.mark.parametrize("call", ["keys", "get"])
+def test_a_picture_that_another_bot_took_between_two_calls_is_its_own_to_draw(house: House, call: str) -> None:
+    house.step("slow")
+    drawn, other, state = Drawn(), Drawn(), house.state.beside(Faults())
+    plain, rounds = getattr(state, call), []
+
+    def overtaken(key: str) -> Any:
+        found = plain(key)
+        rounds.append(sketches(house, other).round())
+        return found
+
+    setattr(state, call, overtaken)
+    assert not Sketches(house.records, state, drawn, drawn, house.clock).round()
+    assert (rounds, len(other.asked), drawn.asked) == ([True], 1, [])
+
+
+@pytest.mark.parametrize(
+    "key", ["sketch:gone/slow/1", "sketch:{run}/slow/0", "sketch:{run}/slow/2", "sketch:{run}/more/1"]
+)
+def test_an_attempt_that_is_not_there_is_not_drawn_and_not_asked_for_again(house: House, key: str) -> None:
+    drawn = Drawn()
+    house.step("slow")
+    sketches(house, drawn).round()
+    before, drawn.asked = house.run, []
+    house.state.put_if(key.format(run=house.run_id), b"", None)
+    assert sketches(house, drawn).round()
+    assert (drawn.asked, house.run, house.state.keys("sketch:")) == ([], before, ())
+
+
+def test_a_query_that_a_newer_bot_would_refuse_stays_without_a_picture(house: House) -> None:
+    drawn = Drawn()
+    house.step("slow")
+    house.records.change(house.run_id, lambda run: replace(run, labels={"job": "x" * 500}))
+    before = house.run
+    assert sketches(house, drawn).round()
+    assert (drawn.asked, house.run, house.state.keys("sketch:")) == ([], before, ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -68,7 +69,7 @@ PASS, FAIL, UNKNOWN = StepState.PASSED, StepState.FAILED, StepState.UNKNOWN
 
 @dataclass
 class World:
-    """Everything a step may touch."""
+    """Everything a step may touch. `bare`: nothing is configured."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     web: FakeWeb = field(default_factory=FakeWeb)
@@ -80,6 +81,7 @@ class World:
     alertmanager: FakeAlertmanager = field(default_factory=FakeAlertmanager)
     notices: FakeNotices = field(default_factory=FakeNotices)
     services: FakeServices = field(default_factory=FakeServices)
+    bare: bool = False
     checks: int = 0
 
     def check(self) -> None:
@@ -103,6 +105,8 @@ class World:
         first = runbook.steps[0]
         filled = steps.filled(first, run.labels)
         changes = {"changes": [each.to_json() for each in planned(hands, first)]}
+        if self.bare:
+            eyes, hands = Eyes(self.web, self.network, self.clock), Hands(self.clock, self.program, {})
         plan = Plan("runbook.destroy", run.target, changes, someone(), "C0OPS", "", "")
         job = Job(JobId("thejob"), plan, JobState.RUNNING, self.clock.now())
         return steps.perform(eyes, hands, Call(run, first, filled, someone(), "C0OPS", self.check, job))
@@ -136,6 +140,36 @@ def test_http_asks_the_configured_health_address_when_none_is_named(world: World
     assert world.web.asked == ["http://backend/health"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "given", "missing"),
+    [
+        ("http", {}, "BACKEND_HEALTH_URL is not set"),
+        ("mongo", {}, "No MongoDB is configured"),
+        ("promql", {"query": "up"}, "PROMETHEUS_URL is not set"),
+        ("backup", {}, "No backups are configured"),
+        ("silence", {}, "ALERTMANAGER_URL is not set"),
+        ("rollback", {}, "see ROLLBACK_BY"),
+        ("notify", {"text": "x"}, "nobody to tell"),
+    ],
+)
+def test_what_is_not_configured_is_not_known_and_says_what_is_missing(
+    world: World, kind: str, given: dict[str, Any], missing: str
+) -> None:
+    world.bare = True
+    found = world.run(kind, given)
+    assert found.state is UNKNOWN
+    assert missing in str(found.text)
+    assert (world.web.asked, world.metrics.asked, world.services.puts) == ([], [], [])
+
+
+def test_a_rollback_without_a_way_back_is_not_even_planned(world: World) -> None:
+    step = {"name": "it", "kind": "rollback", "title": "It"}
+    runbook, _ = read("it", {"title": "It", "steps": [step]}, steps.SHAPES)
+    assert runbook is not None
+    with pytest.raises(Refusal, match="see ROLLBACK_BY"):
+        planned(Hands(world.clock, world.program, {}), runbook.steps[0])
+
+
 DOWN = member("b:1", "(not reachable/healthy)", healthy=False)
 
 
@@ -144,6 +178,7 @@ DOWN = member("b:1", "(not reachable/healthy)", healthy=False)
     [
         (WELL, {}, PASS),
         (replace(WELL, primary=""), {}, FAIL),
+        (replace(WELL, primary="", silent="a:1"), {}, FAIL),
         (replace(WELL, members=(WELL.members[0], DOWN)), {}, FAIL),
         (replace(WELL, members=(WELL.members[0], member("b:1", "SECONDARY", 60.0))), {}, FAIL),
         (replace(WELL, members=(WELL.members[0], member("b:1", "RECOVERING", None))), {}, FAIL),
@@ -156,8 +191,8 @@ DOWN = member("b:1", "(not reachable/healthy)", healthy=False)
         (AWAY, {}, UNKNOWN),
     ],
     ids=[
-        "well", "no primary", "member down", "lag", "recovering", "lag not known", "connections", "short oplog",
-        "oplog not known", "slow", "slow not known", "not asked",
+        "well", "no primary", "primary silent", "member down", "lag", "recovering", "lag not known", "connections",
+        "short oplog", "oplog not known", "slow", "slow not known", "not asked",
     ],
 )  # fmt: skip
 def test_mongo(world: World, answer: ReplicaState | OutsideError, given: dict[str, Any], expected: StepState) -> None:
@@ -255,6 +290,26 @@ def test_a_command_that_is_not_as_configured_is_not_run(
     assert world.program.ran == []
 
 
+def test_a_program_is_stopped_when_its_worker_may_not_go_on(world: World) -> None:
+    class Long(FakeProgram):
+        """Beats until somebody stops it."""
+
+        def run(self, words: Sequence[str], seconds: float, beat: Iterable[None] = ()) -> Finished:
+            for _ in beat:
+                self.ran.append(tuple(words))
+            raise AssertionError("it was stopped")
+
+    def check() -> None:
+        if len(world.program.ran) == 3:
+            raise AWAY
+
+    world.program, world.check = Long(), check  # type: ignore[method-assign]
+    with pytest.raises(OutsideError) as caught:
+        world.run("command", {"program": "restart", "service": "api"})
+    assert caught.value is AWAY
+    assert world.program.ran == [("/bin/restart", "api")] * 3
+
+
 @pytest.mark.parametrize(("well", "expected"), [(True, PASS), (False, FAIL)], ids=["kept", "failed"])
 def test_backup_follows_the_job_to_its_end(world: World, well: bool, expected: StepState) -> None:
     world.backups.answer = (well, Text("It ended."))
@@ -338,6 +393,19 @@ def test_the_rollback_command_is_given_what_was_planned_and_no_shell(world: Worl
 
 
 @pytest.mark.parametrize(
+    ("ended", "said"),
+    [(Finished(2, "no such project"), "no such project"), (Finished(None, ""), "nothing")],
+    ids=["failed", "stopped"],
+)
+def test_a_plan_command_that_did_not_end_well_plans_nothing_and_its_words_are_told(
+    world: World, ended: Finished, said: str
+) -> None:
+    world.program.answer = ended
+    with pytest.raises(OutsideError, match=f"did not say what it would do: {said}"):
+        CommandPair(world.program, ["plan"], ["back"]).look()
+
+
+@pytest.mark.parametrize(
     "line", ["api v2", "api v2 v1 v0", "-x v2 v1", "api v2 $(id)", "api v2 v1\napi v3 v1", "a;b c d"]
 )
 def test_a_plan_that_is_not_one_is_refused(line: str) -> None:
@@ -363,6 +431,21 @@ def test_a_hostile_label_never_reaches_a_typed_argument(kind: str, value: str) -
 def test_a_hostile_label_never_changes_where_an_address_points(value: str) -> None:
     with pytest.raises(Refusal):
         arguments.filled("url", "url", "http://backend/items/${x}/state", {"x": value})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://backend:99999/", "http://backend:0/", "http://a:b/", "http:///x"]
+)
+def test_what_only_looks_like_an_address_is_none(url: str) -> None:
+    assert arguments.wrong("url", url) == "expected an address that begins with http:// or https://"
+    with pytest.raises(Refusal, match="expected an address"):
+        arguments.filled("url", "url", url, {})
+
+
+def test_an_argument_is_at_most_so_long() -> None:
+    most = arguments.MOST_CHARACTERS
+    assert arguments.wrong("promql", "x" * most) == ""
+    assert arguments.wrong("promql", "x" * (most + 1)) == f"longer than {most} characters"
 
 
 @given(st.text(max_size=60), st.sampled_from(["word", "host", "address", "port", "number", "whole", "text", "url"]))

@@ -24,6 +24,7 @@ from handlers.core.door.rules import NoRules
 from handlers.core.runbooks.attempts import StepState
 from handlers.core.runbooks.library import Library
 from handlers.core.runbooks.probes import Page
+from handlers.core.runbooks.run_acts import unfit
 from handlers.core.runbooks.run_cards import run_card
 from handlers.core.runbooks.run_records import RunRecords
 from handlers.core.runbooks.run_reports import report
@@ -31,6 +32,7 @@ from handlers.core.runbooks.runbooks import read
 from handlers.core.runbooks.runs import Run
 from handlers.core.words.answers import Press, TargetName
 from handlers.core.words.errors import OutsideError
+from handlers.core.words.text import Text
 from handlers.deeds import Hands
 from handlers.handwork import Handwork
 from handlers.looks import Eyes
@@ -356,6 +358,70 @@ def test_two_bots_that_decide_at_the_same_time_begin_it_once_and_keep_to_the_mos
     world.settle()
     assert len(world.runs) == 1
     assert Counter(world.asked) == {"http://x/one": 1, "http://x/two/shop": 1}
+
+
+def test_a_bot_that_always_comes_second_begins_nothing_and_the_next_round_does() -> None:
+    world = World()
+    group_id = world.fire()
+    state = world.bots[0][1]._state
+    plain = state.put_if
+
+    def first(key: str, *given: Any, **more: Any) -> str | None:
+        return None if key.startswith("begins:") else plain(key, *given, **more)
+
+    state.put_if = first  # type: ignore[method-assign]
+    with pytest.raises(OutsideError, match="Too many began the same runbook at once"):
+        world.bots[0][1].round()
+    assert (world.runs, world.said(group_id)) == ((), "")
+    state.put_if = plain  # type: ignore[method-assign]
+    world.round()
+    assert len(world.runs) == 1
+
+
+def test_a_person_who_presses_in_the_same_moment_is_the_one_who_runs_the_step() -> None:
+    world = World()
+    world.fire()
+    desk, vigil = world.bots[0]
+    plain = desk.press
+
+    def faster(press: Press) -> object:
+        plain(Press(press.action, press.value, SARA, ALERTS))
+        return plain(press)
+
+    vigil._press = faster
+    vigil.round()
+    world.work()
+    (run,) = world.runs
+    assert [each.who for each in run.tries("one")] == [SARA.person]
+    assert world.asked == ["http://x/one"]
+
+
+def test_a_run_that_people_brought_to_its_end_is_left_as_it_is() -> None:
+    world = World()
+    world.fire()
+    world.settle()
+    (run,) = world.runs
+    for name in ("deed", "three"):
+        world.bots[0][0].press(Press("step_skip_note", f"{run.id}/{name}/1", SARA, ALERTS, WHY))
+    (run,) = world.runs
+    assert run.over == world.clock.now()
+    world.settle()
+    assert world.runs == (run,)
+    assert len(world.asked) == 2
+
+
+def test_a_step_that_a_person_tried_before_it_was_found_unfit_stays_theirs() -> None:
+    world = World()
+    world.fire()
+    world.round()
+    world.work()
+    (run,) = world.runs
+    why, now = Text("It does not fit."), world.clock.now()
+    assert [each.state for each in unfit(run, "two", why, now).tries("two")] == [StepState.UNKNOWN]
+    world.bots[0][0].press(Press("step_skip_note", f"{run.id}/two/1", SARA, ALERTS, WHY))
+    (run,) = world.runs
+    assert unfit(run, "two", why, now) == run
+    assert [each.who for each in run.tries("two")] == [SARA.person]
 
 
 deeds = st.one_of(

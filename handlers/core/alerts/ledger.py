@@ -29,7 +29,7 @@ from handlers.core.words.text import Text
 
 KEEP_SECONDS = 30 * 86_400
 ROUNDS = 20
-MOST_SAID = 50
+MOST_SAID = 20
 REPORTED, REPORTED_SECONDS = "ci-reported:", 90 * 86_400
 
 Said = Callable[[Group, Change], tuple[Text, ...]]

@@ -86,10 +86,8 @@ def _title(run: Run) -> Text:
 def summary(run: Run) -> Text:
     """How far it is, or what came of it, for the card of the alert it answers."""
     count = len(run.runbook.steps)
-    if run.over is None:
-        step = run.running or run.current
-        if step is None:
-            return Text("at work")
+    step = run.running or run.current
+    if run.closed is None and step is not None:
         number = run.number(step.name)
         if run.running is not None:
             return Text("step {number} of {count} runs", number=number, count=count)
