@@ -93,11 +93,13 @@ def test_what_is_not_well_is_not_told_and_said_in_the_log_once(house: House, cap
     ]
 
 
-def test_a_card_that_waits_is_not_well(house: House) -> None:
+def test_a_card_that_waits_is_not_well_and_said_once(house: House, caplog: pytest.LogCaptureFixture) -> None:
     house.waits = UNSENT_SECONDS
     assert house.heard()
-    house.waits = UNSENT_SECONDS + 1
-    assert not house.heard()
+    for seconds in (1, 61, 121):
+        house.waits = UNSENT_SECONDS + seconds
+        assert not house.heard()
+    assert caplog.text.count("no heartbeat: relay: a card has waited") == 1
 
 
 def test_without_a_worker_there_is_none_until_one_is_back(house: House) -> None:
