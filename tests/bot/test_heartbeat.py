@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -17,28 +15,7 @@ from handlers.core.words.errors import OutsideError
 from handlers.core.words.text import Text
 from sandbox.servers.ports import free_port
 from tests.fakes import FakeClock, MemoryState
-
-
-class Outside:
-    """A real web server that counts how often it is asked."""
-
-    def __init__(self) -> None:
-        self.asked, self.status = list[str](), 200
-        outside = self
-
-        class Answers(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outside.asked.append(self.path)
-                self.send_response(outside.status)
-                self.send_header("Location", "/elsewhere")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 the base class's name
-                """Says nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/s3cret-key"
+from tests.outside import Outside
 
 
 class House:
@@ -66,12 +43,8 @@ class House:
 
 @pytest.fixture
 def house() -> Iterator[House]:
-    outside = Outside()
-    thread = threading.Thread(target=outside.server.serve_forever, daemon=True)
-    thread.start()
-    yield House(outside)
-    outside.server.shutdown()
-    outside.server.server_close()
+    with Outside() as outside:
+        yield House(outside)
 
 
 def test_while_all_is_well_it_is_heard_and_its_age_is_measured(house: House) -> None:

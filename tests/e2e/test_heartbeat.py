@@ -2,47 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.request import urlopen
 
 import pytest
 
 from sandbox.demo.stage import Stage
 from tests.conftest import needs
+from tests.outside import Outside
 
 PERIOD = 10.0
 
 
-@pytest.fixture
-def heard() -> Iterator[tuple[str, list[float]]]:
-    times = list[float]()
-
-    class Answers(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            times.append(time.monotonic())
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 the base class's name
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/key", times
-    server.shutdown()
-    server.server_close()
-
-
 @pytest.mark.timeout(120)
-def test_it_is_heard_while_it_is_well_and_not_without_redis(heard: tuple[str, list[float]]) -> None:
+def test_it_is_heard_while_it_is_well_and_not_without_redis() -> None:
     for part in ("mongod", "redis-server"):
         needs(part)
-    url, times = heard
-    with Stage(more={"HEARTBEAT_URL": url, "HEARTBEAT_SECONDS": f"{PERIOD:.0f}"}, planted=False) as stage:
+    period = f"{PERIOD:.0f}"
+    with (
+        Outside() as outside,
+        Stage(more={"HEARTBEAT_URL": outside.url, "HEARTBEAT_SECONDS": period}, planted=False) as stage,
+    ):
+        times = outside.times
         stage.slack.person("U0SARA").wait_for(lambda: times, 3 * PERIOD, "a heartbeat")
         with urlopen(f"http://127.0.0.1:{stage.bot.port}/metrics", timeout=10) as answer:
             assert b"\nnegahban_heartbeat_age_seconds " in answer.read()

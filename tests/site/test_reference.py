@@ -27,7 +27,7 @@ def test_every_command_is_there() -> None:
 def test_every_metric_that_the_rules_and_dashboards_use_is_there() -> None:
     used = set()
     for folder in ("prometheus/rules", "grafana"):
-        for path in (path for path in (ROOT / "deploy" / folder).rglob("*") if path.is_file()):
+        for path in filter(Path.is_file, (ROOT / "deploy" / folder).rglob("*")):
             used |= set(re.findall(r"\bnegahban_[a-z_]+", path.read_text()))
     known = set(re.findall(r"^\| `(negahban_[a-z_]+)`", metrics(), re.MULTILINE))
     assert {re.sub(r"_(bucket|sum|count)$", "", each) for each in used} <= known

@@ -1,0 +1,39 @@
+"""An address outside that the bot is to ask: it notes each question and answers as it is told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+
+
+class Outside:
+    """A real web server, while it is entered: what it was asked for and when. `status`: what it answers."""
+
+    def __init__(self) -> None:
+        self.asked, self.times, self.status = list[str](), list[float](), 200
+        outside = self
+
+        class Answers(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outside.asked.append(self.path)
+                outside.times.append(time.monotonic())
+                self.send_response(outside.status)
+                self.send_header("Location", "/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 the base class's name
+                """Says nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/s3cret-key"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
