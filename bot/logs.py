@@ -11,7 +11,18 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-LOUD = ("slack_bolt", "slack_sdk", "botocore", "boto3", "urllib3", "pymongo", "dramatiq", "waitress", "asyncio")
+LOUD = (
+    "slack_bolt",
+    "slack_sdk",
+    "botocore",
+    "boto3",
+    "urllib3",
+    "pymongo",
+    "dramatiq",
+    "waitress",
+    "asyncio",
+    "opentelemetry",
+)
 
 
 class JsonLines(logging.Formatter):

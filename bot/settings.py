@@ -539,6 +539,18 @@ SETTINGS = (
         secret=True,
     ),
     Setting("HEARTBEAT_SECONDS", _whole(10, 3600), "How often; its period there must be longer", default="60"),
+    Setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        _url("https", "http"),
+        "OpenTelemetry collector (OTLP over HTTP) that gets traces; without it, none",
+        "http://collector:4318",
+    ),
+    Setting(
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        _text,
+        "Headers that it wants, as the standard spells them: name=value,name=value",
+        secret=True,
+    ),
     Setting("HTTP_HOST", _text, "Where /livez, /readyz, /metrics and Slack's calls are answered", default="127.0.0.1"),
     Setting("HTTP_PORT", _whole(0, 65535), "Its port", default="8080"),
     Setting(
@@ -653,6 +665,8 @@ class Settings:
     bot_url: str
     heartbeat_url: str
     heartbeat_seconds: int
+    otel_exporter_otlp_endpoint: str
+    otel_exporter_otlp_headers: str
     http_host: str
     http_port: int
     master_key: bytes

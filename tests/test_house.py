@@ -84,6 +84,7 @@ PLANTS = [
     Plant("door-prometheus", "bot/relay/loop.py", "from prometheus_api_client import PrometheusConnect"),
     Plant("door-drawing", "bot/web.py", "import matplotlib"),
     Plant("door-drawing", "bot/slack/chat.py", "from PIL import Image"),
+    Plant("door-tracing", "bot/tracing.py", "from opentelemetry import trace"),
     Plant("doors-not-built", "bot/adapters/plots/plots.py", "import requests"),
     Plant("door-vault", "bot/wiring/house.py", "import hvac"),
     Plant("doors-not-built", "bot/wiring/house.py", "import requests"),

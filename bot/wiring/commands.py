@@ -147,6 +147,7 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     from bot.slack.people import SlackPeople
     from bot.slack.speech import Speech
     from bot.web import Measure, Spread, WebServer, application
+    from bot.wiring.tracing import JOBS, Tracing
 
     client = slack_client(given.slack_bot_token, given.slack_api_url)
     chat, clock = Chat(client), SystemClock()
@@ -155,8 +156,10 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     house = build(given, people, roster.members)
     usual, named = languages.chosen(given.chat_language)
     speech = Speech(languages.tongues(), named, usual, people)
+    tracing = Tracing(given, clock)
+    shown = {JOBS: JobBoard(house.desk, chat.direct), **boards(given, house)}
     relay = Relay(
-        {"": JobBoard(house.desk, chat.direct), **boards(given, house)},
+        tracing.boards(shown, house.desk, house.copies.targets),
         house.ground.state,
         chat,
         clock,
@@ -165,7 +168,7 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
     )
     quick, graded = RedisState(given.redis_url, seconds=INTAKE_SECONDS), routes_of(given).severities.of
     tokens = accepted_tokens(given, house.ground.audit)
-    intake = Intake(alerts_of(given, quick, graded), tokens or given.webhook_token, relay.wake)
+    intake = Intake(tracing.taking(alerts_of(given, quick, graded)), tokens or given.webhook_token, relay.wake)
     webhooks = dict.fromkeys((ALERTMANAGER, CI), intake) if takes_alerts(given) else {}
     watching = Watching(watch_of(given, house))
 
@@ -173,7 +176,9 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
         relay.wake()
         watching.wake()
 
-    listeners = Listeners(house.desk, chat, house.ground.state, wake, home_of(given, house, people).card, speech)
+    listeners = Listeners(
+        tracing.desk(house.desk), chat, house.ground.state, wake, home_of(given, house, people).card, speech
+    )
     slack = SlackApp(client, given.slack_signing_secret, listeners, COMMANDS)
     socket = slack.socket(given.slack_app_token) if given.slack_mode == "socket" else None
     connected = None if socket is None else lambda: socket.connected
@@ -204,6 +209,7 @@ def _serve(given: Settings, worker: Supervisor | None) -> int:
         Picturing(sketches_of(given, house, chat), "a step"),
         Picturing(sheets_of(given, house, chat), "a look at the metrics"),
         heartbeat,
+        tracing,
     )
     with ExitStack() as stack:
         for each in beside:

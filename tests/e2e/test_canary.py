@@ -125,6 +125,8 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Planted]:
             "DRILL_URI": f"mongodb://drill:drill-{word}@127.0.0.1:9/",
             "PROMETHEUS_URL": f"http://prom:prom-{word}@127.0.0.1:9/",
             "HEARTBEAT_URL": f"http://127.0.0.1:9/beat-{word}",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
+            "OTEL_EXPORTER_OTLP_HEADERS": f"authorization=otel-{word}",
             "VAULT_ADDR": vault.url,
             "VAULT_TOKEN": vault.token,
             "VAULT_SECRET_ID": f"secret-id-{word}",
