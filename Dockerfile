@@ -26,7 +26,7 @@ COPY handlers handlers
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheels . \
  && /opt/negahban/bin/pip install --no-deps --no-index /wheels/negahban-*.whl \
  && /opt/negahban/bin/pip uninstall --yes pip \
- && find /opt/negahban -type d -name tests -path '*/site-packages/*' -prune -exec rm -rf {} +
+ && find /opt/negahban -type d \( -name tests -path '*/site-packages/*' -o -path '*/site-packages/kubernetes/aio' \) -prune -exec rm -rf {} +
 
 FROM ${BASE} AS tools
 ARG TOOLS_DEB=
@@ -47,7 +47,7 @@ SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends libgssapi-krb5-2 \
- && rm -rf /var/lib/apt/lists/* \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb \
  && useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin negahban \
  && install --directory --owner=10001 --group=10001 --mode=0700 /backups
 COPY --from=tools /tools/ /usr/local/bin/

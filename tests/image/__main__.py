@@ -2,7 +2,8 @@
 
 - Without a registry the base is made here: debootstrap's smallest Debian with Python, `--base` names another.
 - Told: its size (unpacked, and packed as a registry keeps it), how long `run` takes until `/readyz` says yes, against a
-  local Slack, MongoDB and Redis, and that it is not root, may write to /tmp alone, and keeps no pip.
+  local Slack, MongoDB and Redis, and that it is not root, may write to /tmp alone, keeps no pip, and lacks nothing that
+  the bot imports.
 - 1 when a promise does not hold.
 """
 
@@ -11,12 +12,14 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from sandbox import apt
 from sandbox.demo.stage import Stage
 from sandbox.servers.http import answers
 from sandbox.servers.ports import free_port
@@ -26,7 +29,12 @@ NAME, BASE = "localhost/negahban", "localhost/negahban-base"
 MOST_BYTES, MOST_SECONDS = 200_000_000, 2.0
 PACKAGES = "python3,python3-venv,ca-certificates"
 RUN = ("--runtime", "runc", "--cgroup-manager=cgroupfs")
-HERE = ("/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt", "/opt")
+EVERYTHING = (
+    "import bot, handlers, importlib, pkgutil; "
+    "[importlib.import_module(each.name) for package in (bot, handlers) "
+    "for each in pkgutil.walk_packages(package.__path__, package.__name__ + '.') if not each.name.endswith('__main__')]"
+)
+HERE = ("/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt", *(str(each) for each in Path("/opt").glob("*")))
 """What pip needs of this machine to find packages, when it is there."""
 
 
@@ -39,6 +47,8 @@ def base() -> str:
     """A Python image of this machine's Debian."""
     if subprocess.run(["podman", "image", "exists", BASE], check=False).returncode == 0:
         return BASE
+    if shutil.which("debootstrap") is None and apt.usable():
+        apt.install(["debootstrap"])
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "root"
         subprocess.run(
@@ -117,6 +127,7 @@ def main() -> int:
     size = built(given.base or base(), NAME)
     base_size = int(json.loads(podman("image", "inspect", given.base or BASE))[0]["Size"])
     who, write = inside(NAME, "id", "-u"), inside(NAME, "touch", "/opt/negahban/x")
+    whole = inside(NAME, "python", "-c", EVERYTHING)
     pip, temporary = inside(NAME, "pip", "--version"), inside(NAME, "touch", "/tmp/x")
     seconds = ready_seconds(NAME)
     kept = {
@@ -126,8 +137,10 @@ def main() -> int:
         f"runs as {who.stdout.strip()}": who.stdout.strip() == "10001",
         "writes only to /tmp": write.returncode != 0 and temporary.returncode == 0,
         "has no pip": pip.returncode != 0,
+        "holds what every module of the bot imports": whole.returncode == 0,
     }
     print(*(f"{'holds' if holds else 'DOES NOT HOLD'}: {said}" for said, holds in kept.items()), sep="\n")
+    print(whole.stderr[-500:] if whole.returncode else "", end="", file=sys.stderr)
     return 0 if all(kept.values()) else 1
 
 
