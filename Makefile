@@ -74,7 +74,7 @@ mutation: $(STAMP)
 	@$(subst --only-binary :all:,,$(PIP_INSTALL)) -r requirements/mutation.lock  # one of them has no wheel
 	@$(BIN)/python -m tests.mutation $(ARGS)
 
-# `make bench`, `make bench ONLY=gate`, `make bench ARGS=--quick`.
+# `make bench` (under twenty minutes), `make bench ONLY=gate`, `make bench ARGS=--quick`, `make bench ARGS=--long`.
 bench: $(STAMP) parts
 	@$(BIN)/python -m tests.bench $(ONLY) $(ARGS)
 

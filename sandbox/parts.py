@@ -117,6 +117,7 @@ PARTS = {
             other_places=("/usr/sbin/nginx",),
             asked="-v",
         ),
+        Part("testssl", ("testssl",), "the bench of a public address beside its peer", debian=("testssl.sh",)),
         Part("pebble", ("pebble",), _ACME, debian=("pebble",), asked="-help"),
         Part("certbot", ("certbot",), _ACME, debian=("certbot",)),
         Part("podman", ("podman",), _CONTAINERS, debian=("podman",)),

@@ -42,13 +42,16 @@ class Section:
     method: str
     measured: Mapping[str, Sequence[float]] = field(default_factory=dict)
     plots: Mapping[str, Plot] = field(default_factory=dict)
+    took_seconds: float = 0.0
+    """How long measuring it took."""
 
     def text(self, moment: datetime) -> str:
         """As Markdown."""
         lines = [f"## {self.title}", "", self.finding, ""]
         lines += [f"![{plot.title}]({PLOTS.name}/{name}.svg)\n" for name, plot in self.plots.items()]
         lines += [_line(self.columns), _line(tuple("---" for _ in self.columns)), *map(_line, self.rows), ""]
-        lines += [self.method, "", f"`make bench ARGS={self.name}`, {moment:%Y-%m-%d}, {machine()}.", ""]
+        made = f"`make bench ARGS={self.name}`, {self.took_seconds:,.0f} s, {moment:%Y-%m-%d}, {machine()}."
+        lines += [self.method, "", made, ""]
         return "\n".join(lines)
 
 
@@ -78,6 +81,7 @@ def _keep_figures(sections: list[Section], order: tuple[str, ...], moment: datet
             "measured": {name: [round(each, 4) for each in figures] for name, figures in section.measured.items()},
             "method": section.method,
             "made": f"{moment:%Y-%m-%d}",
+            "took_seconds": round(section.took_seconds),
             "machine": machine(),
         }
     text = json.dumps({name: kept[name] for name in order if name in kept}, indent=1)
