@@ -52,3 +52,4 @@ def set_up(level: str, form: str) -> None:
     root.setLevel(level)
     for name in LOUD:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of each request that waits for a thread

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -98,3 +99,28 @@ def test_a_state_that_cannot_be_read_is_not_known() -> None:
     said = house.lines()
     assert "✓ No alert is open." not in said
     assert "? A part of this could not be read now." in said
+
+
+def peak_of(groups: int) -> int:
+    """The most bytes that a look at so many open groups of alerts needed at once, what is kept left out."""
+    house = House()
+    ledger, words = Ledger(house.state), {"description": "x" * 2_000}
+    own: dict[str, Own] = {}
+    for number in range(groups):
+        labels = {"alertname": "Slow", "instance": str(number)}
+        notice = Notice("default", "slack", labels, (Seen(fingerprint_of(labels), labels, words, NOW, None, ""),))
+        ledger.fold(notice, NOW, lambda group, change: ())
+        own[notice.group] = Own(1, NOW)
+    ledger.change_book("C0ALERTS", lambda book: replace(book, own=own))
+    assert f"{groups} alerts are open" in house.lines()
+    tracemalloc.start()
+    try:
+        house.lines()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_many_open_groups_are_looked_at_one_after_the_other() -> None:
+    few, many = peak_of(50), peak_of(500)
+    assert (many - few) / 450 < 2_000  # bytes for one more group: less than its description alone
