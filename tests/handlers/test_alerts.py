@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Barrier
 from typing import Any
@@ -207,6 +208,14 @@ def test_what_ended_beyond_what_a_card_holds_is_counted(stage: Stage) -> None:
     stage.tell(*(alert(name, 0, 5) for name in "ABCDEF"))
     lines = [str(each) for each in group_card(stage.group(), stage.id).lines]
     assert (len(lines), lines[-1]) == (5, "+2 more over")
+
+
+def test_what_is_over_while_others_were_left_out_is_not_green(stage: Stage) -> None:
+    stage.tell(alert("A", 0, 5))
+    assert group_card(stage.group(), stage.id).tone is Tone.GOOD
+    card = group_card(replace(stage.group(), hidden=3), stage.id)
+    assert (card.tone, str(card.title)) == (Tone.UNKNOWN, "A: over, as far as told")
+    assert "Alertmanager left out 3 more (max_alerts); whether they fire is not known." in map(str, card.lines)
 
 
 def test_an_address_that_is_none_leads_where_it_says_and_names_no_host(stage: Stage) -> None:

@@ -290,6 +290,20 @@ def test_a_record_that_cannot_be_read_is_told_and_keeps_nobody_from_looking_afte
         house.desk.tend()
 
 
+def test_a_job_of_a_kind_that_this_version_does_not_know_keeps_nobody_from_looking_after_the_others(
+    house: House,
+) -> None:
+    jobs = [house.began("destroy") for _ in range(3)]
+    newer = house.state.get(f"job:{jobs[1]}")
+    assert newer is not None
+    assert house.state.put_if(f"job:{jobs[1]}", newer.value.replace(b'"do.destroy"', b'"later.do"'), newer.version)
+    house.clock.advance(16 * 60)
+    with pytest.raises(Damage, match=jobs[1]):
+        house.desk.tend()
+    assert [house.loaded(each).state for each in (jobs[0], jobs[2])] == [JobState.EXPIRED] * 2
+    assert house.loaded(jobs[1]).state is JobState.OFFERED, "a worker that knows it looks after it"
+
+
 def test_an_offer_whose_end_cannot_be_recorded_stays_until_it_can_and_confirms_nothing_meanwhile(house: House) -> None:
     job = house.began("destroy")
     house.clock.advance(16 * 60)

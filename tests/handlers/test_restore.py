@@ -306,6 +306,13 @@ def test_the_plan_of_an_undo_says_what_comes_back_and_what_was_written_since() -
     assert card.buttons[0].action == "confirm"
 
 
+def test_the_plan_of_an_undo_says_when_nothing_is_kept_any_more() -> None:
+    scene = Scene()
+    done = scene.restored("latest")
+    scene._given["keep_hours"] = 0
+    assert lines(offered(scene, "undo", done.id))[1] == "What is in shop now is not kept: RESTORE_UNDO_HOURS is 0."
+
+
 def test_the_plan_of_an_undo_without_anything_written_since_does_not_speak_of_it() -> None:
     scene = Scene()
     card = offered(scene, "undo", scene.restored("latest").id)

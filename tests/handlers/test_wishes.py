@@ -41,6 +41,8 @@ def test_words_mean_what_somebody_would_think(words: str, meant: Wish) -> None:
         ("2026-11-23T14:05:30", "no time zone"),
         ("2026-11-23T25:05:30Z", "not a time"),
         ("2026-13-23T14:05:30Z", "not a time"),
+        ("0001-01-01T00:00:00+03:30", "not a time"),
+        ("9999-12-31T23:59:59-03:30", "not a time"),
         ("latest shop only", "do not understand"),
         ("latest into", "do not understand"),
         ("latest only ,", "Which collections"),

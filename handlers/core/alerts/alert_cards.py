@@ -65,6 +65,8 @@ def _title(group: Group) -> Text:
     severity = group.severity or "alert"
     if group.unclear:
         return Text("{name}: not known", name=name)
+    if group.over and group.hidden:
+        return Text("{name}: over, as far as told", name=name)
     if group.over:
         return Text("{name}: over", name=name)
     if firing == 1:
@@ -74,7 +76,7 @@ def _title(group: Group) -> Text:
 
 def _tone(group: Group) -> Tone:
     """Of what does not fire aloud."""
-    if group.unclear:
+    if group.unclear or (group.over and group.hidden):
         return Tone.UNKNOWN
     if group.over:
         return Tone.GOOD

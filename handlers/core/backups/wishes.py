@@ -86,7 +86,8 @@ def _database(word: str) -> str:
 def _moment(word: str) -> datetime:
     try:
         found = datetime.fromisoformat(word)
-    except ValueError:
+        moment = found.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter in the first and the last hours of the calendar
         raise Refusal(
             Text(
                 "{word} is not a time I understand. Write it like {example}.",
@@ -103,4 +104,4 @@ def _moment(word: str) -> datetime:
                 other=Code("Z"),
             )
         )
-    return found.astimezone(UTC)
+    return moment

@@ -423,7 +423,9 @@ class Desk:
             except ValueError:
                 broken.append(job_id)
                 continue
-            if job is not None:
+            if job is not None and _kind(job.plan) not in self._handlers:
+                broken.append(job_id)  # of a later version, or nobody's
+            elif job is not None:
                 self._tend(job, now)
         if broken:
             raise Damage(Text("These jobs cannot be read, so nobody looks after them: {ids}.", ids=", ".join(broken)))
@@ -483,13 +485,18 @@ class Desk:
         return self._behind(job.plan)
 
     def _behind(self, what: Draft | Plan) -> Handler:
-        return self._handlers[what.operation.partition(".")[0]]
+        return self._handlers[_kind(what)]
 
     def _permission_of(self, job: Job) -> Permission | None:
         return self._handler(job).permissions.get(job.plan.operation)
 
     def _write(self, event: AuditEvent) -> None:
         self._audit.write(event)
+
+
+def _kind(what: Draft | Plan) -> str:
+    """The command that stands behind it."""
+    return what.operation.partition(".")[0]
 
 
 def _asked(invocation: Invocation) -> AuditEvent:

@@ -267,13 +267,19 @@ def undo_lines(plan: UndoPlan, words: str) -> tuple[Text, ...]:
     since = _with_uncounted(text if count else None, plan.newer)
     return (
         Text("What the restore replaced comes back: {kept} collections, as they were at the switch.", kept=plan.kept),
-        Text(
-            "What is in {database} now is kept in its place for {time}.",
-            database=Code(plan.database),
-            time=Seconds(plan.keep_hours * 3600),
-        ),
+        _kept_instead(plan),
         *(() if since is None else (since,)),
         Text("Compare the words: {words}", words=Code(words)),
+    )
+
+
+def _kept_instead(plan: UndoPlan) -> Text:
+    if not plan.keep_hours:
+        return Text("What is in {database} now is not kept: RESTORE_UNDO_HOURS is 0.", database=Code(plan.database))
+    return Text(
+        "What is in {database} now is kept in its place for {time}.",
+        database=Code(plan.database),
+        time=Seconds(plan.keep_hours * 3600),
     )
 
 
