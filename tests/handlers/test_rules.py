@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -94,6 +95,46 @@ def test_a_denial_says_who_may_or_that_it_is_the_channel() -> None:
 def test_another_rule_never_weakens_one_that_asks_for_more_people() -> None:
     lax = {"allow": ["operator"], "may": "destroy"}
     assert made(lax).need(SARA, RESTORE) == Need(1, frozenset({"omid"}))
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["as written", "the other way round"])
+def test_of_rules_that_ask_for_as_many_whom_each_of_them_takes_agrees_whatever_their_order(turned: bool) -> None:
+    people = {
+        "sara": {"slack": ["U0SARA"], "roles": ["operator"]},
+        "omid": {"slack": ["U0OMID"], "roles": ["lead", "keeper"]},
+        "leila": {"slack": ["U0LEILA"], "roles": ["lead"]},
+        "nima": {"slack": ["U0NIMA"], "roles": ["keeper"]},
+    }
+    asks = [
+        {"allow": ["operator"], "may": "destroy", "approvals": {"count": 1, "from": ["lead"]}},
+        {"allow": ["operator"], "may": "destroy", "targets": ["shop"], "approvals": {"count": 1, "from": ["keeper"]}},
+    ]
+    known, problems = policy_data.read({"people": people, "rules": asks[::-1] if turned else asks})
+    assert problems == ()
+    assert known.need(SARA, RESTORE) == Need(1, frozenset({"omid"}))
+    assert known.need(SARA, replace(RESTORE, target="wiki")) == Need(1, frozenset({"omid", "leila"}))
+
+
+@pytest.mark.parametrize(
+    ("more", "refused"),
+    [
+        ({}, True),
+        ({"targets": ["wiki"]}, False),
+        ({"commands": ["rotate"]}, False),
+        ({"channels": ["C0OTHER"]}, False),
+        ({"allow": ["viewer"]}, False),
+        ({"commands": ["restore"], "arguments": {"database": "shop"}}, False),
+        ({"approvals": {"count": 1, "from": ["viewer", "operator"]}}, False),
+    ],
+    ids=["the same", "a target", "a command", "a channel", "other people", "an argument", "somebody has both"],
+)
+def test_two_rules_that_nobody_could_please_at_once_are_refused(more: dict[str, Any], refused: bool) -> None:
+    asks = {**RULES[2], "channels": ["C0OPS"]}
+    other = {**asks, "commands": ["restore"], "approvals": {"count": 1, "from": ["viewer"]}, **more}
+    data = {"people": PEOPLE, "rules": [asks, other]}
+    found = "rules 1 and 2: sara would need 1 others whom both of them take, and there are 0"
+    assert (found in wrong(data)) is refused
+    assert found not in wrong({**data, "groups": {"S0ONCALL": ["viewer"]}})
 
 
 def restoring(**arguments: Any) -> Wish:
@@ -279,6 +320,33 @@ def test_a_rule_by_which_one_person_finishes_what_another_asks_two_for_is_refuse
     lax: dict[str, Any], why: str
 ) -> None:
     assert why in wrong({"people": PEOPLE, "rules": [*RULES, lax]})
+
+
+@pytest.mark.parametrize(
+    ("groups", "alone"),
+    [
+        ({"S0NIGHT": ["breaker"]}, ["leila", "omid", "sara"]),
+        ({"S0NIGHT": ["breaker", "operator"]}, []),
+        ({"S0NIGHT": ["breaker", "operator"], "S0DAY": ["breaker"]}, ["leila", "omid", "sara"]),
+    ],
+    ids=["alone by the group", "the group asks two as well", "alone by another group"],
+)
+def test_a_user_group_is_no_way_around_a_rule_that_asks_two(groups: dict[str, list[str]], alone: list[str]) -> None:
+    people = {name: {**each, "roles": ["viewer", "lead"]} for name, each in PEOPLE.items()}
+    strict, lax = {**RULES[2], "allow": ["operator"]}, {"allow": ["breaker"], "may": "destroy"}
+    giving = {**groups, "S0OPS": ["operator"]}
+    said = wrong({"people": people, "rules": [strict, lax], "groups": giving})
+    assert sorted(re.findall(r"rule 2: it lets (\w+) do with 0 others", said)) == alone
+
+
+def test_a_freeze_that_stops_whoever_a_user_group_lets_in_is_no_illusion() -> None:
+    freeze = {**NIGHT, "override": ["lead"]}
+    people = {"sara": {"slack": ["U0SARA"], "roles": ["lead"]}, "leila": {"slack": ["U0LEILA"], "roles": ["viewer"]}}
+    rules = [{"allow": ["lead", "operator"], "may": "destroy"}]
+    known = {"people": people, "rules": rules, "freezes": [freeze]}
+    assert "everybody whom it is for may override" in wrong(known)
+    assert wrong({**known, "groups": {"S0OPS": ["operator"]}}) == ""
+    assert "everybody whom it is for may override" in wrong({**known, "groups": {"S0OPS": ["operator", "lead"]}})
 
 
 def test_a_rule_that_asks_two_in_one_channel_only_is_refused() -> None:

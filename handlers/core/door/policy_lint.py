@@ -1,7 +1,8 @@
 """What makes the safety of a policy illusory, found before it is used.
 
 - Where a rule asks for other people, no other rule lets somebody do the same with fewer: in another channel, or by
-  another role. Who must act alone breaks the glass instead, and everybody hears it.
+  another role, also one that a user group gives. Who must act alone breaks the glass instead, and everybody hears it.
+- Two rules that ask for as many, of different roles, where too few people have both: then nobody could agree.
 - A freeze that stops nobody, because everybody whom it is for overrides it.
 - A glass that opens nothing: its people may not do it at all, or nobody need agree and nothing is ever frozen.
 - A glass after which nobody else could look at what was done.
@@ -21,6 +22,8 @@ def illusions(known: Rules) -> Iterable[str]:
         for other, lax in enumerate(known.rules, 1):
             if strict.approvals and _weakens(lax, strict):
                 yield from _around(known, (number, strict), (other, lax))
+            if number < other and strict.approvals and strict.approvals == lax.approvals and _same(strict, lax):
+                yield from _apart(known, (number, strict), (other, lax))
     for number, freeze in enumerate(known.freezes, 1):
         if _stops_nobody(known, freeze):
             yield f"freeze {number}: everybody whom it is for may override it"
@@ -39,9 +42,10 @@ def _weakens(lax: Rule, strict: Rule) -> bool:
 
 def _around(known: Rules, strict: tuple[int, Rule], lax: tuple[int, Rule]) -> Iterable[str]:
     for human in known.humans.values():
-        if not human.roles & lax[1].allow:
+        able = [roles for roles in _roles(known, human) if roles & lax[1].allow]
+        if not able:
             continue
-        if not human.roles & strict[1].allow:
+        if not all(roles & strict[1].allow for roles in able):
             yield (
                 f"rule {lax[0]}: it lets {human.name} do with {lax[1].approvals} others what rule {strict[0]} asks "
                 f"{strict[1].approvals} for"
@@ -53,18 +57,45 @@ def _around(known: Rules, strict: tuple[int, Rule], lax: tuple[int, Rule]) -> It
             )
 
 
+def _same(one: Rule, two: Rule) -> bool:
+    """Whether both are surely asked about some of the same."""
+    alike = _meet(one.commands, two.commands) and _meet(one.targets, two.targets) and _meet(one.channels, two.channels)
+    return alike and not one.arguments and not two.arguments
+
+
+def _apart(known: Rules, one: tuple[int, Rule], two: tuple[int, Rule]) -> Iterable[str]:
+    given = frozenset(role for roles in known.groups.values() for role in roles)
+    if given & (one[1].approvers | two[1].approvers):
+        return  # who is in a group is not known here
+    takes = (one[1].approvers, two[1].approvers)
+    both = {each.name for each in known.humans.values() if all(each.roles & some for some in takes)}
+    for human in known.humans.values():
+        others, count = len(both - {human.name}), one[1].approvals
+        if human.roles & one[1].allow and human.roles & two[1].allow and others < count:
+            yield (
+                f"rules {one[0]} and {two[0]}: {human.name} would need {count} others whom both of them take, "
+                f"and there are {others}"
+            )
+
+
+def _roles(known: Rules, human: Human) -> tuple[frozenset[str], ...]:
+    """The roles somebody has by the file, and with each group they may be in: more groups only add rules that ask."""
+    return (human.roles, *(human.roles | given for given in known.groups.values()))
+
+
 def _meet(some: frozenset[str], others: frozenset[str]) -> bool:
     return not some or not others or bool(some & others)
 
 
 def _stops_nobody(known: Rules, freeze: Freeze) -> bool:
-    able = [each for each in known.humans.values() if any(_able(each, rule, freeze) for rule in known.rules)]
-    return bool(freeze.override) and all(each.roles & freeze.override for each in able)
+    everybody = (roles for human in known.humans.values() for roles in _roles(known, human))
+    able = [roles for roles in everybody if any(_able(roles, rule, freeze) for rule in known.rules)]
+    return bool(freeze.override) and all(roles & freeze.override for roles in able)
 
 
-def _able(human: Human, rule: Rule, freeze: Freeze) -> bool:
+def _able(roles: frozenset[str], rule: Rule, freeze: Freeze) -> bool:
     return (
-        bool(human.roles & rule.allow)
+        bool(roles & rule.allow)
         and LEVELS.index(rule.may) >= LEVELS.index(freeze.may)
         and _meet(rule.commands, freeze.commands)
         and _meet(rule.targets, freeze.targets)

@@ -2,8 +2,8 @@
 
 - Without a file every full member may do everything, and whatever destroys needs the asker's own code.
 - With one, nothing is allowed that no rule allows, and nobody who is not named in it.
-- Rules add up: one that allows is enough, and of those that match the one that asks for the most people counts. So
-  no rule weakens another.
+- Rules add up: one that allows is enough, and of those that match the one that asks for the most people counts; where
+  several ask for as many, whom each of them takes. So no rule weakens another, in whatever order they stand.
 - A rule may be for some arguments only (of a restore: which database). Where a plan does not say one, a rule that asks
   for other people counts and one that asks for nobody does not.
 - People are human beings with all their Slack ids: two ids of one person are never two people. A Slack user group
@@ -190,15 +190,16 @@ class Rules:
         found = [rule for rule in self.rules if rule.matches(human.roles, wish)]
         if not found:
             return self._denied(human, wish)
-        strictest = max(found, key=lambda rule: rule.approvals)
+        count = max(rule.approvals for rule in found)
         stopped = self._stopped(human, wish)
         alone = 0 if self.breaking is None or not self.breaking.allows(human, wish) else self.breaking.minutes
         if stopped is not None and not alone:
             return stopped
-        if wish.permission is not Permission.DESTROY or not strictest.approvals:
+        if wish.permission is not Permission.DESTROY or not count:
             return Need(frozen=stopped, alone=alone if stopped is not None else 0)
-        others = (each for each in self.humans.values() if each.roles & strictest.approvers and each != human)
-        return Need(strictest.approvals, frozenset(each.name for each in others), stopped, alone)
+        asked = [rule.approvers for rule in found if rule.approvals == count]
+        others = (each for each in self.humans.values() if each != human and all(each.roles & some for some in asked))
+        return Need(count, frozenset(each.name for each in others), stopped, alone)
 
     def _stopped(self, human: Human, wish: Wish) -> Text | None:
         """Why it is frozen for this person now; of several freezes the one that ends last."""
