@@ -2,7 +2,7 @@
 
 - `/audit` shows the newest entries; `by U…`, `target NAME`, `operation WORD`, `denied` narrow it; a number: how many.
 - `/audit verify` reads the whole chain, its seals and copies elsewhere, and says its last hash.
-- `/audit export FROM TO` gives the asker a file that `docs/verify_audit.py` checks alone; it is sealed first.
+- `/audit export FROM TO` examines and seals it, and gives the asker a file that `docs/verify_audit.py` checks alone.
 - Only words and that file: seen by the asker alone. An entry is shown as it is written; nothing of it is trusted as
   formatting.
 """
@@ -97,6 +97,7 @@ class TrailHandler:
 
     def _exported(self, words: Sequence[str]) -> Reply:
         wanted_range = exports.asked(words)
+        exports.untouched(self._examine(self._lines()))
         self._seal()
         made = exports.exported(self._lines(), wanted_range)
         card = Card(

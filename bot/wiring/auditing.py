@@ -43,6 +43,7 @@ def wanted(options: Namespace) -> exports.Range:
 
 
 def _export(recording: Recording, wanted_range: exports.Range, out: str) -> int:
+    exports.untouched(recording.examine(recording.lines()))
     recording.seal()
     made = exports.exported(recording.lines(), wanted_range)
     path = Path(out or made.name)

@@ -12,16 +12,19 @@ from pathlib import Path
 import pytest
 
 from bot.adapters.audit_file import AuditFile, read_lines
+from bot.adapters.signing import fits as signature_fits
 from handlers.core.sealing.controls import CONTROLS, evidence, fits, table
+from handlers.core.sealing.examination import Examiner
 from handlers.core.sealing.exports import Range, asked, exported
 from handlers.core.words.answers import Invocation
 from handlers.core.words.audit import AuditEvent, line
 from handlers.core.words.digests import digest
 from handlers.core.words.errors import Refusal
 from handlers.trail import TrailHandler
-from tests.audit_chains import SIGNER, STRANGER, sealed_record
+from tests.audit_chains import SIGNER, STRANGER, sealed_record, segment_of
 from tests.fakes import someone
 from tests.handlers.test_audit import PLAIN, head_of
+from tests.handlers.test_seals import archive_of
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "verify_audit.py"
 RUNS = (3, 4, 2)  # records 0-2, seal 3, 4-7, seal 8, 9-10, seal 11
@@ -155,6 +158,22 @@ def test_audit_export_seals_first_and_gives_the_asker_a_file(tmp_path: Path) -> 
     chain = head_of(next(iter(read_lines(tmp_path / "a"))))
     assert reply.file.name == f"audit-{chain[:12]}-1-2.jsonl"
     assert stranger(tmp_path, reply.file.data)[0] == 0
+
+
+def test_what_its_copies_contradict_is_neither_sealed_anew_nor_exported(lines: list[bytes], tmp_path: Path) -> None:
+    """Cut off and gone on with, without the seals: chain and signature of such an export would be in order."""
+    path, copies = tmp_path / "a", archive_of([segment_of(lines, 0, 9)], lines)
+    path.write_bytes(b"".join(lines[:3]))
+    file = AuditFile(path)
+    for _ in range(8):
+        file.write(AuditEvent("harmless", "allow", someone()))
+    examine = Examiner(signature_fits, {SIGNER.public}, copies)
+    handler = TrailHandler(lambda: read_lines(path), examine, lambda: file.seal(SIGNER))
+    with pytest.raises(Refusal, match=r"tampered with: record 8: is not the one that was copied elsewhere"):
+        handler.ask(Invocation("audit", ("export", "0", "99"), someone(), "C0OPS"))
+    assert b"audit.sealed" not in path.read_bytes()
+    path.write_bytes(b"".join(lines))
+    assert handler.ask(Invocation("audit", ("export", "0", "99"), someone(), "C0OPS")).file is not None
 
 
 EVENTS = [

@@ -3,7 +3,8 @@
 - The first line says what it is: which record (`chain`), from which number on, through which, and the hash before it.
   Then the records as they stand in the file, going on to the next seal, whose signature vouches for all of them.
 - A bound is the number of a record or a day (UTC); both ends belong to it.
-- `docs/verify_audit.py` checks it alone. Only a record that is whole is exported.
+- `docs/verify_audit.py` checks it alone. Only a record that is whole is exported; one that its seals or its copies
+  elsewhere contradict gets no new seal for it either: who has the export alone could not see that.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from datetime import date
 from typing import Any
 
 from handlers.core.sealing.seals import SEALED
-from handlers.core.words.audit import GENESIS, following
+from handlers.core.words.audit import GENESIS, Verdict, following
 from handlers.core.words.digests import canonical
 from handlers.core.words.errors import Refusal
 from handlers.core.words.text import Code, Text
@@ -64,6 +65,14 @@ def asked(words: Sequence[str]) -> Range:
     if type(found.first) is type(found.last) and found.first > found.last:  # type: ignore[operator]
         raise Refusal(Text("The beginning is after the end."))
     return found
+
+
+def untouched(found: Verdict) -> None:
+    """Raises Refusal for a record that was tampered with, by what its examination found."""
+    if found.problem:
+        raise Refusal(
+            Text("The audit record was tampered with: {problem}. Nothing of it is exported.", problem=found.problem)
+        )
 
 
 def checked(lines: Iterable[bytes]) -> Iterator[tuple[bytes, Mapping[str, Any]]]:
