@@ -13,8 +13,7 @@ of at, chain, head, key, size. `--key` is the public key you trust (`negahban au
 than whoever gave you the record. Without it, who made the seals is not known, and that is said.
 
 Another key takes over by a record (event `audit.key`) that both have signed: `negahban/audit-key/1`, a newline, and the
-canonical JSON of at, chain, former, head, key, size. So trusting one of them is enough for the seals of both. Ten
-minutes after it a seal by the former key is tampering.
+canonical JSON of at, chain, former, head, key, size. Trusting one is enough; ten minutes later the former is over.
 
 A copy or an anchor is a number and a hash that stand somewhere else: in the name of a copy (`audit/<chain>/FIRST-SIZE-
 HASH.jsonl` in the bucket, locked), in a channel, in a printout. What was cut off or rewritten since then shows; what
@@ -37,9 +36,10 @@ from pathlib import Path
 from typing import Any
 
 GENESIS = "0" * 64
+READING = json.JSONDecoder(parse_float=int, parse_constant=int)  # which refuses both: neither is in canonical JSON
 SPELLING = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-BACKWARDS, LATE = timedelta(seconds=2), timedelta(minutes=10)
-DESTROYS = ("restore.", "rotate.")
+EARLIEST, BACKWARDS, LATE = datetime(2, 1, 1, tzinfo=UTC), timedelta(seconds=2), timedelta(minutes=10)
+DESTROYS = re.compile(r"restore\.(run|undo)|rotate\.(?!pause$|reencrypt$).*|access\..*|runbook\.destroy")
 COPY = re.compile(r"[0-9]{12}-([0-9]{12})-([0-9a-f]{64})\.jsonl")
 CHECKED_SEALS = 100  # the newest ones: pure Python takes milliseconds for each, and one vouches for all before it
 
@@ -104,7 +104,7 @@ class Tampered(Exception):
 def checked(raw: bytes, sequence: int, previous: str, seen: dict[str, int]) -> dict[str, Any]:
     """The record, if it is the next one. Raises Tampered with the kind of damage."""
     try:
-        entry = json.loads(text := raw.decode("ascii")[:-1])
+        entry = READING.decode(text := raw.decode("ascii")[:-1])
     except (ValueError, RecursionError):
         raise Tampered(f"record {sequence}: not JSON") from None
     if not isinstance(entry, dict) or SPELLING.encode(entry) != text:
@@ -138,7 +138,7 @@ def fits(key: str, kind: str, said: dict[str, Any], signature: str) -> bool:
 def moment(number: int, value: object) -> datetime:
     """When. Raises Tampered."""
     try:
-        return max(datetime.fromisoformat(str(value)), datetime.min.replace(tzinfo=UTC))  # TypeError without a zone
+        return max(datetime.fromisoformat(str(value)), EARLIEST)  # TypeError without a zone
     except (TypeError, ValueError):
         raise Tampered(f"record {number}: has no time") from None
 
@@ -150,9 +150,9 @@ class Seals:
         self.keys, self.chain, self.found = set(keys), chain, list[tuple[int, dict[str, Any], dict[str, Any]]]()
         self.links, self.left = list[tuple[str, str]](), dict[str, datetime]()
 
-    def tell(self, number: int, entry: dict[str, Any]) -> None:
-        """One more record."""
-        self.chain = self.chain or str(entry["hash"])
+    def tell(self, number: int, entry: dict[str, Any], latest: datetime) -> None:
+        """One more record. `latest`: of the records' times; whoever holds a former key can sign any other."""
+        self.chain, self.latest = self.chain or str(entry["hash"]), latest
         what, by, tell = {
             "audit.sealed": ("a seal", {"key": "signature"}, self._sealed),
             "audit.key": ("a change of the key", {"former": "before", "key": "after"}, self._handed_over),
@@ -167,13 +167,13 @@ class Seals:
         tell(number, facts, {name: facts[name] for name in facts if name not in by.values()})
 
     def _sealed(self, number: int, facts: dict[str, Any], said: dict[str, Any]) -> None:
-        if facts["key"] in self.left and moment(number, facts["at"]) - self.left[facts["key"]] > LATE:
+        at = max(moment(number, facts["at"]), self.latest)
+        if facts["key"] in self.left and at - self.left[facts["key"]] > LATE:
             raise Tampered(f"record {number}: sealed with a key that another one had taken over from: {facts['key']}")
         self.found.append((number, facts, said))
 
     def _handed_over(self, number: int, facts: dict[str, Any], said: dict[str, Any]) -> None:
-        before = fits(facts["former"], "audit-key", said, facts["before"])
-        if not (before and fits(facts["key"], "audit-key", said, facts["after"])):
+        if not all(fits(facts[a], "audit-key", said, facts[b]) for a, b in (("former", "before"), ("key", "after"))):
             raise Tampered(f"record {number}: a change of the key that one of both did not sign")
         self.links.append((facts["former"], facts["key"]))
         self.left[facts["former"]] = moment(number, facts["at"])
@@ -197,23 +197,21 @@ class Story:
 
     def __init__(self) -> None:
         self.warnings, self.begun, self._codes = list[str](), dict[str, int](), set[tuple[str, str]]()
-        self._last: datetime | None = None
+        self.latest = EARLIEST
 
     def tell(self, number: int, entry: dict[str, Any], *, whole: bool) -> None:
         """One more record. `whole`: what was before is here too."""
         at, facts = moment(number, entry.get("ts")), entry.get("facts")
-        if self._last and at < self._last - BACKWARDS:
-            back = (self._last - at).total_seconds()
-            self.warnings.append(f"record {number}: the clock went back by {back:.0f} s")
-        self._last = max(self._last or at, at)
+        if at < self.latest - BACKWARDS:
+            self.warnings.append(f"record {number}: the clock went back by {(self.latest - at).total_seconds():.0f} s")
+        self.latest = max(self.latest, at)
         job = str(facts.get("job", "")) if isinstance(facts, dict) else ""
         event, digest, operation = (str(entry.get(name, "")) for name in ("event", "digest", "operation"))
         if event == "code.accepted":
             self._codes.add((job, digest))
         elif event == "job.started":
             self.begun[job] = number
-            destroys = operation.startswith(DESTROYS) and operation != "rotate.pause"  # that only stops something
-            if destroys and whole and (job, digest) not in self._codes:
+            if whole and DESTROYS.fullmatch(operation) and (job, digest) not in self._codes:
                 self.warnings.append(f"record {number}: {operation} began without a code for its plan")
         elif event == "job.ended":
             self.begun.pop(job, None)
@@ -232,14 +230,16 @@ def verify(source: Iterator[bytes], anchors: dict[int, str], keys: set[str]) -> 
         head = str(entry["hash"])
         if count in anchors and anchors[count] != head:
             raise Tampered(f"record {count}: rewritten: the anchor says {anchors[count][:16]}…, it is {head[:16]}…")
-        seals.tell(count, entry)
-        story.tell(count, entry, whole=part is None)
+        story.tell(count, entry, whole=begin == 0)
+        seals.tell(count, entry, story.latest)
         seen[head], count = count, count + 1
     if part is not None and not torn and (count <= part["last"] or not seals.found or seals.found[-1][0] != count - 1):
         raise Tampered(f"truncated: an export through record {part['last']} must go on to a seal; it ends at {count}")
-    beyond = [number for number in anchors if number >= count]
-    if part is None and beyond and not torn:
-        raise Tampered(f"truncated: an anchor is for record {max(beyond)}, and there are {count} records")
+    beyond = max((number for number in anchors if number >= count), default=-1)
+    if part is not None:
+        story.warnings.insert(0, f"this is an EXPORT; the record goes on{f' to {beyond} at least' * (beyond >= 0)}")
+    elif beyond >= 0 and not torn:
+        raise Tampered(f"truncated: an anchor is for record {beyond}, and there are {count} records")
     anchored = max((number for number in anchors if begin <= number < count), default=begin - 1) + 1
     return {"first": begin, "records": count - begin, "head": head, "torn": torn, "sealed": seals.check(),
             "keys": sorted({str(facts["key"]) for _, facts, _ in seals.found}), "trusted": bool(keys),

@@ -11,9 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from handlers.access import AccessHandler
+from handlers.backup import BackupHandler
+from handlers.core.door.policy import Permission
 from handlers.core.words import audit
 from handlers.core.words.audit import GENESIS, AuditEvent, line, record
 from handlers.core.words.digests import digest
+from handlers.health import HealthHandler
+from handlers.performing import OPERATIONS
+from handlers.restore import RestoreHandler
+from handlers.rotate import RotateHandler
 from tests.fakes import someone
 from tests.handlers.test_audit import START, chain, head_of
 
@@ -128,6 +135,24 @@ def test_what_destroyed_without_a_code_and_what_has_no_result_is_told(tmp_path: 
     assert "record 5: restore.run began without a code" in said
     assert "record 3 began something that has no result" in said
     assert "record 1" not in said
+
+
+@pytest.mark.parametrize(
+    ("operation", "permission"),
+    [
+        (operation, permission)
+        for handler in (AccessHandler, BackupHandler, HealthHandler, RestoreHandler, RotateHandler)
+        for operation, permission in handler.permissions.items()
+        if operation != "read"
+    ]
+    + [(operation, permission) for permission, operation in OPERATIONS.items()],
+)
+def test_what_needs_a_code_is_what_the_script_misses_one_of(
+    tmp_path: Path, operation: str, permission: Permission
+) -> None:
+    began = chain([AuditEvent("job.started", "allow", someone(), "shop", operation, "d1", {"job": "j1"})])
+    _, said = asked(stored(tmp_path / "audit.jsonl", began))
+    assert ("began without a code" in said) is (permission is Permission.DESTROY), said
 
 
 def test_a_clock_that_went_back_is_told(tmp_path: Path) -> None:

@@ -88,6 +88,18 @@ def test_an_export_that_was_harmed_is_found(
     assert code == 1, said
 
 
+def test_a_record_that_was_cut_off_at_a_seal_is_not_passed_off_as_whole_by_calling_it_an_export(
+    lines: list[bytes], tmp_path: Path
+) -> None:
+    made = exported(lines, Range(0, 2)).data
+    code, said = stranger(tmp_path, made)
+    assert (code, "this is an EXPORT; the record goes on\n" in said) == (0, True), said
+    code, said = stranger(tmp_path, made, "--anchor", f"8:{head_of(lines[8])}")
+    assert (code, "this is an EXPORT; the record goes on to 8 at least" in said) == (0, True), said
+    code, said = stranger(tmp_path, b"".join(lines))
+    assert (code, "EXPORT" in said) == (0, False), said
+
+
 def test_an_export_by_another_key_is_found(lines: list[bytes], tmp_path: Path) -> None:
     code, said = stranger(tmp_path, exported(lines, Range(5, 6)).data, key=STRANGER.public)
     assert (code, "do not trust" in said) == (1, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -340,6 +341,29 @@ def test_the_former_key_seals_nothing_any_more_ten_minutes_later(tmp_path: Path,
     assert (code, problem in said) == (1 if problem else 0, True)
 
 
+def test_a_former_key_that_was_stolen_seals_no_later_history_whatever_time_it_signs(tmp_path: Path) -> None:
+    """Whoever holds it goes on after the handover, and dates the seal back to that."""
+    lines = handed_over_record(tmp_path / "record")
+    lines = lines[: next(at for at, raw in enumerate(lines) if b"audit.key" in raw) + 1]
+    at = str(json.loads(lines[-1])["facts"]["at"])
+    for later, problem in ((timedelta(minutes=9), ""), (timedelta(minutes=11), "had taken over from")):
+        event = record(
+            AuditEvent("invented", "allow", someone()),
+            sequence=len(lines),
+            previous=head_of(lines[-1]),
+            moment=START + later,
+        )
+        told = [*lines, line(event)]
+        seal = sealed(head_of(told[0]), len(told), head_of(told[-1]), at, SIGNER)
+        told = _added(told, "audit.sealed", seal.to_json())
+        found = examined(told, key=NEXT.public).problem
+        assert (problem in found, bool(found)) == (True, bool(problem))
+        folder = tmp_path / str(later.seconds)
+        folder.mkdir()
+        code, said = stranger(folder, told, (), NEXT.public)
+        assert (code, problem in said) == (1 if problem else 0, True), said
+
+
 def _resigned(lines: Sequence[bytes], former: Ed25519Signer, key: Ed25519Signer) -> list[bytes]:
     """All of it hashed anew, with a handover that says so of both keys and is signed by other hands."""
     seals: list[str] = []
@@ -400,8 +424,15 @@ def _told(lines: Sequence[bytes], **changed: object) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"signature": None}, {"size": True}, {"chain": 1}, {"at": "soon"}, {"at": "2026-11-24T03:00:00"}],
-    ids=["no signature", "a yes for a size", "a number for a word", "no moment", "no time zone"],
+    [
+        {"signature": None},
+        {"size": True},
+        {"chain": 1},
+        {"at": "soon"},
+        {"at": "2026-11-24T03:00:00"},
+        {"more": "words"},
+    ],
+    ids=["no signature", "a yes for a size", "a number for a word", "no moment", "no time zone", "a word too many"],
 )
 def test_a_seal_that_cannot_be_read_is_a_problem(copies: Copies, changed: dict[str, Any]) -> None:
     whole = sealed(head_of(copies.lines[0]), 16, head_of(copies.lines[-1]), START.isoformat(), SIGNER).to_json()
@@ -449,6 +480,32 @@ def test_a_change_of_the_key_that_was_made_for_another_place_is_a_problem(
     assert examined(_added(copies.lines, "audit.key", _told(copies.lines))).problem == ""
     lines = _added(copies.lines, "audit.key", _told(copies.lines, **changed))
     assert examined(lines).problem == "record 16: a change of the key in another record or another place"
+
+
+@pytest.mark.parametrize("at", ["soon", "2026-11-24T03:00:00", None], ids=["no time", "without a zone", "none at all"])
+def test_a_record_without_a_time_is_a_problem_for_the_bot_as_for_a_stranger(
+    copies: Copies, tmp_path: Path, at: str | None
+) -> None:
+    body = {key: value for key, value in json.loads(_added(copies.lines, "event", {})[-1]).items() if key != "hash"}
+    body = {**body, "ts": at} if at else {key: value for key, value in body.items() if key != "ts"}
+    lines = [*copies.lines, line({**body, "hash": digest("audit", body)})]
+    assert examined(lines).problem == "record 16: has no time"
+    code, said = stranger(tmp_path, lines, (), SIGNER.public)
+    assert (code, "record 16: has no time" in said) == (1, True)
+
+
+@pytest.mark.parametrize("written", ["1.5", "1e3", "NaN", "-Infinity"])
+def test_a_number_that_is_not_whole_is_in_no_record_for_the_bot_as_for_a_stranger(
+    copies: Copies, tmp_path: Path, written: str
+) -> None:
+    spelled = json.dumps(json.loads(written))
+    body = _added(copies.lines, "event", {"n": 7})[-1].decode().rstrip("\n").replace('"n":7', f'"n":{spelled}')
+    said = str(json.loads(body)["hash"])
+    own = hashlib.sha256(b"negahban/audit/1\n" + body.replace(f',"hash":"{said}"', "").encode()).hexdigest()
+    lines = [*copies.lines, body.replace(said, own).encode() + b"\n"]
+    assert "record 16: not a record" in examined(lines).problem
+    code, told = stranger(tmp_path, lines, (), SIGNER.public)
+    assert (code, "record 16: not JSON" in told) == (1, True), told
 
 
 def test_the_copies_say_where_they_are() -> None:

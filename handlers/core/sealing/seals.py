@@ -5,14 +5,15 @@
 - Ed25519 over canonical JSON with a purpose of its own in front: a seal is valid for nothing else.
 - A seal by a key that nobody here knows is a problem: whoever rewrote the record could have made it.
 - Another key takes over by a record of the chain that both have signed (handovers): who trusts one trusts the other.
-  Ten minutes later a seal by the former one is a problem.
+  Ten minutes later a seal by the former one is a problem, by its own time and by those of the records before it:
+  whoever stole a key that was replaced can sign any time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from handlers.core.sealing import handovers
@@ -22,6 +23,7 @@ from handlers.core.words.digests import Json, canonical
 
 SEALED = "audit.sealed"
 PURPOSE = b"negahban/seal/1\n"
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 Fits = Callable[[str, bytes, str], bool]
 """Whether a signature (hex) is the one of this key (hex) under this message."""
@@ -70,8 +72,11 @@ class Seal:
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> Seal:
         """Raises KeyError, TypeError or ValueError for what is not one."""
-        words = [data[name] for name in ("chain", "head", "at", "key", "signature")]
-        if not all(isinstance(word, str) for word in words) or type(data["size"]) is not int:
+        names = ("chain", "head", "at", "key", "signature")
+        words = [data[name] for name in names]
+        if set(data) != {*names, "size"} or not all(isinstance(word, str) for word in words):
+            raise TypeError("not a seal")
+        if type(data["size"]) is not int:
             raise TypeError("not a seal")
         chain, head, at, key, signature = words
         if datetime.fromisoformat(at).tzinfo is None:
@@ -107,11 +112,16 @@ class Seals:
     _links: list[tuple[str, str]] = field(default_factory=list)
     _left: dict[str, datetime] = field(default_factory=dict)
     _times: dict[str, str] = field(default_factory=dict)
+    _latest: datetime = _EARLIEST
 
     def __call__(self, number: int, entry: Mapping[str, Any]) -> str:
         """What is wrong with this record; empty: nothing."""
         if number == 0:
             self.chain = str(entry["hash"])
+        try:
+            self._latest = max(self._latest, datetime.fromisoformat(str(entry.get("ts"))))
+        except (TypeError, ValueError):  # TypeError: without a zone
+            return "has no time"
         try:
             handover, seal = handovers.read(entry), read(entry)
             if handover is not None:
@@ -125,7 +135,8 @@ class Seals:
             return "a seal of another record or another place"
         if not self.fits(seal.key, seal.message, seal.signature):
             return "a seal whose signature is wrong"
-        if seal.key in self._left and datetime.fromisoformat(seal.at) - self._left[seal.key] > LATE:
+        at = max(datetime.fromisoformat(seal.at), self._latest)
+        if seal.key in self._left and at - self._left[seal.key] > LATE:
             return f"sealed with a key that another one had taken over from ({seal.key[:16]}…)"
         self._found[seal.key] = (self._found.get(seal.key, (number, 0))[0], number)
         self._times[seal.key] = seal.at
