@@ -85,12 +85,14 @@ class House:
         self.watch = Watch(self.ledger, self.alertmanager, self.clock)
         started = self.clock.now()
         seen = tuple(Seen(fingerprint_of(each), each, {}, started, None, "") for each in (A, B))
-        self.notice = Notice("default", "slack", {}, seen)
-        self.id = self.notice.group
-        self.alerts.take_in(self.notice)
-        board = AlertBoard(self.alerts, self.ledger, Routes(Route("C0ALERTS")), "", self.clock)
-        board.begin([self.id])
+        self.take_in(Notice("default", "slack", {}, seen))
         self.alertmanager.alerts = {fingerprint_of(each): Listed(started, each) for each in (A, B)}
+
+    def take_in(self, notice: Notice) -> None:
+        """Its group gets a card, and is the one whose buttons are pressed from now on."""
+        self.id = notice.group
+        self.alerts.take_in(notice)
+        AlertBoard(self.alerts, self.ledger, Routes(Route("C0ALERTS")), "", self.clock).begin([self.id])
 
     @property
     def group(self) -> Group:
@@ -217,10 +219,7 @@ def test_alerts_of_another_source_are_no_concern_of_this_watch_and_neither_are_t
 ) -> None:
     elsewhere = {"alertname": "C", "severity": "critical"}
     seen = (Seen(fingerprint_of(elsewhere), elsewhere, {}, house.clock.now(), None, ""),)
-    notice = Notice("second", "slack", {}, seen)
-    house.alerts.take_in(notice)
-    AlertBoard(house.alerts, house.ledger, Routes(Route("C0ALERTS")), "", house.clock).begin([notice.group])
-    house.id = notice.group
+    house.take_in(Notice("second", "slack", {}, seen))
     house.rounds(40)
     assert [each.name for each in house.group.firing.values()] == ["C"], "its list says nothing of them"
     house.press("alert_ack")
@@ -234,3 +233,23 @@ def test_alerts_of_another_source_are_no_concern_of_this_watch_and_neither_are_t
     house.press("alert_unack")
     house.rounds(1)
     assert house.alertmanager.silences == {}, "what nobody holds any more is lifted by whoever sees it first"
+
+
+def test_a_silence_that_alertmanager_refuses_keeps_no_other_from_being_made_or_lifted(house: House) -> None:
+    house.press("alert_ack")
+    house.rounds(1)
+    house.press("alert_unack")
+    first, started = house.id, house.clock.now()
+    refused = {"alertname": "C", "severity": "critical", "instance": "refused"}
+    seen = tuple(
+        Seen(fingerprint_of(each), each, {}, started - timedelta(minutes=age), None, "")
+        for each, age in ((refused, 2), (B, 1))
+    )
+    house.take_in(Notice("default", "slack", {"team": "shop"}, seen))
+    house.press("alert_ack")
+    house.clock.advance(15)
+    with pytest.raises(Refusal, match="refuses"):
+        house.watch.round()
+    (labels, standing), *others = house.alertmanager.silences.values()
+    assert (labels, others) == (B, [])
+    assert first not in standing.comment

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -48,20 +48,26 @@ class Watch:
         self._source = source
 
     def round(self) -> None:
-        """One look. Raises OutsideError; then nothing was concluded from what is missing."""
+        """One look. Raises OutsideError; then nothing was concluded from what is missing. Raises Refusal when a silence
+        was refused; everything else was done."""
         at = self._clock.now()
         listing = self._alertmanager.look()
         look = Look({name: _sighting(each, listing) for name, each in listing.alerts.items()}, at, listing.started)
-        wanted: dict[str, None] = {}
+        wanted: dict[str, str] = {}
+        refused: list[Refusal] = []
         for group_id in self._open():
             group = self._look_at(group_id, look)
             if group is not None and group.acknowledged is not None:
-                wanted |= self._hold(group_id, group, group.acknowledged, listing)
+                marks = _marks(group_id, group, group.acknowledged)
+                refused += self._hold(group, group.acknowledged, marks, listing)
+                wanted |= marks
             if group is not None and group.quieted:
                 self._quiet(group_id, group, listing)
         for silence, standing in listing.silences.items():
             if standing.comment.startswith(MARK) and standing.comment not in wanted:
                 self._lift(silence, standing)
+        if refused:
+            raise refused[0]
 
     def _told(self, group: Group, change: Change) -> tuple[Text, ...]:
         return self._said(group, change) if change else ()
@@ -85,21 +91,20 @@ class Watch:
         group = self._ledger.change(group_id, how)
         return group if group is not None and group.source == self._source else None
 
-    def _hold(self, group_id: str, group: Group, held: Acknowledged, listing: Listing) -> dict[str, None]:
-        """Makes the silences of an acknowledgement stand; their comments."""
-        wanted: dict[str, None] = {}
+    def _hold(self, group: Group, held: Acknowledged, marks: Mapping[str, str], listing: Listing) -> Sequence[Refusal]:
+        """Makes the silences of an acknowledgement stand; what was refused."""
+        refused: list[Refusal] = []
         now = self._clock.now()
         there = {each.comment: (name, each.until) for name, each in listing.silences.items()}
-        for fingerprint in held.alerts:
-            alert = group.firing.get(fingerprint)
-            if alert is None or not alert.exact:
-                continue
-            comment = f"{MARK}{group_id} {held.operation} {fingerprint})"
-            wanted[comment] = None
+        for comment, fingerprint in marks.items():
             known, until = there.get(comment, ("", now))
             if until - now < SHORT:
-                self._alertmanager.silence(matchers.of(alert.labels), now + HELD, held.by, comment, known)
-        return wanted
+                wanted = matchers.of(group.alerts[fingerprint].labels)
+                try:
+                    self._alertmanager.silence(wanted, now + HELD, held.by, comment, known)
+                except Refusal as refusal:
+                    refused.append(refusal)
+        return refused
 
     def _quiet(self, group_id: str, group: Group, listing: Listing) -> None:
         """Makes silences stand that were asked for, and lifts those that are no longer wanted."""
@@ -136,6 +141,16 @@ class Watch:
         still = held is not None and held.operation == operation and group is not None and fingerprint in group.firing
         if not still:
             self._alertmanager.lift(silence)
+
+
+def _marks(group_id: str, group: Group, held: Acknowledged) -> dict[str, str]:
+    """The comments of an acknowledgement's silences, and the fingerprint of which alert each is on."""
+    alerts = ((name, group.alerts.get(name)) for name in held.alerts)
+    return {
+        f"{MARK}{group_id} {held.operation} {name})": name
+        for name, alert in alerts
+        if alert is not None and alert.firing and alert.exact
+    }
 
 
 def _settled(group: Group, done: Mapping[str, Quieted | None]) -> Group:
