@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import signal
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -123,6 +126,44 @@ def test_a_silence_is_asked_for_shows_what_it_covers_stands_and_is_lifted(
 
 def views_saying(person: Person, words: str) -> list[dict[str, Any]]:
     return [each for each in person.views() if words in json.dumps(each, ensure_ascii=False)]
+
+
+def test_what_is_pressed_while_alertmanager_is_away_says_that_it_has_not_heard_of_it_until_it_has(
+    stage: Stage, alertmanager: Alertmanager
+) -> None:
+    sara, started = stage.slack.person("U0SARA"), datetime.now(UTC)
+    labels = {"alertname": "Apart", "severity": "critical", "instance": "d"}
+    asked = HttpAlertmanager([alertmanager.url])
+    alerting.fire(alertmanager.url, labels, summary="nobody hears", started=started)
+    card = sara.wait_for_message(ALERTS, lambda message: "nobody hears" in tour.words(message), 20)
+
+    def shown(*, told: str = "", hidden: str = "nothing") -> None:
+        sara.wait_for_message(ALERTS, lambda message: "nobody hears" in tour.words(message) and
+                              told in tour.words(message) and hidden not in tour.words(message), 40)  # fmt: skip
+
+    alertmanager.kill()
+    sara.click(ALERTS, card["ts"], "alert_ack")
+    shown(told="it may tell others")
+    before = edits(stage, card["ts"])
+    time.sleep(25)
+    assert edits(stage, card["ts"]) == before > 0, "two more looks changed nothing"
+    alertmanager.restart()
+    shown(told="Acknowledged by", hidden="could not be told")
+    assert [each.by for each in asked.look().silences.values()] == ["U0SARA"]
+    os.kill(alertmanager.pid, signal.SIGSTOP)  # it takes connections and answers nobody
+    try:
+        sara.click(ALERTS, card["ts"], "alert_unack")
+        shown(told="it may stay quiet")
+    finally:
+        os.kill(alertmanager.pid, signal.SIGCONT)
+    shown(hidden="could not be told")
+    assert asked.look().silences == {}
+    alerting.fire(alertmanager.url, labels, over=True, started=started)
+
+
+def edits(stage: Stage, ts: str) -> int:
+    """How often this message was changed."""
+    return len([each for each in stage.slack.log() if each["method"] == "chat.update" and ts in json.dumps(each)])
 
 
 def test_many_at_once_share_one_card_and_none_is_missing(stage: Stage, alertmanager: Alertmanager) -> None:

@@ -27,7 +27,7 @@ A, B = {"alertname": "A", "severity": "critical"}, {"alertname": "B", "severity"
 
 
 class MemoryAlertmanager:
-    """What an Alertmanager has, in memory."""
+    """What an Alertmanager has, in memory. `answers`: how many calls it still answers before it is away; None: all."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
@@ -36,11 +36,17 @@ class MemoryAlertmanager:
         self.silences: dict[str, tuple[Labels, Standing]] = {}
         self.made = 0
         self.away = False
+        self.answers: int | None = None
         self.refused = {"refused"}
 
-    def look(self) -> Listing:
-        if self.away:
+    def _reached(self) -> None:
+        if self.away or self.answers == 0:
             raise OutsideError(Text("Alertmanager does not answer."))
+        if self.answers is not None:
+            self.answers -= 1
+
+    def look(self) -> Listing:
+        self._reached()
         alerts = {
             name: replace(
                 alert,
@@ -61,15 +67,18 @@ class MemoryAlertmanager:
         )
 
     def silence(self, matchers: Sequence[Matcher], until: datetime, by: str, comment: str, known: str = "") -> str:
+        self._reached()
         self.matching(matchers)
         labels = {each.name: each.value for each in matchers}
         if not known:
             self.made += 1
         name = known or f"s{self.made}"
+        until = until.replace(microsecond=until.microsecond // 1000 * 1000)  # it keeps milliseconds
         self.silences[name] = (dict(labels), Standing(by, comment, until))
         return name
 
     def lift(self, silence: str) -> None:
+        self._reached()
         self.silences.pop(silence, None)
 
 

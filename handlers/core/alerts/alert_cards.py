@@ -14,7 +14,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from handlers.core.alerts.books import Member, Shared
-from handlers.core.alerts.groups import Alert, Change, Group, names
+from handlers.core.alerts.groups import LOUD, Alert, Change, Group, names
 from handlers.core.alerts.handlings import Handling
 from handlers.core.alerts.severities import Severities, Style
 from handlers.core.words.cards import Button, Card, Fact, Link, Picture, Tone
@@ -44,7 +44,7 @@ def group_card(
         title=_title(group),
         tone=style.tone if loud else _tone(group),
         mark=style.emoji if loud else "",
-        lines=tuple(_lines(group)),
+        lines=(*(_unheard(group) if silencing else ()), *_lines(group)),
         facts=tuple(_facts(group)),
         footer=Text("{source} · last told {last}", source=group.receiver or group.source, last=group.last),
         links=tuple(_links(group)),
@@ -81,6 +81,18 @@ def _tone(group: Group) -> Tone:
     if group.over:
         return Tone.GOOD
     return Tone.PLAIN  # silent
+
+
+def _unheard(group: Group) -> Iterable[Text]:
+    """First of all lines: nobody may believe that others are quiet, or are told again."""
+    if group.unheard == LOUD:
+        yield Text(
+            "Alertmanager could not be told what was pressed here; until it is, it may tell others. It is tried again."
+        )
+    elif group.unheard:
+        yield Text(
+            "Alertmanager could not be told what was pressed here; until it is, it may stay quiet. It is tried again."
+        )
 
 
 def _lines(group: Group) -> Iterable[Text]:

@@ -27,6 +27,8 @@ KEPT = timedelta(days=7)
 MARGIN = timedelta(seconds=5)
 MOST_EARLIER = 20
 SEVERITIES = ("critical", "error", "warning", "info", "none")
+LOUD, QUIET = "loud", "quiet"
+"""What Alertmanager may be while it has not heard what was wished: it tells of what should be quiet, or keeps quiet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ class Group:
     the chat, of when (`pictured`), and what fired in the newest that was tried (`depicted`). `answered`: who
     acknowledged this round first, and when, also when that is over; `unheld`, `unhushed`: who took the acknowledgement
     back, and who lifted the silences, last. `handled`: runs of runbooks that were started from its card, of this round
-    or before."""
+    or before. `standing`: silences of acknowledgements that Alertmanager was told of (operation and fingerprint: until
+    when). `unheard`: LOUD or QUIET when at the last try something that was wished could not be told to it."""
 
     source: str
     receiver: str
@@ -135,6 +138,8 @@ class Group:
     unheld: tuple[str, datetime] | None = None
     unhushed: tuple[str, datetime] | None = None
     handled: tuple[Handling, ...] = ()
+    standing: Mapping[str, datetime] = field(default_factory=dict)
+    unheard: str = ""
 
     @property
     def firing(self) -> Mapping[str, Alert]:

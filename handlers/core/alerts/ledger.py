@@ -188,6 +188,8 @@ def encoded(group: Group) -> bytes:
             "unheld": group.unheld,
             "unhushed": group.unhushed,
             "handled": [_handling_json(each) for each in group.handled],
+            "standing": dict(group.standing),
+            "unheard": group.unheard,
         },
         separators=(",", ":"),
         default=datetime.isoformat,
@@ -241,6 +243,8 @@ def decoded(value: bytes) -> Group:
         unheld=_who(data.get("unheld")),
         unhushed=_who(data.get("unhushed")),
         handled=tuple(_handling(each) for each in data.get("handled", ())),
+        standing={name: _time(until) for name, until in data.get("standing", {}).items()},
+        unheard=data.get("unheard", ""),
     )
 
 

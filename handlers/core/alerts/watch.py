@@ -4,28 +4,34 @@
 - An acknowledgement is a silence of 15 minutes on exactly its alerts, lengthened while it stands and they fire, and
   lifted when it does not. Its comment names group, operation and alert, so that after a crash it is found again and
   none is made twice, by however many bots.
+- What could not be told is tried again, and the card says so. It changes when that begins and when it ends, and not
+  with every try.
 - A silence that somebody asked for is made once; when somebody ends it in Alertmanager itself, it is not made again.
 - Any number of bots may look: what they find is folded into the same groups.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
-from handlers.core.alerts import matchers
+from handlers.core.alerts import hearings, matchers
 from handlers.core.alerts.alert_cards import history
 from handlers.core.alerts.alertmanagers import Alertmanager, Listed, Listing, Standing
-from handlers.core.alerts.groups import Acknowledged, Change, Group, Hush, Look, Quieted, Sighting, observed
+from handlers.core.alerts.groups import Change, Group, Hush, Look, Quieted, Sighting, observed
 from handlers.core.alerts.ledger import Ledger, Said, noted
 from handlers.core.ports import Clock
-from handlers.core.words.errors import Refusal
+from handlers.core.words.errors import Problem, Refusal
 from handlers.core.words.text import Person, Text
 
 HELD, SHORT = timedelta(minutes=15), timedelta(minutes=5)
 MARK = "Acknowledged in Slack (negahban "
 ASKED = " (asked for in Slack, negahban "
+
+News = dict[str, datetime | None]
+"""Of one group: until when each silence of its acknowledgement stands now; None: it does not."""
 
 
 class Watch:
@@ -49,25 +55,49 @@ class Watch:
 
     def round(self) -> None:
         """One look. Raises OutsideError; then nothing was concluded from what is missing. Raises Refusal when a silence
-        was refused; everything else was done."""
+        was refused; everything else was done. The cards of what Alertmanager has not heard say so."""
+        news: dict[str, News] = {}
+        try:
+            self._carry_out(news)
+        except Problem:
+            for group_id in {**dict.fromkeys(self._open()), **news}:
+                self._ledger.change(group_id, partial(self._missed, news=news.get(group_id, {})))
+            raise
+        for group_id, told in news.items():
+            self._ledger.change(group_id, partial(_heard, news=told))
+
+    def _carry_out(self, news: dict[str, News]) -> None:
+        """Makes Alertmanager as wished; `news`, by group, also has what was reached before a Problem is raised."""
         at = self._clock.now()
         listing = self._alertmanager.look()
         look = Look({name: _sighting(each, listing) for name, each in listing.alerts.items()}, at, listing.started)
-        wanted: dict[str, str] = {}
+        there = {each.comment: (name, each.until) for name, each in listing.silences.items()}
+        wanted: set[str] = set()
+        ends: dict[str, Mapping[str, None]] = {}
         refused: list[Refusal] = []
         for group_id in self._open():
             group = self._look_at(group_id, look)
-            if group is not None and group.acknowledged is not None:
-                marks = _marks(group_id, group, group.acknowledged)
-                refused += self._hold(group, group.acknowledged, marks, listing)
-                wanted |= marks
-            if group is not None and group.quieted:
+            if group is None:
+                continue
+            wanted |= {_mark(group_id, name) for name in hearings.wanted(group)}
+            refused += self._hold(group_id, group, there, news)
+            if group.quieted:
                 self._quiet(group_id, group, listing)
+            if group.unheard or hearings.unwanted(group):
+                ends[group_id] = hearings.unwanted(group)
         for silence, standing in listing.silences.items():
             if standing.comment.startswith(MARK) and standing.comment not in wanted:
-                self._lift(silence, standing)
+                self._lift(silence, standing, news)
+        for group_id, ended in ends.items():
+            news.setdefault(group_id, {}).update(ended)
         if refused:
             raise refused[0]
+
+    def _missed(self, group: Group, news: News) -> Group:
+        """The group after a round in which something could not be told, of this group or of another."""
+        after = hearings.told(group, news)
+        ours = group.source == self._source
+        return replace(after, unheard=hearings.unheard(after, self._clock.now())) if ours else after
 
     def _told(self, group: Group, change: Change) -> tuple[Text, ...]:
         return self._said(group, change) if change else ()
@@ -91,20 +121,24 @@ class Watch:
         group = self._ledger.change(group_id, how)
         return group if group is not None and group.source == self._source else None
 
-    def _hold(self, group: Group, held: Acknowledged, marks: Mapping[str, str], listing: Listing) -> Sequence[Refusal]:
-        """Makes the silences of an acknowledgement stand; what was refused."""
-        refused: list[Refusal] = []
-        now = self._clock.now()
-        there = {each.comment: (name, each.until) for name, each in listing.silences.items()}
-        for comment, fingerprint in marks.items():
-            known, until = there.get(comment, ("", now))
+    def _hold(
+        self, group_id: str, group: Group, there: Mapping[str, tuple[str, datetime]], news: dict[str, News]
+    ) -> Iterable[Refusal]:
+        """Makes the silences of an acknowledgement stand, and longer when they end soon; what was refused."""
+        now, by = self._clock.now(), "" if group.acknowledged is None else group.acknowledged.by
+        for name, alert in hearings.wanted(group).items():
+            mark = _mark(group_id, name)
+            known, until = there.get(mark, ("", now))
             if until - now < SHORT:
-                wanted = matchers.of(group.alerts[fingerprint].labels)
+                until = now + HELD
                 try:
-                    self._alertmanager.silence(wanted, now + HELD, held.by, comment, known)
+                    self._alertmanager.silence(matchers.of(alert.labels), until, by, mark, known)
                 except Refusal as refusal:
-                    refused.append(refusal)
-        return refused
+                    yield refusal
+                    continue
+            elif group.standing.get(name, now) - now >= SHORT:
+                continue
+            news.setdefault(group_id, {})[name] = until
 
     def _quiet(self, group_id: str, group: Group, listing: Listing) -> None:
         """Makes silences stand that were asked for, and lifts those that are no longer wanted."""
@@ -132,25 +166,24 @@ class Watch:
                 done[wish.operation] = replace(wish, stands=stands)
         self._ledger.change(group_id, lambda each: noted(_settled(each, done), *told))
 
-    def _lift(self, silence: str, standing: Standing) -> None:
+    def _lift(self, silence: str, standing: Standing, news: dict[str, News]) -> None:
         """Nobody holds it any more, unless somebody pressed the button since the look."""
-        group_id, operation, _ = (*standing.comment.removeprefix(MARK).split(" "), "", "", "")[:3]
+        group_id, _, name = standing.comment.removeprefix(MARK).removesuffix(")").partition(" ")
         group = self._ledger.load(group_id)
-        held = None if group is None else group.acknowledged
-        fingerprint = standing.comment.rstrip(")").rpartition(" ")[2]
-        still = held is not None and held.operation == operation and group is not None and fingerprint in group.firing
-        if not still:
+        if group is None or name not in hearings.wanted(group):
             self._alertmanager.lift(silence)
+            if group is not None and name in group.standing:
+                news.setdefault(group_id, {})[name] = None
 
 
-def _marks(group_id: str, group: Group, held: Acknowledged) -> dict[str, str]:
-    """The comments of an acknowledgement's silences, and the fingerprint of which alert each is on."""
-    alerts = ((name, group.alerts.get(name)) for name in held.alerts)
-    return {
-        f"{MARK}{group_id} {held.operation} {name})": name
-        for name, alert in alerts
-        if alert is not None and alert.firing and alert.exact
-    }
+def _mark(group_id: str, name: str) -> str:
+    """The comment of an acknowledgement's silence."""
+    return f"{MARK}{group_id} {name})"
+
+
+def _heard(group: Group, news: News) -> Group:
+    """The group after a round in which everything was told."""
+    return replace(hearings.told(group, news), unheard="")
 
 
 def _settled(group: Group, done: Mapping[str, Quieted | None]) -> Group:
