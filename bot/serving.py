@@ -19,6 +19,8 @@ from bot.web import Checks, WebServer
 from handlers.core.ports import State
 from handlers.core.words.errors import Problem
 
+LOOK_SECONDS = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Serving:
@@ -40,7 +42,9 @@ class Serving:
         if self.worker is not None:
             self.worker.start()
         try:
-            stopping.wait()
+            # Python runs handlers of signals in its first thread, and the kernel may wake another one for them.
+            while not stopping.wait(LOOK_SECONDS):
+                pass
         finally:
             self.intake.close()
             if self.socket is not None:
