@@ -97,6 +97,27 @@ def test_what_looks_like_a_token_of_slack_is_refused_in_words_and_notes_and_neve
 
 
 @pytest.mark.parametrize(
+    "typed", ["123456", "123 456", "123-456", "the code: 123456.", "(123 456)", "１２３４５６", "x\n123456"], ids=str
+)
+def test_a_code_in_a_form_reaches_no_handler_because_a_card_or_the_record_would_repeat_it(typed: str) -> None:
+    house = Desks()
+    house.pressables = (Notes(),)
+    with pytest.raises(Refusal, match="looks like a code"):
+        house.new_desk().press(Press("step_done", "x", SARA, "C0OPS", {"note": typed}))
+    assert not any(digits in repr(house.audit.events) for digits in ("123", "456", "１２３"))
+
+
+@pytest.mark.parametrize("typed", ["#123456", 'id="123456"', "id=123456", "1234567", "20261124t030000z", "until 08:30"])
+def test_what_is_no_code_may_be_written_into_a_form(typed: str) -> None:
+    house, given = Desks(), list[str]()
+    notes = Notes()
+    notes.press = lambda press: given.append(press.fields["note"])  # type: ignore[method-assign]
+    house.pressables = (notes,)
+    house.new_desk().press(Press("step_done", "x", SARA, "C0OPS", {"note": typed}))
+    assert given == [typed]
+
+
+@pytest.mark.parametrize(
     "typed", ["20261124t030000z-abcdef", "2026-11-23T14:05:30+03:30", "U0123456789", "40", "1234567"], ids=str
 )
 def test_what_is_no_code_is_recorded_as_it_was_typed(typed: str) -> None:

@@ -59,6 +59,8 @@ TOKEN_TYPED = Text(
     "it here. A token only ever goes into a file on the bot's host: `/runbook slack-tokens` says how."
 )
 CODE = re.compile(r"\d{3}-?\d{3}")
+# In what is written into a form, which a card or the record may repeat; a label's value, `id="123456"`, is none.
+NOTED = re.compile(r"(?<![\w\"#=~])\d{3}[ -]?\d{3}(?!\w)")
 CODE_TYPED = Text(
     "One of these words looks like a code. A code is only ever typed into the window that asks for it; this one was "
     "seen by the chat, so use the next one. A number of six digits is written with a # before it."
@@ -229,6 +231,8 @@ class Desk:
         self._write(AuditEvent("pressed", "allow", press.actor, operation=press.action, facts=facts))
         if any(TOKEN.search(typed) for typed in press.fields.values()):
             raise Refusal(TOKEN_TYPED)
+        if any(NOTED.search(typed) for typed in press.fields.values()):
+            raise Refusal(CODE_TYPED)
         answer = behind.press(press)
         match answer:
             case Start(draft):
