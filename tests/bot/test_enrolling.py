@@ -20,7 +20,7 @@ from handlers.core.door.seeds import RECOVERY_CODES, Candidate
 from handlers.core.door.tellings import TOLD
 from handlers.core.door.tickets import TRIES
 from handlers.core.ports import Held
-from handlers.core.words.answers import Invocation, JobId
+from handlers.core.words.answers import Actor, Invocation, JobId
 from handlers.core.words.errors import Damage, OutsideError, Refusal
 from handlers.core.words.jobs import JobState
 from tests.bot.access_house import AUDIT, KEY, LEILA, OMID, OPS, SARA, Answered, House
@@ -143,6 +143,24 @@ def test_two_let_in_the_same_factor_and_one_wins(house: House) -> None:
     house.store.delete("factors/workspace.U0LEILA/000001.json")  # even when nothing else speaks against it
     with pytest.raises(Refusal, match="let in before"):
         house.seeds.admit(candidate, WORKSPACE, 0)
+
+
+def test_of_two_first_factors_that_wait_the_second_takes_the_place_of_none(house: House) -> None:
+    """It proved nothing but two codes of its own and would cool for no time: whoever has one proves that first."""
+    house.finished(LEILA)
+    house.finished(LEILA)
+    first, second = _waiting(house, LEILA)
+    assert house.done("access_admit", f"U0LEILA.{first}", SARA).state is JobState.DONE
+    refused = house.done("access_admit", f"U0LEILA.{second}", SARA)
+    assert refused.state is JobState.FAILED
+    assert refused.outcome is not None
+    assert "has a second factor by now" in str(refused.outcome.text)
+    assert house.seeds.admitted(LEILA.person, WORKSPACE, first)
+
+
+def _waiting(house: House, actor: Actor) -> list[str]:
+    keys = [each.key for each in house.store.list(f"candidates/workspace.{actor.person}/")]
+    return [key.rpartition("/")[2].removesuffix(".json") for key in keys]
 
 
 # -- the link --------------------------------------------------------------------------------------------------

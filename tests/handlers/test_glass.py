@@ -281,6 +281,18 @@ def test_the_task_afterwards_is_ended_by_somebody_else_who_could_have_agreed(nig
         night.press(LEILA, "access_reviewed", job)
 
 
+def test_who_went_on_in_a_freeze_does_not_look_at_it_afterwards_with_their_other_account(night: Night) -> None:
+    """Where nobody need agree, nobody is asked whether they could have."""
+    night.book.rules = policy(count=0, freezes=[NIGHT], break_glass={**GLASS, "people": ["omid"]})
+    job = night.began("destroy", actor=OMID)
+    night.broken(job, OMID)
+    night.confirm(job, OMID)
+    night.desk.work(job)
+    with pytest.raises(Refusal, match="Somebody else must look"):
+        night.press(someone("W0OMID"), "access_reviewed", job)
+    night.press(NIMA, "access_reviewed", job)
+
+
 def test_what_nobody_looked_at_in_a_day_is_said_again_once(night: Night) -> None:
     night.book.rules = policy(break_glass=GLASS)
     job = night.began("destroy")
