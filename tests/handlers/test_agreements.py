@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from handlers.core.door.consent import Rejected
 from handlers.core.door.desk import Accepted
 from handlers.core.words.answers import Actor
+from handlers.core.words.errors import Refusal
 from handlers.core.words.jobs import Job, JobState
 from tests.handlers.test_consent import LEILA, OMID, SARA, Team, policy, reason_of
 
@@ -26,6 +28,26 @@ def test_what_was_confirmed_is_good_for_half_an_hour_to_the_second(team: Team) -
     team.clock.advance(30 * 60 - (team.clock.now() - team.loaded(job).created).total_seconds())
     team.desk.work(job)
     assert team.doing.ran == [job]
+
+
+@pytest.mark.parametrize(("seconds", "runs"), [(60, True), (61, False), (30 * 86_400, False)])
+def test_a_clock_that_went_back_makes_what_was_confirmed_no_younger(team: Team, seconds: int, runs: bool) -> None:
+    job = team.began("destroy")
+    team.confirm(job, SARA)
+    team.confirm(job, LEILA)
+    team.clock.moment = team.loaded(job).created - timedelta(seconds=seconds)
+    if runs:
+        team.desk.work(job)
+        assert team.doing.ran == [job]
+    else:
+        assert "a clock is wrong" in reason_of(team, job)
+
+
+def test_an_offer_is_confirmed_by_nobody_while_the_clock_says_that_it_is_yet_to_come(team: Team) -> None:
+    job = team.began("destroy")
+    team.clock.moment -= timedelta(hours=1)
+    with pytest.raises(Refusal, match="a clock is wrong"):
+        team.desk.challenge(job, SARA)
 
 
 def test_how_many_people_are_left_over_is_said_when_a_job_comes_too_early(team: Team) -> None:

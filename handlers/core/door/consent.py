@@ -5,7 +5,7 @@
 - The worker asks again: a plan, a target or a policy that changed after the confirmation voids it, and so does an
   account of the asker or of anybody who agreed that Slack deactivated or made a guest meanwhile.
 - What was confirmed half an hour ago, or before the state was restarted, is not run: the world may be another one, and
-  an older memory may hold a job that ran already.
+  an older memory may hold a job that ran already. A clock that went back makes nothing younger.
 - A code that was used before locks the operation: it ends there, and the code's owner is told.
 - Confirmations are kept apart from the job, so that whoever can change a job's record cannot confirm it.
 """
@@ -33,8 +33,12 @@ from handlers.core.words.text import Person, Text
 
 OFFER_SECONDS = 15 * 60
 GRANT_SECONDS = 2 * OFFER_SECONDS
+AHEAD = timedelta(minutes=-1)
+"""How far the clocks of two hosts may be apart."""
 _AGAIN = frozenset({Decision.WRONG, Decision.MALFORMED, Decision.SPENT, Decision.WAIT})
 _CHANGED = Text("The policy was changed after this was asked for. Nothing was done; ask again.")
+
+_AHEAD = Text("By the clock this is yet to be asked for: a clock is wrong. Nothing was done; ask again.")
 
 Permissions = Callable[[Job], Permission | None]
 
@@ -116,6 +120,8 @@ class Consent:
         gone = self._gone(job, permission)
         if gone is not None or permission is not Permission.DESTROY:
             return gone
+        if self._clock.now() - job.created < AHEAD:
+            return _AHEAD
         if self._clock.now() - job.created > timedelta(seconds=GRANT_SECONDS):
             return Text("This was asked for more than 30 minutes ago. Nothing was done; ask again.")
         if job.plan.policy != self._permits.rules.version:
@@ -168,6 +174,8 @@ class Consent:
             raise Refusal(Text("This offer is over. Ask again."))
         if job.state is not JobState.OFFERED:
             raise Refusal(Text("This was already decided."))
+        if self._clock.now() - job.created < AHEAD:
+            raise Refusal(_AHEAD)
         if self._clock.now() - job.created > timedelta(seconds=OFFER_SECONDS):
             raise Refusal(Text("This offer is older than 15 minutes. Ask again, so that you see what is true now."))
         asker = job.plan.actor
