@@ -125,8 +125,18 @@ def test_of_rules_that_ask_for_as_many_whom_each_of_them_takes_agrees_whatever_t
         ({"allow": ["viewer"]}, False),
         ({"commands": ["restore"], "arguments": {"database": "shop"}}, False),
         ({"approvals": {"count": 1, "from": ["viewer", "operator"]}}, False),
+        ({"approvals": {"count": 2, "from": ["viewer"]}}, False),
     ],
-    ids=["the same", "a target", "a command", "a channel", "other people", "an argument", "somebody has both"],
+    ids=[
+        "the same",
+        "a target",
+        "a command",
+        "a channel",
+        "other people",
+        "an argument",
+        "somebody has both",
+        "one asks for more",
+    ],
 )
 def test_two_rules_that_nobody_could_please_at_once_are_refused(more: dict[str, Any], refused: bool) -> None:
     asks = {**RULES[2], "channels": ["C0OPS"]}
@@ -237,6 +247,18 @@ RULES_WRONG = {
     "approvals of none": (
         {"allow": ["lead"], "may": "destroy", "approvals": {"count": 0, "from": ["lead"]}},
         "from 1 to",
+    ),
+    "approvals with a key nobody knows": (
+        {"allow": ["lead"], "may": "destroy", "approvals": {"count": 1, "from": ["lead"], "form": ["lead"]}},
+        "rule 4, approvals: expected `count` and `from`",
+    ),
+    "approvals from nobody said": (
+        {"allow": ["lead"], "may": "destroy", "approvals": {"count": 1}},
+        "rule 4, approvals: expected `count` and `from`",
+    ),
+    "approvals as a number": (
+        {"allow": ["lead"], "may": "destroy", "approvals": 1},
+        "rule 4, approvals: expected `count` and `from`",
     ),
     "approvals for reading": (
         {"allow": ["lead"], "may": "read", "approvals": {"count": 1, "from": ["lead"]}},
