@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from bot import terminal
 from bot.adapters import yaml_file
 from bot.adapters.policy_file import PolicyFile
 from handlers.core.door.policy import Permission
-from handlers.core.door.rules import Wish
+from handlers.core.door.rules import Need, Wish
+from handlers.core.words.answers import PersonId
 from handlers.core.words.audit import AuditEvent
 from handlers.core.words.errors import OutsideError, Refusal
 from handlers.core.words.text import Text
@@ -107,3 +111,42 @@ def test_a_change_that_cannot_be_recorded_does_not_hold_until_it_is(tmp_path: Pa
     audit.away = False
     assert names(file) == ["omid"]
     assert len(audit.events) == 1
+
+
+WHO = """
+people:
+  sara: {slack: [U0SARA], roles: [operator]}
+  omid: {slack: [U0OMID], roles: [lead]}
+  nima: {slack: [U0NIMA], roles: [lead]}
+rules:
+  - {allow: [operator], may: destroy, commands: [restore], targets: [shop], approvals: {count: 1, from: [lead]}}
+freezes: [{name: night, from: "22:00", to: "06:00", zone: UTC, override: [lead]}]
+break_glass: {people: [sara], minutes: 30}
+"""
+
+
+def test_who_can_says_on_the_terminal_what_the_gate_would(tmp_path: Path) -> None:
+    rules, out = PolicyFile(written(tmp_path / "policy.yaml", WHO), yaml_file.read).current(), io.StringIO()
+    assert terminal.who_can(rules, "restore", "shop", datetime(2026, 11, 24, 3, tzinfo=UTC), out=out) == 0
+    assert out.getvalue().splitlines() == [
+        "sara, with their own code, and 1 of nima, omid must agree; in an emergency alone, for 30 minutes",
+        "frozen now by night, until 2026-11-24 06:00:00 UTC, but for nima, omid",
+    ]
+    gate = rules.need(PersonId("U0SARA"), Wish(Permission.DESTROY, "restore.run", "shop"))
+    assert isinstance(gate, Need)
+    assert (gate.approvals, sorted(gate.approvers), gate.alone) == (1, ["nima", "omid"], 30)
+
+
+@pytest.mark.parametrize(("operation", "target"), [("restore", "wiki"), ("rotate", "shop")])
+def test_who_can_says_nobody_where_the_gate_lets_nobody(tmp_path: Path, operation: str, target: str) -> None:
+    rules, out = PolicyFile(written(tmp_path / "policy.yaml", WHO), yaml_file.read).current(), io.StringIO()
+    assert terminal.who_can(rules, operation, target, datetime(2026, 11, 24, 12, tzinfo=UTC), out=out) == 1
+    assert out.getvalue() == "nobody\n"
+    assert isinstance(rules.need(PersonId("U0SARA"), Wish(Permission.DESTROY, f"{operation}.run", target)), Text)
+
+
+def test_who_can_says_what_it_does_not_ask(tmp_path: Path) -> None:
+    groups, out = f"{ONE}groups: {{S0OPS: [operator]}}\n", io.StringIO()
+    rules = PolicyFile(written(tmp_path / "policy.yaml", groups), yaml_file.read).current()
+    assert terminal.who_can(rules, "restore", "shop", datetime(2026, 11, 24, 12, tzinfo=UTC), out=out) == 1
+    assert "not asked here: who is in the Slack user groups S0OPS" in out.getvalue()
