@@ -97,14 +97,17 @@ class TrailHandler:
 
     def _exported(self, words: Sequence[str]) -> Reply:
         wanted_range = exports.asked(words)
-        exports.untouched(self._examine(self._lines()))
+        found = self._examine(self._lines())
+        exports.untouched(found)
         self._seal()
         made = exports.exported(self._lines(), wanted_range)
         card = Card(
             Text("Entries {first} to {last} of the audit record", first=made.first, last=made.last),
-            lines=(
+            Tone.WARNING if found.unasked else Tone.PLAIN,
+            (
                 Text("I sent you {name}. The seal at its end vouches for all of it.", name=Code(made.name)),
                 Text("Check it with `python3 verify_audit.py {name} --key KEY`, on any machine.", name=made.name),
+                *_unasked(found),
             ),
         )
         return Reply(card, Attachment(made.name, made.data))
@@ -136,7 +139,7 @@ class TrailHandler:
                     sealed=found.sealed,
                     anchored=found.anchored,
                 ),
-                *((Text("The copies could not be asked: {why}", why=found.unasked),) if found.unasked else ()),
+                *_unasked(found),
                 *(Text("Look at this: {remark}.", remark=remark) for remark in found.remarks),
             ),
         )
@@ -173,6 +176,10 @@ def wanted(words: Sequence[str]) -> Wanted:
             case _:
                 raise Refusal(Text("I do not know {word}. `/audit help` says what can be asked.", word=Code(word)))
     return Wanted(**found)
+
+
+def _unasked(found: audit.Verdict) -> tuple[Text, ...]:
+    return (Text("The copies could not be asked: {why}", why=found.unasked),) if found.unasked else ()
 
 
 def _entry(raw: bytes) -> Mapping[str, Any] | None:

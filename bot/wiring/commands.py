@@ -53,7 +53,7 @@ COMMANDS = ("backup", "restore", "health", "rotate", "runbook", "audit")
 WORKER_NICENESS = 10
 INTAKE_SECONDS = 0.3
 TOKEN_SECONDS = 2.0
-CLAIM_SECONDS = 60.0
+CLAIM_SECONDS = 5.0
 """How old what Slack said about a person may be when their job begins."""
 # At what Slack takes (five messages and edits a second) one is on its way at a time, and these are enough until an
 # answer takes six seconds. With a Slack that takes a hundred a second, in 100 ms each, 20 are.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from handlers.core.sealing.controls import CONTROLS, evidence, fits, table
 from handlers.core.sealing.examination import Examiner
 from handlers.core.sealing.exports import Range, asked, exported
 from handlers.core.words.answers import Invocation
-from handlers.core.words.audit import AuditEvent, line
+from handlers.core.words.audit import AuditEvent, Verdict, line, verify
+from handlers.core.words.cards import Tone
 from handlers.core.words.digests import digest
 from handlers.core.words.errors import Refusal
 from handlers.trail import TrailHandler
@@ -186,6 +188,18 @@ def test_what_its_copies_contradict_is_neither_sealed_anew_nor_exported(lines: l
     assert b"audit.sealed" not in path.read_bytes()
     path.write_bytes(b"".join(lines))
     assert handler.ask(Invocation("audit", ("export", "0", "99"), someone(), "C0OPS")).file is not None
+
+
+def test_an_export_says_when_the_copies_could_not_be_asked(lines: list[bytes], tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"".join(lines))
+
+    def unasked(given: Iterable[bytes]) -> Verdict:
+        return replace(verify(given), unasked="the store is away")
+
+    handler = TrailHandler(lambda: read_lines(path), unasked)
+    card = handler.ask(Invocation("audit", ("export", "0", "99"), someone(), "C0OPS")).card
+    assert (card.tone, str(card.lines[-1])) == (Tone.WARNING, "The copies could not be asked: the store is away")
 
 
 EVENTS = [

@@ -1,7 +1,8 @@
 """The policy: who may do what. Default deny; a reason always comes with a no.
 
 - Only full members of the bot's own workspace are heard; guests, bots, deactivated and unknown people are not.
-- `READ` shows, `OPERATE` adds (a backup), `DESTROY` replaces or removes and needs an enrolled second factor.
+- `READ` shows; `OPERATE` adds (a backup), or does what the schedule does anyway (removing copies that retention lets
+  go); `DESTROY` replaces or removes what people need, and wants an enrolled second factor.
 - An operation nobody listed is refused.
 - The terminal and the schedule act on the host: whoever holds the host may read and back up. To destroy, the
   terminal needs a person and their code like everybody else; the schedule never destroys.
