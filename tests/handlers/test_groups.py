@@ -225,3 +225,10 @@ def test_any_alerts_that_are_objects_can_be_kept(alert: dict[str, Any], more: di
 def test_a_label_too_long_to_keep_is_marked_so_that_nobody_silences_something_else() -> None:
     read = notices.read(body(alerts=[{"labels": {"alertname": "A", "x": "y" * 5000}}]), "default")
     assert not read.alerts[0].exact
+
+
+@pytest.mark.parametrize(
+    "value", ["yesterday", "0001-01-01T00:00:00+03:30", "9999-12-31T23:59:59-03:30", "x" * 41, 7, None]
+)
+def test_what_is_no_moment_is_none(value: object) -> None:
+    assert notices.moment(value) is None

@@ -89,6 +89,9 @@ def test_open_alerts_are_named() -> None:
     ledger.fold(notice, NOW, lambda group, change: ())
     ledger.change_book("C0ALERTS", lambda book: replace(book, own={notice.group: Own(1, NOW)}))
     assert "Slow" in house.lines()
+    ended = Seen(fingerprint_of(labels), labels, {}, NOW, NOW, "")
+    ledger.fold(replace(notice, alerts=(ended,)), NOW, lambda group, change: ())
+    assert "✓ No alert is open." in house.lines()
 
 
 def test_a_state_that_cannot_be_read_is_not_known() -> None:

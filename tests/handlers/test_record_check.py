@@ -136,9 +136,17 @@ def test_an_empty_record_is_not_known_to_be_anchored(house: House) -> None:
 @pytest.mark.parametrize(
     "times", [{}, {"ts": "yesterday"}, {"ts": "2026-11-24T03:00:00"}], ids=["no time", "a word", "no zone"]
 )
-def test_entries_of_which_nobody_knows_how_long_they_wait_are_a_record_that_cannot_be_asked(
-    house: House, times: dict[str, Json]
-) -> None:
+def test_an_entry_without_a_time_is_tampered_with(house: House, times: dict[str, Json]) -> None:
     body: dict[str, Json] = {"v": 1, "seq": 0, "event": "forged", "prev": GENESIS, **times}
+    found = house.found([line({**body, "hash": digest("audit", body)})])
+    assert found["chain"].verdict is FAIL
+    assert "record 0: has no time" in str(found["chain"].text)
+
+
+def test_a_record_that_is_cut_while_it_is_looked_at_cannot_be_asked(house: House) -> None:
+    bare = chain([AuditEvent(f"event {number}", "allow", None) for number in range(5)])
+    reads = iter([bare])
+    examine = Examiner(fits, {SIGNER.public}, house.archive)
+    check = RecordCheck(lambda: next(reads, []), examine, house.clock, house.copies, house.channel, timedelta(hours=1))
     with pytest.raises(OutsideError, match="has no time"):
-        house.found([line({**body, "hash": digest("audit", body)})])
+        check(SHOP, 5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -219,9 +219,9 @@ def test_an_old_value_that_was_retired_meanwhile_is_not_retired_twice() -> None:
 def test_a_worker_whose_clock_is_behind_retires_nothing_too_early() -> None:
     house = House()
     house.done("api-key")
-    house.clock.advance(2 * 3600)
+    house.clock.moment = datetime(2026, 11, 24, 4, 5, 1, tzinfo=UTC)
     job = house.queued("api-key", "retire")
-    house.clock.moment -= timedelta(hours=1, minutes=30)
+    house.clock.moment = house.job(job).created - timedelta(seconds=60)
     house.desk.work(job)
     assert house.job(job).state is JobState.FAILED
     assert "The old value is still needed until" in text_of(house.desk.card(house.job(job)))
