@@ -230,7 +230,7 @@ def test_a_locked_version_is_not_deleted(aws: Aws, client: S3Client, mode: str) 
 
 
 def test_a_lock_ends_by_itself(client: S3Client) -> None:
-    lock: Any = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": datetime.now(UTC) + timedelta(seconds=2)}
+    lock: Any = {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": datetime.now(UTC) + timedelta(seconds=6)}
     made = client.put_object(Bucket="locked", Key="short", Body=b"1", ChecksumAlgorithm="SHA256", **lock)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
