@@ -9,13 +9,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 
+from bot.intake import Alerts
+from bot.relay.jobs import Desk as JobDesk
+from bot.relay.ports import Board
+from bot.spans import Span, Traces
 from handlers.core.alerts.notices import Notice
 from handlers.core.door.consent import Rejected
 from handlers.core.door.desk import Accepted, Began, Challenge, Desk, Said
@@ -29,27 +31,6 @@ from handlers.core.words.text import cleaned
 
 NOTHING: Mapping[str, str] = {}
 BAD = frozenset({JobState.FAILED, JobState.INTERRUPTED})
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Something that took its time. `job`: the one it belongs to, "" for none; `whole`: it is that job from its asking
-    to its last card. `wrong`: the kind of what went wrong, "" when nothing did."""
-
-    name: str
-    began: datetime
-    ended: datetime
-    job: str = ""
-    whole: bool = False
-    facts: Mapping[str, str] = field(default_factory=dict)
-    wrong: str = ""
-
-
-class Traces(Protocol):
-    """Where spans go."""
-
-    def note(self, span: Span) -> None:
-        """Never raises and never waits. The same span noted twice is one."""
 
 
 @dataclass(slots=True)
@@ -116,20 +97,10 @@ class TracedDesk:
             return self._desk.press(press)
 
 
-class Taking(Protocol):
-    """What takes webhooks in; see bot.intake.Alerts."""
-
-    def take_in(self, notice: Notice) -> None:
-        """See there."""
-
-    def take_report(self, tool: str, repo: str, ref: str, body: bytes) -> None:
-        """See there."""
-
-
 class TracedTaking:
-    """The same, traced."""
+    """What takes webhooks in, as the intake uses it."""
 
-    def __init__(self, taking: Taking, traces: Traces, clock: Clock) -> None:
+    def __init__(self, taking: Alerts, traces: Traces, clock: Clock) -> None:
         self._taking, self._traces, self._clock = taking, traces, clock
 
     def take_in(self, notice: Notice) -> None:
@@ -143,23 +114,10 @@ class TracedTaking:
             self._taking.take_report(tool, repo, ref, body)
 
 
-class Boarding(Protocol):
-    """Who says what cards say; see bot.relay.ports.Board."""
-
-    def begin(self, names: Sequence[str]) -> Mapping[str, int]:
-        """See there."""
-
-    def posting(self, name: str, *, shown: bool) -> Posting | None:
-        """See there."""
-
-    def placed(self, name: str, channel: str, address: str) -> None:
-        """See there."""
-
-
 class TracedBoard:
     """A board of one kind: how long a change waited until it was shown."""
 
-    def __init__(self, kind: str, board: Boarding, traces: Traces, clock: Clock) -> None:
+    def __init__(self, kind: str, board: Board, traces: Traces, clock: Clock) -> None:
         self._kind, self._board, self._traces, self._clock = kind, board, traces, clock
         self._since: dict[str, datetime] = {}
 
@@ -192,33 +150,24 @@ class _Stage:
     since: datetime
 
 
-class Jobs(Protocol):
-    """What of the desk the board of jobs needs."""
-
-    def load(self, job_id: JobId) -> Job | None:
-        """See the desk."""
-
-
 class TracedJobs(TracedBoard):
     """The board of jobs. A stage is one that a card could have shown: what changed within a pass of the relay is part
     of what came before."""
 
-    def __init__(self, jobs: Jobs, targets: Container[str], board: Boarding, traces: Traces, clock: Clock) -> None:
+    def __init__(self, jobs: JobDesk, targets: Container[str], board: Board, traces: Traces, clock: Clock) -> None:
         """`targets`: those that are named; what else a job is about may be a person."""
         super().__init__("job", board, traces, clock)
         self._jobs, self._targets = jobs, targets
         self._stages: dict[str, _Stage] = {}
-        self._lock = threading.Lock()
 
     def posting(self, name: str, *, shown: bool) -> Posting | None:
         """See the board."""
         posting = super().posting(name, shown=shown)
         job = self._jobs.load(JobId(name)) if posting is not None else None
-        with self._lock:
-            if job is None:
-                self._stages.pop(name, None)
-            else:
-                self._look(job)
+        if job is None:
+            self._stages.pop(name, None)
+        else:
+            self._look(job)
         return posting
 
     def _look(self, job: Job) -> None:
@@ -255,5 +204,6 @@ def spans_of(job: Job, ended: datetime, shown: datetime, targets: Container[str]
 
 def _stage(job: Job) -> str:
     """The sentence that names it, without its values."""
-    running = job.state is JobState.RUNNING and job.progress is not None
-    return cleaned(job.progress.stage.template) if running and job.progress is not None else ""
+    if job.state is not JobState.RUNNING or job.progress is None:
+        return ""
+    return cleaned(job.progress.stage.template)

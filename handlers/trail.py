@@ -96,11 +96,7 @@ class TrailHandler:
         return ()
 
     def _exported(self, words: Sequence[str]) -> Reply:
-        wanted_range = exports.asked(words)
-        found = self._examine(self._lines())
-        exports.untouched(found)
-        self._seal()
-        made = exports.exported(self._lines(), wanted_range)
+        made, found = exports.proved(self._lines, self._examine, self._seal, exports.asked(words))
         card = Card(
             Text("Entries {first} to {last} of the audit record", first=made.first, last=made.last),
             Tone.WARNING if found.unasked else Tone.PLAIN,

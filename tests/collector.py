@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import gzip
-import threading
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
+
+from tests.outside import Answers, Served
 
 
 @dataclass(frozen=True)
@@ -30,15 +29,15 @@ class Got:
     service: str
 
 
-class Collector:
-    """A real web server, while it is entered. `status`: what it answers; `headers`: what it was sent with."""
+class Collector(Served):
+    """A web server, while it is entered. `status`: what it answers; `headers`: what it was sent with."""
 
     def __init__(self) -> None:
         self.spans, self.headers, self.bodies, self.status = list[Got](), list[dict[str, str]](), list[bytes](), 200
         collector = self
 
-        class Answers(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
+        class Taking(Answers):
+            def do_POST(self) -> None:  # noqa: N802 http.server's name
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.headers.get("Content-Encoding") == "gzip":
                     body = gzip.decompress(body)
@@ -52,11 +51,7 @@ class Collector:
                 self.end_headers()
                 self.wfile.write(answer)
 
-            def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 the base class's name
-                """Says nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        super().__init__(Taking)
 
     def take(self, body: bytes, headers: dict[str, str]) -> None:
         """Raises DecodeError for what is no request."""
@@ -87,11 +82,3 @@ class Collector:
     def named(self, name: str) -> list[Got]:
         """The spans of that name."""
         return [each for each in self.spans if each.name == name]
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.server.shutdown()
-        self.server.server_close()

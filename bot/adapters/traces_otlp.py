@@ -26,7 +26,7 @@ from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.util.re import parse_env_headers
 
-from bot.tracing import Span
+from bot.spans import Span
 
 PATH = "/v1/traces"
 STOP_SECONDS = 2.0

@@ -43,9 +43,7 @@ def wanted(options: Namespace) -> exports.Range:
 
 
 def _export(recording: Recording, wanted_range: exports.Range, out: str) -> int:
-    exports.untouched(recording.examine(recording.lines()))
-    recording.seal()
-    made = exports.exported(recording.lines(), wanted_range)
+    made, _ = exports.proved(recording.lines, recording.examine, recording.seal, wanted_range)
     path = Path(out or made.name)
     try:
         with path.open("xb") as file:

@@ -11,7 +11,8 @@ from bot.intake import Alerts
 from bot.relay.ports import Board
 from bot.settings import Settings
 from bot.slack import listeners
-from bot.tracing import TracedBoard, TracedDesk, TracedJobs, TracedTaking, Traces
+from bot.spans import Traces
+from bot.tracing import TracedBoard, TracedDesk, TracedJobs, TracedTaking
 from handlers.core.door.desk import Desk
 from handlers.core.ports import Clock
 

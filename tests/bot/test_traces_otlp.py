@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.adapters.traces_otlp import OtlpTraces
-from bot.tracing import Span
+from bot.spans import Span
 from tests.collector import Collector
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

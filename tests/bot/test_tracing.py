@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.relay import JobBoard, Relay
-from bot.tracing import Span, TracedBoard, TracedDesk, TracedJobs, TracedTaking, spans_of
+from bot.spans import Span
+from bot.tracing import TracedBoard, TracedDesk, TracedJobs, TracedTaking, spans_of
 from handlers.core.alerts.notices import Notice
 from handlers.core.words.answers import JobId, Press
 from handlers.core.words.errors import OutsideError

@@ -33,11 +33,10 @@ from handlers.core.words.text import Person, Text
 
 OFFER_SECONDS = 15 * 60
 GRANT_SECONDS = 2 * OFFER_SECONDS
-AHEAD = timedelta(minutes=-1)
+APART = timedelta(minutes=1)
 """How far the clocks of two hosts may be apart."""
 _AGAIN = frozenset({Decision.WRONG, Decision.MALFORMED, Decision.SPENT, Decision.WAIT})
 _CHANGED = Text("The policy was changed after this was asked for. Nothing was done; ask again.")
-
 _AHEAD = Text("By the clock this is yet to be asked for: a clock is wrong. Nothing was done; ask again.")
 
 Permissions = Callable[[Job], Permission | None]
@@ -120,13 +119,17 @@ class Consent:
         gone = self._gone(job, permission)
         if gone is not None or permission is not Permission.DESTROY:
             return gone
-        if self._clock.now() - job.created < AHEAD:
+        if self._ahead(job):
             return _AHEAD
         if self._clock.now() - job.created > timedelta(seconds=GRANT_SECONDS):
             return Text("This was asked for more than 30 minutes ago. Nothing was done; ask again.")
         if job.plan.policy != self._permits.rules.version:
             return _CHANGED
         return self._missing(job, need)
+
+    def _ahead(self, job: Job) -> bool:
+        """Whether the clock says that it is yet to be asked for."""
+        return job.created - self._clock.now() > APART
 
     def _gone(self, job: Job, permission: Permission) -> Text | None:
         """Whose account does not count any more, of the asker's and those that confirmed."""
@@ -174,7 +177,7 @@ class Consent:
             raise Refusal(Text("This offer is over. Ask again."))
         if job.state is not JobState.OFFERED:
             raise Refusal(Text("This was already decided."))
-        if self._clock.now() - job.created < AHEAD:
+        if self._ahead(job):
             raise Refusal(_AHEAD)
         if self._clock.now() - job.created > timedelta(seconds=OFFER_SECONDS):
             raise Refusal(Text("This offer is older than 15 minutes. Ask again, so that you see what is true now."))

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -67,12 +67,21 @@ def asked(words: Sequence[str]) -> Range:
     return found
 
 
-def untouched(found: Verdict) -> None:
-    """Raises Refusal for a record that was tampered with, by what its examination found."""
+def proved(
+    lines: Callable[[], Iterable[bytes]],
+    examine: Callable[[Iterable[bytes]], Verdict],
+    seal: Callable[[], object],
+    wanted: Range,
+) -> tuple[Export, Verdict]:
+    """The range, examined first and then sealed, and what the examination found. Raises Refusal for a record that was
+    tampered with, and as `exported`."""
+    found = examine(lines())
     if found.problem:
         raise Refusal(
             Text("The audit record was tampered with: {problem}. Nothing of it is exported.", problem=found.problem)
         )
+    seal()
+    return exported(lines(), wanted), found
 
 
 def checked(lines: Iterable[bytes]) -> Iterator[tuple[bytes, Mapping[str, Any]]]:
