@@ -152,7 +152,7 @@ class Containers:
         self.file.write_text(json.dumps({"services": services}))
 
     def deploy(self, version: str) -> None:
-        """What the team does: its file names the version, and Compose makes it so."""
+        """What the team does: its file names the version, whose `image` was made, and Compose makes it so."""
         self.write(version)
         command = [*self.compose, "-p", self.project, "-f", str(self.file), "up", "-d"]
         self._run(command)

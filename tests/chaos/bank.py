@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import secrets
 import subprocess
@@ -24,8 +23,9 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
+from tests.depth import FULL
+
 Client = MongoClient[dict[str, Any]]
-FULL = os.environ.get("CHAOS") == "full"
 ACCOUNTS = 500
 START = 1000
 WRITERS = 2

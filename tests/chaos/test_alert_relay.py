@@ -13,14 +13,14 @@ import pytest
 
 from tests.chaos.relaying import Floor, Sender, fault_of, floor, marks, meanwhile, peers
 from tests.conftest import needs
+from tests.depth import EVERY_POINT, FULL
 
-FULL = os.environ.get("CHAOS") == "full"
 GROUPS, KILLS = (200, 100) if FULL else (50, 8)
 OWN, STORM = 100, 5
 SEED = 20
 
 
-pytestmark = pytest.mark.skipif(not FULL, reason="a minute of processes that are killed: `make chaos` runs it")
+pytestmark = pytest.mark.skipif(not EVERY_POINT, reason="a minute of processes that are killed: `make chaos` runs it")
 
 
 @pytest.fixture(autouse=True)

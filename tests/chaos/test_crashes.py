@@ -32,9 +32,9 @@ from sandbox.servers.mongod import Mongod
 from sandbox.servers.process import is_running
 from tests.chaos.house import Break, House, house
 from tests.conftest import needs
+from tests.depth import EVERY_POINT
 from tests.fakes import someone
 
-FULL = os.environ.get("CHAOS") == "full"
 # A restore of the shop: 2 time-series and 2 views on either side, 18 or 19 collections to rename.
 RESTORE_POINTS = [
     "put.intent.before",
@@ -179,7 +179,7 @@ def nothing_half_made(scene: Scene) -> None:
     assert [name for name in names if name.removeprefix("system.buckets.").startswith(RESERVED)] == []
 
 
-@pytest.mark.parametrize("point", RESTORE_POINTS if FULL else RESTORE_POINTS[::2])
+@pytest.mark.parametrize("point", RESTORE_POINTS if EVERY_POINT else RESTORE_POINTS[::2])
 def test_a_restore_whose_worker_is_killed_ends_in_the_old_data_or_the_new(scene: Scene, point: str) -> None:
     job = scene.house.asked("restore", "latest")
     run_until_killed(scene, job, point)
@@ -218,7 +218,7 @@ def test_an_undo_brings_back_every_document_option_and_index(scene: Scene) -> No
     assert shop.picture(scene.uri) == scene.backed_up
 
 
-@pytest.mark.parametrize("point", UNDO_POINTS if FULL else UNDO_POINTS[::3])
+@pytest.mark.parametrize("point", UNDO_POINTS if EVERY_POINT else UNDO_POINTS[::3])
 def test_an_undo_whose_worker_is_killed_ends_in_the_old_data_or_the_new(scene: Scene, point: str) -> None:
     built, done = restored_and_kept(scene)
     job = built.asked("restore", "undo", done)
@@ -387,7 +387,7 @@ def test_a_restore_whose_mongodb_is_killed_after_the_switch_ends_in_the_new_data
 UNDO_WITHOUT_MONGODB = ["rename.9.before", "put.decision.after", "drop.2.after", "put.outcome.after"]
 
 
-@pytest.mark.parametrize("point", UNDO_WITHOUT_MONGODB if FULL else UNDO_WITHOUT_MONGODB[:1])
+@pytest.mark.parametrize("point", UNDO_WITHOUT_MONGODB if EVERY_POINT else UNDO_WITHOUT_MONGODB[:1])
 def test_an_undo_whose_mongodb_is_killed_ends_in_the_old_data_or_the_new(
     scene: Scene, own_mongod: Mongod, point: str
 ) -> None:

@@ -7,7 +7,6 @@ what is left goes later, and every moment is exact.
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -28,10 +27,10 @@ from tests.chaos.cut_scene import Scene, cut_scene
 from tests.chaos.house import SHOP
 from tests.chaos.test_moments import done
 from tests.chaos.test_pruning_crashes import DAILY, planted
+from tests.depth import EVERY_POINT
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("radosgw")]
 
-FULL = os.environ.get("CHAOS") == "full"
 NIGHTS = 20
 # A copy is its manifest and its archive; three copies go in one run.
 DELETIONS = [
@@ -77,7 +76,7 @@ def scene(
         yield found
 
 
-@pytest.mark.parametrize("cut", DELETIONS if FULL else DELETIONS[::4], ids=named)
+@pytest.mark.parametrize("cut", DELETIONS if EVERY_POINT else DELETIONS[::4], ids=named)
 def test_a_pruning_whose_store_is_cut_off_takes_no_copy_that_must_stay(scene: Scene, cut: Cut) -> None:
     (manifest,) = scene.listed()
     nights = planted(scene.house, manifest, NIGHTS)
@@ -99,7 +98,7 @@ def test_a_pruning_whose_store_is_cut_off_takes_no_copy_that_must_stay(scene: Sc
     scene.nothing_half_made()
 
 
-@pytest.mark.parametrize("cut", SLICES if FULL else SLICES[::4], ids=named)
+@pytest.mark.parametrize("cut", SLICES if EVERY_POINT else SLICES[::4], ids=named)
 def test_a_follower_whose_store_is_cut_off_goes_on_with_every_moment_exact(
     scene: Scene, mongod: Mongod, database: str, cut: Cut
 ) -> None:
@@ -146,7 +145,7 @@ UNDO_NEW = [
 ]
 
 
-@pytest.mark.parametrize("cut", [*UNDO_OLD, *UNDO_NEW] if FULL else [UNDO_OLD[0], UNDO_NEW[0]], ids=asked)
+@pytest.mark.parametrize("cut", [*UNDO_OLD, *UNDO_NEW] if EVERY_POINT else [UNDO_OLD[0], UNDO_NEW[0]], ids=asked)
 def test_an_undo_whose_store_is_cut_off_ends_in_the_old_data_or_the_new(
     radosgw: Radosgw,
     mongod: Mongod,

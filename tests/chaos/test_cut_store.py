@@ -6,7 +6,6 @@ whole, live data is the old or the new, no good copy goes, and what is said is t
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +20,10 @@ from sandbox.servers.link import Cut
 from sandbox.servers.mongod import Mongod
 from sandbox.servers.radosgw import Radosgw
 from tests.chaos.cut_scene import Scene, cut_scene
+from tests.depth import EVERY_POINT, FULL
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("radosgw")]
 
-FULL = os.environ.get("CHAOS") == "full"
 ARCHIVE = r"data\.archive\.zst"
 PARTS, COMPLETE = rf"PUT .*{ARCHIVE}.*partNumber={{}}$", rf"POST .*{ARCHIVE}\?uploadId="
 SLICE, MANIFEST = r"PUT .*oplog\.bson\.zst", r"PUT .*/full/.*manifest\.json"
@@ -55,7 +54,7 @@ MADE = [
 
 def some(points: list[Cut]) -> list[Cut]:
     """All of them, or every fifth."""
-    return points if FULL else points[::5]
+    return points if EVERY_POINT else points[::5]
 
 
 def named(cut: object) -> str:
@@ -215,7 +214,7 @@ PROOFS = [
 ]
 
 
-@pytest.mark.parametrize(("word", "cut"), PROOFS if FULL else PROOFS[2:4], ids=named)
+@pytest.mark.parametrize(("word", "cut"), PROOFS if EVERY_POINT else PROOFS[2:4], ids=named)
 def test_a_proof_whose_store_is_cut_off_says_nothing_about_the_backup(scene: Scene, word: str, cut: Cut) -> None:
     ended = scene.cut(cut, "backup", word)
     assert ended.state is JobState.FAILED

@@ -4,7 +4,6 @@ again, jobs come to their end. And what is no such Redis says so."""
 from __future__ import annotations
 
 import io
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,8 +30,9 @@ from sandbox.servers.redis import RedisServer
 from sandbox.servers.sentinels import Sentinel, Watched
 from tests.chaos.house import SARA, Break, house
 from tests.conftest import needs
+from tests.depth import EVERY_POINT
 
-full = pytest.mark.skipif(os.environ.get("CHAOS") != "full", reason="seconds of servers: `make chaos` runs it")
+full = pytest.mark.skipif(not EVERY_POINT, reason="seconds of servers: `make chaos` runs it")
 SPECIFIED_SECONDS = 30.0
 """docs/deployment.md: how long nothing is decided, at most."""
 

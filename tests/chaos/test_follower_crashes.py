@@ -24,10 +24,11 @@ import pytest
 from handlers.core.backups.timelines import Follower, links, reachable, windows
 from handlers.core.words.errors import OutsideError
 from sandbox.servers.mongod import Mongod
-from tests.chaos.bank import FULL, found_balances, open_accounts, writing
+from tests.chaos.bank import found_balances, open_accounts, writing
 from tests.chaos.house import SHOP, House, house
 from tests.chaos.test_moments import done, following
 from tests.conftest import needs
+from tests.depth import EVERY_POINT
 
 POINTS = [
     "half.2.before",
@@ -75,7 +76,7 @@ def follow_until_killed(scene: Scene, point: str) -> None:
     assert ended.returncode == -signal.SIGKILL, f"{point} was not reached: {ended.stderr.decode()[-2000:]}"
 
 
-@pytest.mark.parametrize("point", POINTS if FULL else POINTS[:2])
+@pytest.mark.parametrize("point", POINTS if EVERY_POINT else POINTS[:2])
 def test_a_follower_that_is_killed_leaves_one_timeline_and_every_moment_exact(
     scene: Scene, mongod: Mongod, point: str
 ) -> None:

@@ -4,7 +4,6 @@ and the live data are whole, nothing that must stay goes, and the record tells t
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,9 +21,9 @@ from sandbox.servers.redis import RedisServer
 from tests.chaos.house import Break, House, house
 from tests.chaos.test_pruning_crashes import DAILY, planted
 from tests.conftest import needs
+from tests.depth import EVERY_POINT
 from tests.fakes import someone
 
-FULL = os.environ.get("CHAOS") == "full"
 FATES = ("restarted", "emptied", "away")
 BACKUP_POINTS = [
     (point, fate) for point in ("read.1.after", "put.manifest.before", "put.manifest.after") for fate in FATES
@@ -157,7 +156,7 @@ def test_a_redis_that_stays_away_stops_a_restore_before_the_switch(story: Story)
     assert shop.picture(story.uri) == story.live
 
 
-@pytest.mark.parametrize(("point", "fate"), BACKUP_POINTS if FULL else BACKUP_POINTS[::4])
+@pytest.mark.parametrize(("point", "fate"), BACKUP_POINTS if EVERY_POINT else BACKUP_POINTS[::4])
 def test_a_backup_whose_redis_is_lost_is_whole_or_not_there_and_its_record_says_which(
     story: Story, point: str, fate: str
 ) -> None:
@@ -169,7 +168,7 @@ def test_a_backup_whose_redis_is_lost_is_whole_or_not_there_and_its_record_says_
         assert ended.state is JobState.DONE
 
 
-@pytest.mark.parametrize(("point", "fate"), UNDO_POINTS if FULL else UNDO_POINTS[::4])
+@pytest.mark.parametrize(("point", "fate"), UNDO_POINTS if EVERY_POINT else UNDO_POINTS[::4])
 def test_an_undo_whose_redis_is_lost_ends_in_the_old_data_or_the_new(story: Story, point: str, fate: str) -> None:
     shop.plant(story.uri, orders=60)
     built = story.house(keep_hours=24)
@@ -189,7 +188,7 @@ def test_an_undo_whose_redis_is_lost_ends_in_the_old_data_or_the_new(story: Stor
         assert ended.state is JobState.DONE
 
 
-@pytest.mark.parametrize(("point", "fate"), PRUNING_POINTS if FULL else PRUNING_POINTS[::4])
+@pytest.mark.parametrize(("point", "fate"), PRUNING_POINTS if EVERY_POINT else PRUNING_POINTS[::4])
 def test_a_pruning_whose_redis_is_lost_takes_no_copy_that_must_stay(story: Story, point: str, fate: str) -> None:
     shop.plant(story.uri, orders=20)
     built = story.house()

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,8 +15,9 @@ from bot.worker import Beat
 from handlers.core.words.jobs import JobState
 from sandbox.servers.mongod import Mongod
 from tests.chaos.house import house
+from tests.depth import FULL
 
-COLLECTIONS = 10_000 if os.environ.get("CHAOS") == "full" else 300
+COLLECTIONS = 10_000 if FULL else 300
 # Two files a collection, and as many again beside them while it restores: mongod closes what it does not use now, so
 # that fewer open files than production should allow (64,000) are enough.
 HANDLES = "file_manager=(close_handle_minimum=500,close_idle_time=3,close_scan_interval=1)"

@@ -21,8 +21,9 @@ from handlers.core.backups.timelines import Follower
 from handlers.core.formats.evidence import Verdict
 from handlers.core.words.jobs import JobState
 from sandbox.servers.mongod import Mongod
-from tests.chaos.bank import ACCOUNTS, FULL, START, found_balances, open_accounts, writing
+from tests.chaos.bank import ACCOUNTS, START, found_balances, open_accounts, writing
 from tests.chaos.house import SHOP, House, house
+from tests.depth import FULL
 from tests.fakes import someone
 
 INSTANTS = 20 if FULL else 4

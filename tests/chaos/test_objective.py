@@ -27,10 +27,11 @@ import pytest
 from handlers.core.backups.timelines import SLICE_SECONDS, links, reachable
 from sandbox.servers.mongod import Mongod
 from sandbox.servers.redis import RedisServer
-from tests.chaos.bank import ACCOUNTS, FULL, START, found_balances, open_accounts, writing
+from tests.chaos.bank import ACCOUNTS, START, found_balances, open_accounts, writing
 from tests.chaos.house import SHOP, house
 from tests.chaos.test_moments import done
 from tests.conftest import needs
+from tests.depth import FULL
 
 DIAL = 1 if FULL else 5
 OBJECTIVE_SECONDS = 60 / DIAL

@@ -28,8 +28,8 @@ from handlers.core.words.answers import BackupId, JobId
 from handlers.core.words.jobs import JobState
 from sandbox.servers.mongod import Mongod
 from tests.chaos.house import SHOP, House, house
+from tests.depth import EVERY_POINT
 
-FULL = os.environ.get("CHAOS") == "full"
 NIGHTS, DAILY, WEEKLY = 40, 7, 4
 # A copy is its manifest and its archive; three copies go in one run.
 POINTS = [
@@ -133,7 +133,7 @@ def killed(scene: Scene, job: JobId, point: str) -> None:
     assert ended.returncode == -signal.SIGKILL, f"{point} was not reached: {ended.stderr.decode()[-2000:]}"
 
 
-@pytest.mark.parametrize("point", POINTS if FULL else POINTS[:2])
+@pytest.mark.parametrize("point", POINTS if EVERY_POINT else POINTS[:2])
 def test_a_killed_pruning_leaves_what_must_stay_and_the_next_one_finishes_it(scene: Scene, point: str) -> None:
     job = scene.house.asked("backup", "prune")
     killed(scene, job, point)

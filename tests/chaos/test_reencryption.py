@@ -44,10 +44,10 @@ from sandbox.servers.mongod import Mongod
 from sandbox.servers.redis import RedisServer
 from tests.chaos.house import SARA, House, house
 from tests.conftest import needs
+from tests.depth import FULL
 from tests.fakes import someone
 from tests.handlers.test_rotations import text_of
 
-FULL = os.environ.get("CHAOS") == "full"
 DOCUMENTS = 100_000 if FULL else 3_000
 WRITERS = 4
 DATABASE = "shop"

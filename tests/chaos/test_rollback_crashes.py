@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -31,8 +30,8 @@ from sandbox.kube.server import Kube
 from sandbox.servers.containers import Containers
 from tests.chaos.house import SHOP
 from tests.chaos.rollback_house import RollbackHouse, rollback_house
+from tests.depth import EVERY_POINT
 
-FULL = os.environ.get("CHAOS") == "full"
 # The journal: 0 begin, 1 intent put, 2 done put, then 3 end; or 3 intent return, 4 done return, 5 end.
 FORTH = [
     "put.0000.before", "put.0000.after", "put.0001.before", "put.0001.after", "up.1.before", "beat.1.before",
@@ -46,7 +45,7 @@ SOME_FORTH, SOME_BACK = ["put.0001.after", "beat.1.before", "beat.2.before"], ["
 CASES = [
     (by, point)
     for by in ("compose", "kubernetes")
-    for point in (FORTH if FULL else SOME_FORTH)
+    for point in (FORTH if EVERY_POINT else SOME_FORTH)
     if (by, point) != ("compose", "beat.2.before")
 ]
 UNTOUCHED = {"put.0000.after", "put.0001.before"}
@@ -178,7 +177,7 @@ def test_a_rollback_that_is_killed_on_its_way_comes_to_a_true_end(scene: Scene, 
         judge(scene, job, {StepState.PASSED}, "v1")
 
 
-@pytest.mark.parametrize("point", BACK if FULL else SOME_BACK)
+@pytest.mark.parametrize("point", BACK if EVERY_POINT else SOME_BACK)
 def test_a_rollback_that_is_killed_on_its_way_back_is_back_where_it_was(scene: Scene, point: str) -> None:
     with sick(scene):
         job = scene.house.offered()

@@ -3,7 +3,6 @@ runs: nothing is lost and nothing is doubled."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -19,8 +18,8 @@ from tests.bench.data import plant_orders
 from tests.chaos.relaying import EACH, EVERY, Sender
 from tests.chaos.rolling import PRESSED, SEEN_SECONDS, Fleet, Load, Part, fleet, sender
 from tests.conftest import needs
+from tests.depth import FULL
 
-FULL = os.environ.get("CHAOS") == "full"
 SECONDS = 600.0 if FULL else 0.0
 GROUPS, MEGABYTES = (30, 200) if FULL else (6, 40)
 ALERTS_A_SECOND = 100

@@ -23,14 +23,14 @@ from sandbox.servers.redis import RedisServer
 from tests.chaos.doomed_rotation import rotating
 from tests.chaos.serving import Probe, Served, serving
 from tests.conftest import needs
+from tests.depth import EVERY_POINT
 from tests.fakes import Faults, someone
-from tests.handlers.test_rotation_crashes import FULL
 from tests.handlers.test_rotations import state_of, text_of
 
 CALLS = ("secrets.stage", "app.roll_out", "secrets.promote")
 MOMENTS = (
     [(call, nth, when) for call in CALLS for nth in (1, 2) for when in ("before", "after")]
-    if FULL
+    if EVERY_POINT
     else [("secrets.promote", 1, "after"), ("app.roll_out", 2, "before")]
 )
 ROOT = Path(__file__).parents[2]

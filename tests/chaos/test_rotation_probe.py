@@ -24,9 +24,10 @@ from sandbox.kube.server import Kube
 from sandbox.servers.openbao import OpenBao
 from tests.chaos.serving import SECRETS, NodeApp, Probe, RealAccounts, Served, serving
 from tests.conftest import needs
+from tests.depth import FULL
 from tests.fake_secrets import FaultyAws, FaultyFiles, FaultyKube, FaultySecrets, FaultyVault
 from tests.fakes import Faults
-from tests.handlers.test_rotation_crashes import CASES, EFFECTS, FULL, WAYS, Case, begun, points, survived, whole
+from tests.handlers.test_rotation_crashes import CASES, EFFECTS, WAYS, Case, begun, points, survived, whole
 from tests.handlers.test_rotations import House, text_of
 
 FEWEST = 300

@@ -33,6 +33,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Containers]:
     """v1 runs, and is well; with Docker its images come from a registry."""
     if request.param == "podman":
         found: Containers = request.getfixturevalue("containers")
+        found.image("v1", good=True)  # a test before these may have removed it
         found.deploy("v1")
         yield found
         return

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from bot.slack.blocks import draw, draw_note
 from handlers.alerts import SILENT, Alerts
 from handlers.core.alerts import notices
-from handlers.core.alerts.alert_cards import group_card
-from handlers.core.alerts.groups import Group
+from handlers.core.alerts.alert_cards import group_card, history
+from handlers.core.alerts.groups import Change, Group
 from handlers.core.alerts.ledger import Ledger
 from handlers.core.alerts.notices import Notice, group_id
 from handlers.core.words.answers import Press
@@ -216,6 +216,20 @@ def test_what_is_over_while_others_were_left_out_is_not_green(stage: Stage) -> N
     card = group_card(replace(stage.group(), hidden=3), stage.id)
     assert (card.tone, str(card.title)) == (Tone.UNKNOWN, "A: over, as far as told")
     assert "Alertmanager left out 3 more (max_alerts); whether they fire is not known." in map(str, card.lines)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "said"),
+    [
+        (0, "Nothing of this group fires any more."),
+        (3, "Nothing of this group that Alertmanager tells of fires any more."),
+    ],
+)
+def test_the_thread_ends_a_group_only_as_far_as_told(stage: Stage, hidden: int, said: str) -> None:
+    stage.tell(alert("A", 0, 5))
+    group = replace(stage.group(), hidden=hidden)
+    (line,) = history(group, Change(ended=tuple(group.alerts.values())))
+    assert str(line).endswith(said)
 
 
 def test_an_address_that_is_none_leads_where_it_says_and_names_no_host(stage: Stage) -> None:

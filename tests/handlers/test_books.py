@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -11,8 +12,20 @@ from hypothesis import strategies as st
 from bot.slack.mrkdwn import mrkdwn
 from handlers.core.alerts import books
 from handlers.core.alerts.alert_cards import SHOWN_GROUPS, shared_card
-from handlers.core.alerts.books import CALM, MOST_MEMBERS, Book, Member, Shared, marked, rank, sorted_in
+from handlers.core.alerts.books import (
+    CALM,
+    MOST_MEMBERS,
+    Book,
+    Member,
+    Shared,
+    decoded,
+    encoded,
+    marked,
+    rank,
+    sorted_in,
+)
 from handlers.core.alerts.groups import SEVERITIES, Alert, Group
+from handlers.core.words.cards import Tone
 
 START = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
 THRESHOLD = 5
@@ -211,6 +224,20 @@ def test_groups_beyond_what_a_shared_card_holds_are_counted_while_they_fire_and_
     assert title == f"{SHOWN_GROUPS + 4} groups of alerts fired and are over"
     assert (len(lines), lines[-1]) == (SHOWN_GROUPS + 1, "+4 more")
     assert all(each.startswith("✓ Slow") for each in lines[:-1])
+
+
+def test_a_shared_card_of_groups_that_may_still_fire_is_not_green() -> None:
+    told, cut = group(over=True), replace(group(over=True), hidden=2)
+    book, _ = sorted_in(Book(), {"told": told, "cut": cut}, START, THRESHOLD)
+    book = decoded(encoded(book))
+    assert book.shared is not None
+    card = shared_card(book.shared)
+    assert card.tone is Tone.UNKNOWN
+    assert str(card.title) == "2 groups of alerts fired and are over, as far as told"
+    assert [str(line)[0] for line in card.lines] == ["?", "✓"]
+    book, _ = sorted_in(book, {"cut": told}, START + SECOND, THRESHOLD)
+    assert book.shared is not None
+    assert shared_card(book.shared).tone is Tone.GOOD
 
 
 def test_a_book_that_is_full_forgets_what_is_over_and_nothing_that_fires() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Set
 from contextlib import suppress
 from dataclasses import replace
@@ -25,6 +24,7 @@ from handlers.core.words.errors import Refusal
 from handlers.core.words.job_cards import Wording, job_card
 from handlers.core.words.jobs import Job, JobState
 from handlers.core.words.text import Text
+from tests.depth import FULL
 from tests.fakes import someone
 from tests.handlers.test_desk import House
 
@@ -340,7 +340,6 @@ def wrongly(team: Team, job: Job, given: Set[PersonId]) -> list[str]:
 
 
 ACTORS = st.sampled_from([SARA, OMID, OMID_TOO, LEILA, NIMA, someone("U0STRANGER")])
-FULL = os.environ.get("CHAOS") == "full"
 
 
 class Operations(RuleBasedStateMachine):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from handlers.core.alerts.books import Own
+from handlers.core.alerts.books import Book, Own, sorted_in
 from handlers.core.alerts.ledger import Ledger
 from handlers.core.alerts.notices import Notice, Seen, fingerprint_of
 from handlers.core.backups.schedules import Schedule
@@ -92,6 +92,24 @@ def test_open_alerts_are_named() -> None:
     ended = Seen(fingerprint_of(labels), labels, {}, NOW, NOW, "")
     ledger.fold(replace(notice, alerts=(ended,)), NOW, lambda group, change: ())
     assert "✓ No alert is open." in house.lines()
+
+
+@pytest.mark.parametrize("place", ["own card", "shared card"])
+def test_alerts_that_were_left_out_of_the_telling_are_not_known(place: str) -> None:
+    house = House()
+    ledger = Ledger(house.state)
+    labels = {"alertname": "Slow"}
+    seen = Seen(fingerprint_of(labels), labels, {}, NOW, NOW, "")
+    notice = Notice("default", "slack", labels, (seen,), hidden=3)
+    ledger.fold(notice, NOW, lambda group, change: ())
+    group = ledger.load(notice.group)
+    assert group is not None
+    book = Book(own={notice.group: Own(1, NOW)})
+    if place == "shared card":
+        book, _ = sorted_in(Book(), {notice.group: group}, NOW, 3)
+    ledger.change_book("C0ALERTS", lambda _: book)
+    assert "? 1 groups of alerts are over only as far as told, or not known." in house.lines()
+    assert "No alert is open." not in house.lines()
 
 
 def test_a_state_that_cannot_be_read_is_not_known() -> None:

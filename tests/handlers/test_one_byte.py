@@ -1,6 +1,6 @@
 """One byte: what two people confirmed is run to the letter or not at all.
 
-- Two thousand changes of one byte each (ten thousand with `CHAOS=full`), between the last code and the worker: in the
+- Two thousand changes of one byte each (ten thousand with `make chaos CHAOS=full`), between the last code and the worker: in the
   stored plan with its target, in what the codes confirmed, in the policy.
 - Either the job does not run, or the byte was none of the plan's (a note, a time), and what runs is what was confirmed.
 """
@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 from collections.abc import Callable
 
@@ -18,9 +17,10 @@ from handlers.core.door import policy_data
 from handlers.core.ports import Held
 from handlers.core.words.digests import Json, canonical
 from handlers.core.words.errors import Problem
+from tests.depth import FULL
 from tests.handlers.test_consent import LEILA, PEOPLE, SARA, Team
 
-CASES = 10_000 if os.environ.get("CHAOS") == "full" else 2_000
+CASES = 10_000 if FULL else 2_000
 RULES: list[Json] = [
     {"allow": ["operator", "lead"], "may": "operate"},
     {"allow": ["operator"], "may": "destroy", "approvals": {"count": 1, "from": ["lead"]}, "targets": ["shop", "wiki"]},

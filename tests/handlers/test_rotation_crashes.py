@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -33,6 +32,7 @@ from handlers.core.words.jobs import Job, JobState
 from sandbox.aws import AwsAccount
 from sandbox.kube.server import Kube
 from sandbox.servers.openbao import OpenBao
+from tests.depth import FULL
 from tests.fake_secrets import FaultyAws, FaultyFiles, FaultyKube, FaultyVault
 from tests.fakes import Faults, Killed
 from tests.handlers.test_rotations import (
@@ -157,7 +157,6 @@ DOUBLE = (
     "but not everything old could be removed",
 )
 """What a person is asked for, and after which two faults: docs/rotation.md lists the same."""
-FULL = os.environ.get("CHAOS") == "full"
 SLOWLY = CASES if FULL else ("key-ring", "retire-key", "user-pair", "continue-key")
 STRUCK = EFFECTS if FULL else WRITES
 IN_KUBERNETES = CASES if FULL else (*SLOWLY, "data-key")

@@ -11,7 +11,6 @@ It prints how much happened, and in which states of the run processes died; `mak
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,6 +43,7 @@ from handlers.looks import Eyes
 from handlers.performing import Performer, lane
 from handlers.runbooks import RunbookHandler
 from handlers.steps import SHAPES
+from tests.depth import FULL
 from tests.fake_probes import FakeNetwork, FakeProgram, FakeServices, FakeWeb, rollbacks_of
 from tests.fakes import (
     FakeClock,
@@ -59,8 +59,8 @@ from tests.fakes import (
     someone,
 )
 
-FULL = 3000
-SEQUENCES = FULL if os.environ.get("CHAOS") == "full" else 250
+MANY = 3000
+SEQUENCES = MANY if FULL else 250
 PEOPLE = [someone("U0SARA"), someone("U0OMID"), someone("U0LEILA")]
 SHOP = TargetName("shop")
 DATA = {
@@ -382,4 +382,4 @@ def test_no_attempt_is_at_work_twice_nothing_is_lost_and_every_refused_click_say
     print(figures)
     assert figures.counts["sequences"] >= SEQUENCES
     assert figures.died.keys() <= STATES
-    assert len(figures.died) >= (len(STATES) if SEQUENCES == FULL else 10)
+    assert len(figures.died) >= (len(STATES) if SEQUENCES == MANY else 10)

@@ -2,12 +2,11 @@
 
 - Two desks over one memory. Before any access of the first one to the state, the second may do something whole.
 - Nothing that destroys runs without the codes the rules ask for; no code counts twice; nothing runs twice.
-- `CHAOS=full` tries ten thousand sequences.
+- `make chaos CHAOS=full` tries ten thousand sequences.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,9 +21,8 @@ from handlers.core.ports import State
 from handlers.core.words.answers import Actor, Invocation, JobId, PersonId
 from handlers.core.words.errors import OutsideError, Refusal
 from handlers.core.words.jobs import JobState
+from tests.depth import FULL
 from tests.handlers.test_consent import LEILA, NIMA, OMID, OMID_TOO, SARA, Team, policy, wrongly
-
-FULL = os.environ.get("CHAOS") == "full"
 
 
 class Overtaken:

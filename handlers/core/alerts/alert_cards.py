@@ -65,7 +65,7 @@ def _title(group: Group) -> Text:
     severity = group.severity or "alert"
     if group.unclear:
         return Text("{name}: not known", name=name)
-    if group.over and group.hidden:
+    if group.over and group.unknown:
         return Text("{name}: over, as far as told", name=name)
     if group.over:
         return Text("{name}: over", name=name)
@@ -76,7 +76,7 @@ def _title(group: Group) -> Text:
 
 def _tone(group: Group) -> Tone:
     """Of what does not fire aloud."""
-    if group.unclear or (group.over and group.hidden):
+    if group.unknown:
         return Tone.UNKNOWN
     if group.over:
         return Tone.GOOD
@@ -277,7 +277,11 @@ def history(group: Group, change: Change, *, ends: bool = True) -> tuple[Text, .
     if change.ended:
         parts.append(Text("{count} over: {what}", count=len(change.ended), what=_listed(change.ended)))
     if group.over and change.ended:
-        parts.append(Text("Nothing of this group fires any more."))
+        parts.append(
+            Text("Nothing of this group that Alertmanager tells of fires any more.")
+            if group.unknown
+            else Text("Nothing of this group fires any more.")
+        )
     if not parts:
         return ()
     said = parts[0]
@@ -296,8 +300,11 @@ def shared_card(shared: Shared) -> Card:
     open_ = shared.open
     firing = sum(member.firing for member in open_.values())
     over = len(shared.members) - len(open_)
+    unknown = any(each.unknown for each in shared.members.values())
     if open_:
         title = Text("Many alerts: {groups} groups, {firing} alerts firing", groups=len(open_), firing=firing)
+    elif unknown:
+        title = Text("{groups} groups of alerts fired and are over, as far as told", groups=len(shared.members))
     elif shared.members:
         title = Text("{groups} groups of alerts fired and are over", groups=len(shared.members))
     else:
@@ -309,14 +316,13 @@ def shared_card(shared: Shared) -> Card:
     past = [each for each in shared.members.values() if not each.firing]
     if past and not open_:
         lines += [
-            _leading(Text("✓ {name}, from {since}", name=each.name, since=each.since), each)
-            for each in past[:SHOWN_GROUPS]
+            _leading(_past_line(each), each) for each in sorted(past, key=lambda each: not each.unknown)[:SHOWN_GROUPS]
         ]
         if len(past) > SHOWN_GROUPS:
             lines.append(Text("+{count} more", count=len(past) - SHOWN_GROUPS))
     return Card(
         title=title,
-        tone=Tone.GOOD if not open_ else Tone.BAD if worst else Tone.WARNING,
+        tone=(Tone.UNKNOWN if unknown else Tone.GOOD) if not open_ else Tone.BAD if worst else Tone.WARNING,
         lines=tuple(lines),
         facts=(
             Fact(Text("Since"), Text("{since}", since=shared.began)),
@@ -333,6 +339,13 @@ def _shared_line(member: Member) -> Text:
     line = Text("• {severity}: {name} ({firing} firing) since {since}", severity=member.severity or "alert",
                 name=member.name, firing=member.firing, since=member.since)  # fmt: skip
     return _leading(line, member)
+
+
+def _past_line(member: Member) -> Text:
+    if member.unknown:
+        return Text("? {name}, from {since}: alerts were left out, and whether they fire is not known",
+                    name=member.name, since=member.since)  # fmt: skip
+    return Text("✓ {name}, from {since}", name=member.name, since=member.since)
 
 
 def _leading(line: Text, member: Member) -> Text:

@@ -16,6 +16,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from handlers.core.alerts.groups import SEVERITIES, Alert, Group, names
 
@@ -40,8 +41,8 @@ class Own:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A group in a shared card. `firing` 0: it is over. `link`: where to look at it, as its alerts say; `card`: where
-    its own card is, once it has one."""
+    """A group in a shared card. `firing` 0: it is over, or that is not known (`unknown`). `link`: where to look at it,
+    as its alerts say; `card`: where its own card is, once it has one."""
 
     name: str
     severity: str
@@ -50,6 +51,7 @@ class Member:
     serial: int = 0
     link: str = ""
     card: str = ""
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,8 @@ def _members(book: Book) -> dict[str, Member]:
 def _member(group: Group, *, linked: bool) -> Member:
     alerts = (group.firing or group.resolved).values()
     link = next((each for each in map(_link, alerts) if 0 < len(each) <= LONGEST_LINK), "") if linked else ""
-    return Member(", ".join(names(alerts)[:3]), group.severity, len(group.firing), group.began, group.serial, link)
+    title, firing = ", ".join(names(alerts)[:3]), len(group.firing)
+    return Member(title, group.severity, firing, group.began, group.serial, link, unknown=group.unknown)
 
 
 def _link(alert: Alert) -> str:
@@ -251,6 +254,7 @@ def encoded(book: Book) -> bytes:
                     name: [each.name, each.severity, each.firing, each.since.isoformat(), each.serial, *_links(each)]
                     for name, each in shared.members.items()
                 },
+                "unknown": [name for name, each in shared.members.items() if each.unknown],
             },
         },
         separators=(",", ":"),
@@ -261,16 +265,20 @@ def _links(member: Member) -> tuple[str, ...]:
     return (member.link, member.card) if member.link or member.card else ()
 
 
+def _decoded(member: Sequence[Any], *, unknown: bool) -> Member:
+    name, severity, firing, since, serial, *links = member
+    link, card = links or ("", "")
+    return Member(name, severity, firing, datetime.fromisoformat(since), serial, link, card, unknown)
+
+
 def decoded(value: bytes) -> Book:
     """What `encoded` made."""
     data = json.loads(value)
     time, held = datetime.fromisoformat, data["shared"]
     shared = None
     if held is not None:
-        members = {
-            name: Member(title, severity, firing, time(since), serial, *links)
-            for name, (title, severity, firing, since, serial, *links) in held["members"].items()
-        }
+        unknown = frozenset(held.get("unknown", ()))
+        members = {name: _decoded(each, unknown=name in unknown) for name, each in held["members"].items()}
         ended = None if held["ended"] is None else time(held["ended"])
         shared = Shared(time(held["began"]), time(held["added"]), members, ended, held["storm"])
     over = {name: time(since) for name, since in data.get("over", {}).items()}

@@ -153,6 +153,12 @@ class Group:
         return not any(each.firing for each in self.alerts.values())
 
     @property
+    def unknown(self) -> bool:
+        """Whether nobody can say that it is over: it was told so, or alerts that were left out of the telling may
+        fire while no other does."""
+        return self.unclear or (self.over and self.hidden > 0)
+
+    @property
     def began(self) -> datetime:
         """When this round began: the first start after ten minutes in which nothing fired."""
         spans = sorted((each.started, each.ended) for each in self.alerts.values() if each.ended is not None)

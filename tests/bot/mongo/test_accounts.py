@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import threading
 import time
@@ -24,6 +23,7 @@ from handlers.core.rotation.secret_stores import Sealed
 from handlers.core.words.errors import OutsideError
 from sandbox.servers.mongod import Mongod
 from tests.conftest import needs
+from tests.depth import FULL
 from tests.handlers.test_rotations import PAIR, House, state_of
 
 ROLES: list[Any] = [{"role": "readWrite", "db": "shop"}]
@@ -236,7 +236,7 @@ class Shop:
 
 
 RATE = 200
-SECONDS = 60.0 if os.environ.get("CHAOS") == "full" else 2.0
+SECONDS = 60.0 if FULL else 2.0
 
 
 @pytest.mark.timeout(240)
