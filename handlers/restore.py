@@ -26,6 +26,7 @@ from handlers.core.formats.manifests import Manifest
 from handlers.core.formats.optimes import OpTime
 from handlers.core.ports import Database, DatabaseFacts, LiveCollection, Target
 from handlers.core.restores.destinations import destination, fit, place_of
+from handlers.core.restores.handles import holdable
 from handlers.core.restores.restorations import TIDY, UNDO, Restorations, kept_collections, kept_decision
 from handlers.core.restores.restore_plans import (
     UNKNOWN,
@@ -119,6 +120,8 @@ class RestoreHandler:
                     free=Bytes(plan.free_bytes),
                 )
             )
+        wanted_specs = [each for each in manifest.collections if not wanted.only or each.name in wanted.only]
+        holdable(database.files(), (each.spec for each in live), wanted_specs)
         return Draft(RUN, target.name, plan.arguments())
 
     def _plan(

@@ -30,6 +30,7 @@ from handlers.core.ports import (
     DatabaseFacts,
     LiveCollection,
     LoadEvidence,
+    OpenFiles,
     ReplayEvidence,
     SliceEvidence,
 )
@@ -88,6 +89,7 @@ class FakeDatabase:
         self.written_since: dict[str, int | None] = {}
         self.blocked = False
         self.free_bytes: int | None = None
+        self.open_files: OpenFiles | None = None
         self.faults = faults or Faults()
         self.piece_bytes = piece_bytes
         self._uuids = itertools.count(1)
@@ -152,6 +154,10 @@ class FakeDatabase:
                 disk_bytes=size,
                 free_bytes=self.free_bytes,
             )
+
+    def files(self) -> OpenFiles | None:
+        with self.faults.at("database.files"):
+            return self.open_files
 
     def collections(self, *, count: bool = False, prefix: str = "", indexes: bool = True) -> tuple[LiveCollection, ...]:
         with self.faults.at("database.collections"):

@@ -213,6 +213,15 @@ class DatabaseFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenFiles:
+    """How many files a server may hold open, how many of its data it does, and how many connections it has."""
+
+    most: int
+    held: int
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
 class LoadEvidence:
     """What was seen of one load. `return_code`: mongorestore's, or 0 when all went in and 1 when the server refused.
     `announced`: the collections that the archive itself names, with their kinds; None when nobody looked."""
@@ -348,6 +357,9 @@ class Database(Protocol):
 
     def facts(self) -> DatabaseFacts:
         """A quick look. Raises Refusal for a server that cannot be backed up this way (mongos)."""
+
+    def files(self) -> OpenFiles | None:
+        """What its server may hold open and does; None when that is not known. Raises OutsideError."""
 
     def collections(self, *, count: bool = False, prefix: str = "", indexes: bool = True) -> tuple[LiveCollection, ...]:
         """Every collection whose name begins with `prefix`, sorted by name, with its definition; system collections

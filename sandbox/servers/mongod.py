@@ -28,8 +28,9 @@ class Member(Server):
     grace_seconds = 0
     """Its data goes with it, so nothing is gained by an orderly shutdown, which takes seconds."""
 
-    def __init__(self, cache_gigabytes: float, key: str | None, arguments: Sequence[str]) -> None:
+    def __init__(self, cache_gigabytes: float, key: str | None, arguments: Sequence[str], open_files: int = 0) -> None:
         super().__init__()
+        self._open_files = open_files
         self._cache_gigabytes = cache_gigabytes
         self._key = key
         self._arguments = list(arguments)
@@ -50,7 +51,10 @@ class Member(Server):
         command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
         if self._key is not None:
             command += ["--keyFile", str(self.folder / "key")]
-        return command + self._arguments
+        command += self._arguments
+        if self._open_files:
+            command = ["sh", "-c", f'ulimit -n {self._open_files} && exec "$@"', "mongod", *command]
+        return command
 
     def is_ready(self) -> bool:
         """It answers `hello`."""
@@ -71,11 +75,13 @@ class Mongod:
         cache_gigabytes: float = 0.25,
         authentication: bool = False,
         arguments: Sequence[str] = (),
+        open_files: int = 0,
     ) -> None:
-        """`arguments` are added to each mongod's, as ("--setParameter", "ttlMonitorSleepSecs=1")."""
+        """`arguments` are added to each mongod's, as ("--setParameter", "ttlMonitorSleepSecs=1"). `open_files`: how
+        many it may hold open; 0: as many as whoever starts it."""
         key = secrets.token_hex(32) if authentication else None
         self.user, self.password = ("root", secrets.token_hex(16)) if authentication else ("", "")
-        self.members = [Member(cache_gigabytes, key, arguments) for _ in range(members)]
+        self.members = [Member(cache_gigabytes, key, arguments, open_files) for _ in range(members)]
 
     @property
     def port(self) -> int:

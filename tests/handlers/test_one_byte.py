@@ -1,7 +1,7 @@
 """One byte: what two people confirmed is run to the letter or not at all.
 
-- Two thousand changes of one byte each (ten thousand with `make chaos CHAOS=full`), between the last code and the worker: in the
-  stored plan with its target, in what the codes confirmed, in the policy.
+- Two thousand changes of one byte each (ten thousand with `make chaos CHAOS=full`), between the last code and the
+  worker: in the stored plan with its target, in what the codes confirmed, in the policy.
 - Either the job does not run, or the byte was none of the plan's (a note, a time), and what runs is what was confirmed.
 """
 

@@ -18,8 +18,9 @@ from handlers.core.backups.holdings import Holdings
 from handlers.core.backups.keeping import Keeping
 from handlers.core.door.records import Jobs
 from handlers.core.formats.manifests import CollectionKind
-from handlers.core.ports import Target
+from handlers.core.ports import OpenFiles, Target
 from handlers.core.restores.drills import Laboratory
+from handlers.core.restores.handles import SPARE, files_of
 from handlers.core.restores.restorations import Restorations
 from handlers.core.restores.switches import RESERVED
 from handlers.core.words.answers import Confirm, Invocation, JobId, Plan, Reply, Start, TargetName
@@ -267,6 +268,18 @@ def test_a_restore_without_enough_room_is_refused() -> None:
     with pytest.raises(Refusal, match="not enough room"):
         scene.job("restore", "latest")
     scene.database.free_bytes = 10**9
+    scene.restored("latest")
+
+
+def test_a_restore_for_which_mongodb_could_not_open_enough_files_is_refused() -> None:
+    scene = Scene()
+    live = [each.spec for each in scene.database.collections()]
+    needs = 2 * files_of(live) + 3 + SPARE
+    scene.database.open_files = OpenFiles(needs - 1, files_of(live), 3)
+    with pytest.raises(Refusal, match=f"may hold {needs - 1} files open there, and this needs about {needs}: .*ulimit"):
+        scene.job("restore", "latest")
+    scene.job("restore", "latest", "only", "orders")
+    scene.database.open_files = OpenFiles(needs, files_of(live), 3)
     scene.restored("latest")
 
 

@@ -31,10 +31,11 @@ from pymongo.write_concern import WriteConcern
 from bot.adapters.mongo.archive import index_name
 from bot.adapters.mongo.canonical import definition, index_text, options_text
 from bot.adapters.mongo.connection import Connection
+from bot.adapters.mongo.files import open_files
 from bot.adapters.mongo.lanes import mapped, together
 from bot.adapters.mongo.timeseries import BUCKETS, ageless, check_whole, copy_buckets, give_age
 from handlers.core.formats.manifests import CollectionKind, CollectionSpec
-from handlers.core.ports import DatabaseFacts, LiveCollection
+from handlers.core.ports import DatabaseFacts, LiveCollection, OpenFiles
 from handlers.core.words.errors import OutsideError, Refusal
 from handlers.core.words.text import Code, Text
 
@@ -107,6 +108,11 @@ class MongoDriver:
                 disk_bytes=int(stats["storageSize"]) + int(stats["indexSize"]),
                 free_bytes=_free_bytes(stats),
             )
+
+    def files(self) -> OpenFiles | None:
+        """See the port."""
+        with self._translated(Text("looked at")):
+            return open_files(self._database().client, LOOK_MILLISECONDS)
 
     def newer(self, since: datetime, names: Sequence[str]) -> dict[str, int | None]:
         """See the port."""

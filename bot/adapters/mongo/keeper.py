@@ -7,7 +7,8 @@ killed.
 2. when its standard input ends (also because the worker was killed), or on SIGTERM: kills the server, removes FOLDER,
    and ends. The data is a copy of a copy, so nothing is gained by an orderly shutdown;
 3. on Linux the server ends with its keeper, too, whatever ends the keeper (prctl(2), PR_SET_PDEATHSIG);
-4. holds LOCK, an inherited descriptor with a lock on it, while it lives: a folder whose lock is free is a leftover.
+4. lets the server open as many files as this machine allows, since it ends itself when it may not open one;
+5. holds LOCK, an inherited descriptor with a lock on it, while it lives: a folder whose lock is free is a leftover.
 
 It reads only the standard library and runs as a file, so that it starts in a moment. It has one thread, so running
 Python between fork and exec is safe in it, as it would not be in the worker.
@@ -18,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import select
 import shutil
 import signal
@@ -63,6 +65,9 @@ def main(arguments: list[str]) -> int:
 def _ends_with_its_keeper() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    with contextlib.suppress(OSError, ValueError):
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

@@ -22,6 +22,7 @@ from handlers.core.formats.evidence import Answered, Check, Evidence, History, M
 from handlers.core.formats.manifests import CollectionSpec, Manifest
 from handlers.core.ports import Clock, Database, Scratch, Target
 from handlers.core.restores.checkups import Ending, Laps, Reached, noting, receipt
+from handlers.core.restores.handles import holdable
 from handlers.core.restores.loadings import compare, complete, counted, load, replay, told_pieces
 from handlers.core.restores.moments import Trial, way
 from handlers.core.restores.readings import need_key
@@ -85,6 +86,7 @@ class Drill:
         work.progress(Progress(Text("Starting a scratch server")))
         with self.laboratory.scratch.open(self.manifest.raw_bytes) as database:
             seen.server, reached.level = database.facts().server, LEVEL
+            holdable(database.files(), (), self.manifest.collections)
             laps.begin("load")
             told = Text("Loading {backup} into a scratch server", backup=Code(self.manifest.id))
             pieces = told_pieces(self.target.store, self.manifest.data, told, work, self.clock)
