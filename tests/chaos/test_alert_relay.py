@@ -28,9 +28,9 @@ def programs() -> None:
     needs("redis-server")
 
 
-def told(name: str, figures: dict[str, int], **more: int) -> None:
-    """Figures for whoever runs this with -rA or -s."""
-    print(f"{name}: {figures | more}")
+def told(name: str, troubles: int, figures: dict[str, int], **more: int) -> None:
+    """Figures for whoever runs this with -rA or -s, and for docs/chaos-results.md. `troubles`: kills and faults."""
+    print(f"{name}: {troubles} faults; {figures | more}")
 
 
 def once_each(stage: Floor) -> None:
@@ -66,7 +66,7 @@ def test_a_bot_that_is_killed_again_and_again_loses_and_doubles_nothing(storm: i
             flowing.result(120)
         figures = stage.settled(sender)
         once_each(stage)
-        told("killed", figures, kills=kills)
+        told("killed", kills, figures)
         assert kills == KILLS
 
 
@@ -89,7 +89,7 @@ def test_lost_answers_double_nothing() -> None:
         stage.slack.clear_faults()
         figures = stage.settled(sender)
         lost = fault_of(stage.slack, "lost_answer")
-        told("lost answers", figures, lost=lost)
+        told("lost answers", lost, figures)
         once_each(stage)
         assert lost >= 2
 
@@ -108,7 +108,7 @@ def test_a_slack_that_slows_us_down_and_then_fails_only_delays() -> None:
             time.sleep(0.2)
         figures = stage.settled(sender)
         met = {f"met_{kind}": fault_of(stage.slack, kind) for kind in ("429", "503", "500")}
-        told("a troubled Slack", figures, **met)
+        told("a troubled Slack", sum(met.values()), figures, **met)
         once_each(stage)
         assert all(met.values())
 
@@ -132,7 +132,13 @@ def test_while_redis_is_away_webhooks_are_refused_quickly_and_nothing_is_lost() 
                 sender.change(draw)
         refused = [seconds for status, seconds in sender.answers if status == 503]
         figures = stage.settled(sender)
-        told("without Redis", figures, refused=len(refused), slowest_ms=round(1000 * max(refused, default=0)))
+        told(
+            "without Redis",
+            len(refused),
+            figures,
+            refused=len(refused),
+            slowest_ms=round(1000 * max(refused, default=0)),
+        )
         once_each(stage)
         assert {status for status, _ in sender.answers} == {200, 503}
         assert refused
@@ -144,7 +150,7 @@ def test_two_bots_that_are_told_the_same_at_the_same_time_show_it_once() -> None
         sender, draw = Sender([bot.port for bot in stage.bots]), random.Random(SEED)
         sender.play(GROUPS, draw)
         figures = stage.settled(sender)
-        told("two bots", figures)
+        told("two bots", 1, figures)
         once_each(stage)
         assert {status for status, _ in sender.answers} == {200}
 
@@ -174,6 +180,6 @@ def test_two_alertmanagers_that_tell_the_same_are_one_truth_while_both_bots_are_
                 kills += 1
             flowing.result()
         figures = stage.settled(both)
-        told("two Alertmanagers", figures, kills=kills)
+        told("two Alertmanagers", kills, figures)
         once_each(stage)
         assert kills >= 1

@@ -105,7 +105,7 @@ def test_a_damaged_backup_is_refused_before_live_data_is_touched(name: str, hund
         else:
             spoke[refused(there, there.restore, f"{case} ({damage.__name__})")] += 1
     assert spoke["no harm"] <= 2
-    print(f"seeds {hundred * 100} to {hundred * 100 + 99}, {name}: {dict(spoke)}")
+    print(f"seeds {hundred * 100} to {hundred * 100 + 99}, {name}: {spoke.total()} faults; {dict(spoke)}")
 
 
 @pytest.mark.parametrize("name", WORLDS)
@@ -202,7 +202,7 @@ def test_an_archive_that_is_damaged_inside_is_refused_or_does_no_harm(name: str)
         raw = b"".join(unpacked([there.get(there.first.data.key)], keys([SECRET])))
         repacked(there, draw.choice((cut, flipped, flipped, zeroed, shortened, doubled))(raw, draw))
         spoke["no harm" if harmless(name, there) else refused(there, there.restore, seed)] += 1
-    print(f"inside, {name}: {dict(spoke)}")
+    print(f"inside, {name}: {spoke.total()} faults; {dict(spoke)}")
     assert spoke["no harm"] < 16
     assert spoke.keys() >= {"archive", "loader"}
 
