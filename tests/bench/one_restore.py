@@ -2,13 +2,17 @@
 
 - The folder of the settings holds one backup; what is restored is that. The code is given by a stand-in for factors.
 - Memory is measured from the moment the backup is loaded: what the safety backup used before is another bench's.
-- Prints one line of JSON: what it took.
+- Prints one line of JSON: what it took. With `--until-closed` it goes on until its standard input is closed, and
+  prints nothing.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import select
+import sys
 import time
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -20,6 +24,7 @@ from bot.worker import Beat
 from handlers.core.words.jobs import JobState
 from tests.bench.one_backup import memory_bytes
 from tests.chaos.house import Break, House, house
+from tests.fakes import someone
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +36,9 @@ class Restored:
     memory_peak_bytes: int
 
 
-def restore(built: House) -> Restored:
+def restore(built: House, person: str = "U0SARA") -> Restored:
     """Restores the newest backup. Raises RuntimeError with the job's outcome when it failed."""
-    job = built.asked("restore", "latest")
+    job = built.asked("restore", "latest", by=someone(person))
     cpu, begun = time.process_time(), time.perf_counter()
     built.desk.work(job)
     seconds = time.perf_counter() - begun
@@ -56,7 +61,12 @@ def main() -> int:
     places = given.mongodb_uri, given.redis_url, Path(given.backup_dir), os.environ["PATH"]
     built = house(*places, breaking, loader=given.restore_loader)
     with closing(built.database), Beat(built.desk):
-        print(json.dumps(asdict(restore(built))))
+        if "--until-closed" not in sys.argv:
+            print(json.dumps(asdict(restore(built))))
+            return 0
+        turn = itertools.count()  # a code counts once, so each is another person's
+        while not select.select([sys.stdin], [], [], 0)[0]:
+            restore(built, f"U{next(turn):08d}")
     return 0
 
 

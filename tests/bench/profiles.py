@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from sandbox.servers.mongod import Mongod
 from sandbox.servers.redis import RedisServer
 from tests.bench import data
 from tests.bench.arrival import CHANNELS, stage
-from tests.bench.backups import endless
+from tests.bench.backups import environment, taken
 from tests.bench.intake import Sender
 
 FOLDER = Path(__file__).parents[2] / "docs" / "profiles"
@@ -28,6 +29,7 @@ SECONDS = 15
 RATE = 200
 WARM_SECONDS = 5.0
 PACE = 100
+PEOPLE = 20_000
 
 
 def backup() -> None:
@@ -35,13 +37,8 @@ def backup() -> None:
     with Mongod(cache_gigabytes=1) as mongod, RedisServer() as redis, tempfile.TemporaryDirectory() as place:
         uri = mongod.uri("bench")
         data.plant_application(uri, MEGABYTES)
-        process = endless(uri, redis.url, Path(place) / "backups")
-        try:
-            time.sleep(WARM_SECONDS)
-            _recorded("backup", process.pid)
-        finally:
-            process.kill()
-            process.wait()
+        variables = environment(uri, redis.url, Path(place) / "backups")
+        _attached("backup", ["-m", "tests.bench.one_backup", "--until-closed"], variables)
 
 
 def alerts() -> None:
@@ -66,7 +63,43 @@ def alerts() -> None:
             sending.join()
 
 
-PROFILES: dict[str, Callable[[], None]] = {"backup": backup, "alerts": alerts}
+def restore() -> None:
+    """One restore after the other: the archive read, unpacked, loaded, counted, switched in."""
+    with Mongod(cache_gigabytes=1) as mongod, RedisServer() as redis, tempfile.TemporaryDirectory() as place:
+        uri, folder = mongod.uri("bench"), Path(place) / "backups"
+        data.plant_orders(uri, MEGABYTES)
+        taken(uri, redis.url, folder)
+        _attached("restore", ["-m", "tests.bench.one_restore", "--until-closed"], environment(uri, redis.url, folder))
+
+
+def replay() -> None:
+    """An hour of small writes replayed beside the live data, again and again."""
+    _attached("replay", ["-c", "from tests.bench import replay; replay.again()"], dict(os.environ))
+
+
+def gate() -> None:
+    """Questions, and verdicts on their codes."""
+    _attached("gate", ["-c", f"from tests.bench import gate; gate.measure({PEOPLE})"], dict(os.environ))
+
+
+PROFILES: dict[str, Callable[[], None]] = {
+    "backup": backup,
+    "restore": restore,
+    "replay": replay,
+    "alerts": alerts,
+    "gate": gate,
+}
+
+
+def _attached(name: str, arguments: list[str], variables: dict[str, str]) -> None:
+    """Of a Python of its own, when it is warm."""
+    process = subprocess.Popen([sys.executable, *arguments], env=variables, stdin=subprocess.PIPE)
+    try:
+        time.sleep(WARM_SECONDS)
+        _recorded(name, process.pid)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _recorded(name: str, pid: int) -> None:
