@@ -34,6 +34,7 @@ from tests.bench import (
     slow,
     start,
     storm,
+    targets,
     throughput,
 )
 
@@ -57,6 +58,7 @@ BENCHES: dict[str, Callable[[], page.Section]] = {
     "scale": scale.measure,
     "replicas": replicas.measure,
     "health": health.measure,
+    "targets": targets.measure,
     "edge": edge.measure,
     "audit": audit.measure,
 }
