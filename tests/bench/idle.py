@@ -52,8 +52,8 @@ def _verdict(rss: int, pss: int) -> str:
     if pss >= LIMIT_BYTES:
         return f"DOES NOT HOLD, by {mebibytes(pss - LIMIT_BYTES)}"
     return (
-        f"holds for PSS only: the sum of RSS misses it by {mebibytes(rss - LIMIT_BYTES)}, since the libraries that both "
-        "processes map are counted once for each"
+        f"holds for PSS only: the sum of RSS misses it by {mebibytes(rss - LIMIT_BYTES)}, since the libraries that "
+        "both processes map are counted once for each"
     )
 
 
