@@ -25,7 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "completion":
         print(completion.script(parser, options.shell), end="")
         return 0
-    from bot import logs, settings, wiring  # after the words are read: `--help` needs none of it
+    from bot import lean  # after the words are read: `--help` needs none of it
+
+    lean.redis_alone()
+    from bot import logs, settings, wiring
 
     if options.command == "init":
         return _init(options)

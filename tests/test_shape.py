@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from contextlib import closing
@@ -39,6 +40,7 @@ HEAVY = (
     "pyotp",
     "kubernetes",
 )
+UNUSED = ("boto3", "hvac", "matplotlib", "kubernetes", "opentelemetry", "psutil", "pyrage", "re2", "segno", "nacl")
 
 
 def webhook(turn: int) -> bytes:
@@ -92,6 +94,20 @@ def test_a_backup_is_no_larger_than_that_of_mongodump_with_gzip(servers: Any, tm
     command = [str(require("mongodump")), f"--uri={uri}", "--gzip", "--quiet", f"--archive={theirs}"]
     subprocess.run(command, check=True)
     assert stored <= theirs.stat().st_size
+
+
+def test_an_idle_bot_holds_no_library_that_it_does_not_use() -> None:
+    """As `run` and its worker start: what is imported where it is used is not there yet."""
+    program = (
+        "import sys\nfrom bot.__main__ import main\n"
+        "assert main(['worker']) == 2\n"  # without settings
+        "import bot.serving, bot.wiring.house, bot.slack.app\n"
+        f"print(sorted(set({UNUSED!r}) & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"]}
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_help_imports_nothing_that_it_does_not_need() -> None:

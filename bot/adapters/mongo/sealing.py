@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Protocol
 
-import pyrage
-
 from handlers.core.words.errors import Damage, OutsideError, Refusal
 from handlers.core.words.text import Code, Text
 
@@ -26,7 +24,6 @@ HEADER = b"age-encryption.org/"
 JOIN_SECONDS = 10.0
 # What pyrage says when no stanza of a sound header is for these keys; a damaged stanza looks the same.
 _NO_MATCH = "No matching keys found"
-_ERRORS = (pyrage.EncryptError, pyrage.DecryptError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +39,10 @@ class Keys:
 
 def keys(spelled: Sequence[str]) -> Keys:
     """From `AGE-SECRET-KEY-1…`. Raises Refusal for what is not one; it is not repeated."""
+    if not spelled:
+        return Keys()
+    import pyrage  # a MiB that most bots never need
+
     try:
         found = tuple(pyrage.x25519.Identity.from_str(each) for each in spelled)
     except pyrage.IdentityError:
@@ -54,6 +55,10 @@ def keys(spelled: Sequence[str]) -> Keys:
 
 def public_keys(spelled: Sequence[str]) -> tuple[Any, ...]:
     """From `age1…`. Raises Refusal for what is not one."""
+    if not spelled:
+        return ()
+    import pyrage
+
     found = []
     for each in spelled:
         try:
@@ -69,6 +74,8 @@ class Sealer:
     """Encrypts one stream for all of the recipients. Raises Refusal for what is not a public key."""
 
     def __init__(self, recipients: Sequence[str]) -> None:
+        import pyrage
+
         found = list(public_keys(recipients))
         self._turns = _Turns(lambda reader, writer: pyrage.encrypt_io(reader, writer, found))
 
@@ -100,6 +107,8 @@ def opened(pieces: Iterable[bytes], secret: Keys) -> Generator[bytes]:
                 "worker runs."
             )
         )
+    import pyrage
+
     turns = _Turns(lambda reader, writer: pyrage.decrypt_io(reader, writer, list(secret.identities)))
     try:
         for piece in pieces:
@@ -190,10 +199,12 @@ class _Ends:
         self._out: list[bytes] = []
 
     def run(self, convert: Callable[[_Reader, _Writer], None]) -> None:
+        import pyrage
+
         try:
             convert(self, self)
             self.whole = True
-        except _ERRORS as error:
+        except (pyrage.EncryptError, pyrage.DecryptError, OSError) as error:
             self.why = str(error)
         finally:
             self.outbox.put((self._taken(), True))

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import re2
-
 LONGEST, MOST_BYTES = 200, 1 << 20
 
 
@@ -63,6 +61,8 @@ def of(written: str) -> Pattern | None:
         return None
     if len(written) < 2 or not (written.startswith("/") and written.endswith("/")):
         return Pattern(written)
+    import re2  # megabytes that a team without an expression never needs
+
     options = re2.Options()
     options.log_errors = False
     options.max_mem = MOST_BYTES
