@@ -61,8 +61,8 @@ CHAOS ?= points
 AT_LENGTH := tests/handlers/test_consent.py tests/handlers/test_one_byte.py tests/handlers/test_two_processes.py \
 	tests/handlers/test_run_clicks.py tests/handlers/test_rotation_crashes.py tests/bot/mongo/test_accounts.py
 chaos: $(STAMP) parts
-	@CHAOS=$(CHAOS) $(BIN)/python -m pytest -p tests.chaos.results -n 2 --dist loadgroup -r fE tests/chaos \
-		$(if $(filter full,$(CHAOS)),$(AT_LENGTH) --timeout 900,-p tests.chaos.bounded) $(ARGS)
+	@CHAOS=$(CHAOS) $(BIN)/python -m pytest -p tests.chaos.results --dist loadgroup -r fE tests/chaos \
+		$(if $(filter full,$(CHAOS)),$(AT_LENGTH) -n 2 --timeout 900,-n 4 -p tests.chaos.bounded) $(ARGS)
 
 # Says which words of the bot have no translation, and writes their places into bot/words/*.po.
 words: $(STAMP)
