@@ -177,7 +177,7 @@ class Server(ABC):
         except BrokenPipeError:
             pass
         try:
-            running.wait(self.grace_seconds + 20)
+            running.wait(self.grace_seconds + 120)  # removing tens of thousands of files takes its time
         finally:
             running.stdout.close()
 
