@@ -185,14 +185,20 @@ class RestoreHandler:
         if wanted.at > self._clock.now():
             raise Refusal(Text("That time has not come yet."))
         until = OpTime.last_of(max(wanted.at, OpTime(0, 0).moment))
-        manifests, known = self._catalogues[name].listing().manifests, links(self._targets[name].store, name)
-        found = base(manifests, known, until)
+        sound, known = self._catalogues[name].sound(), links(self._targets[name].store, name)
+        # One that failed a check is better than none: the plan says so.
+        found = base(sound, known, until) or base(self._whole(name), known, until)
         if found is None:
             there = Text("Nothing can be restored to a moment yet.")
-            for each in reachable(manifests, known)[-1:]:
+            for each in reachable(sound, known)[-1:]:
                 there = Text("The newest that can be restored: {span}.", span=span(*each))
             raise Refusal(Text("That moment is not saved. {there}", there=there))
         return found, str(until)
+
+    def _whole(self, name: TargetName) -> tuple[Manifest, ...]:
+        """Every backup whose files are there."""
+        listing = self._catalogues[name].listing()
+        return tuple(each for each in listing.manifests if each.id not in listing.absent)
 
     def _undoing(self, words: list[str]) -> Draft:
         match words:
@@ -263,7 +269,7 @@ class RestoreHandler:
                 lines=(Text("`/backup now` makes a backup."),),
             )
         shown = listing.manifests[:OFFERED]
-        spans = reachable(listing.manifests, links(self._targets[target].store, target))
+        spans = reachable(self._catalogues[target].sound(), links(self._targets[target].store, target))
         return Card(
             title=Text("Which backup of {target}?", target=Code(target)),
             lines=(

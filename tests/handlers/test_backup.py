@@ -117,10 +117,29 @@ def saved(house: House, start: OpTime, end: OpTime) -> None:
     house.store.put_new(f"v1/shop/pitr/20261124/{start}_{end}_1_{'ab' * 32}.bson.zst", b"packed")
 
 
+def kept(house: House, manifest: Manifest) -> None:
+    """A backup with its files."""
+    for file in manifest.files:
+        house.store.put_new(file.key, b"data")
+    house.catalogue.commit(manifest)
+
+
+def test_status_counts_no_backup_whose_data_is_gone_and_claims_no_moment_of_it(house: House) -> None:
+    old, newest = (backup_until(OpTime(BEGIN + number * HOUR, 1)) for number in range(2))
+    for each in (old, newest):
+        kept(house, each)
+    saved(house, OpTime(BEGIN + HOUR, 1), OpTime(BEGIN + 2 * HOUR, 1))
+    assert any("Any moment" in line for line in lines(house.said("status")))
+    house.store.delete(newest.data.key)
+    told = lines(house.said("status"))
+    assert told[0].startswith(old.id)
+    assert not any("Any moment" in line for line in told)
+
+
 def test_status_says_the_last_spans_of_moments_and_counts_those_before(house: House) -> None:
     for number in range(5):
         start = OpTime(BEGIN + number * HOUR, 1)
-        house.catalogue.commit(backup_until(start))
+        kept(house, backup_until(start))
         saved(house, start, OpTime(start.seconds + 600, 1))
     told = [line for line in lines(house.said("status")) if "moment" in line]
     begins = [datetime.fromtimestamp(BEGIN + number * HOUR, UTC) for number in range(5)]
@@ -133,14 +152,14 @@ def test_status_says_the_last_spans_of_moments_and_counts_those_before(house: Ho
 
 def test_a_span_inside_one_second_is_said_as_that_second(house: House) -> None:
     start = OpTime(BEGIN, 1)
-    house.catalogue.commit(backup_until(start))
+    kept(house, backup_until(start))
     saved(house, start, OpTime(BEGIN, 9))
     (told,) = [line for line in lines(house.said("status")) if "moment" in line]
     assert told == str(Text("Any moment can be restored: {time}.", time=start.moment))
 
 
 def test_a_backup_with_no_slice_behind_it_is_no_span(house: House) -> None:
-    house.catalogue.commit(backup_until(OpTime(BEGIN, 1)))
+    kept(house, backup_until(OpTime(BEGIN, 1)))
     assert not any("moment" in line for line in lines(house.said("status")))
 
 

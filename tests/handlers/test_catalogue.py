@@ -21,13 +21,21 @@ SHOP = manifest().target
 KEY = f"{folder(SHOP, manifest().id)}/{MANIFEST}"
 
 
+def put(store: MemoryStore, *manifests: Manifest) -> None:
+    """Backups with their files."""
+    for each in manifests:
+        for file in each.files:
+            store.put_new(file.key, b"data")
+        Catalogue(each.target, store).commit(each)
+
+
 @pytest.fixture
 def store() -> MemoryStore:
     return MemoryStore(FakeClock(), lock_mode="COMPLIANCE")
 
 
 def test_a_backup_whose_manifest_was_hidden_is_listed_found_and_said_to_be_hidden(store: MemoryStore) -> None:
-    Catalogue(SHOP, store).commit(manifest())
+    put(store, manifest())
     assert Catalogue(SHOP, store).listing().hidden == ()
     store.hide(KEY)
     catalogue = Catalogue(SHOP, store)
@@ -185,8 +193,7 @@ def test_newer_ones_that_latest_passed_over_are_named_also_when_the_found_one_we
 ) -> None:
     catalogue = Catalogue(SHOP, store)
     newer, old = manifest(), made_at(manifest().created - timedelta(days=1))
-    for each in (newer, old):
-        catalogue.commit(each)
+    put(store, newer, old)
     quarantined(catalogue, newer.id)
     found = catalogue.find("latest")
     assert found == old
@@ -197,7 +204,7 @@ def test_newer_ones_that_latest_passed_over_are_named_also_when_the_found_one_we
 
 def test_a_newer_one_that_came_since_latest_was_looked_for_is_not_called_quarantined(store: MemoryStore) -> None:
     catalogue = Catalogue(SHOP, store)
-    catalogue.commit(made_at(manifest().created - timedelta(days=1)))
+    put(store, made_at(manifest().created - timedelta(days=1)))
     found = catalogue.find("latest")
-    catalogue.commit(manifest())
+    put(store, manifest())
     assert catalogue.cautions("latest", found) == ()

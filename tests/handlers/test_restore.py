@@ -10,16 +10,23 @@ import pytest
 
 from handlers.core.backups.catalogue import Catalogue
 from handlers.core.backups.timelines import Follower
+from handlers.core.formats.evidence import Verdict
 from handlers.core.formats.optimes import OpTime
-from handlers.core.words.answers import Invocation, Reply
+from handlers.core.words.answers import BackupId, Invocation, Reply
 from handlers.core.words.cards import Card, Tone
 from handlers.core.words.errors import Refusal
 from handlers.core.words.jobs import Job, JobState
 from handlers.core.words.text import spelled_time
 from tests.fake_database import FIRST, Document, FakeEntry
 from tests.fakes import Killed, someone
+from tests.handlers.test_evidence import seen
 from tests.handlers.test_restorations import SHOP, Scene, Telling
 from tests.handlers.test_servers import STAGING, Elsewhere
+
+
+def failed(scene: Scene, backup: str) -> None:
+    """A check of that backup failed."""
+    Catalogue(SHOP, scene.store).dossier.add(replace(seen(Verdict.FAIL), backup=BackupId(backup)))
 
 
 class Quiet(Scene):
@@ -35,6 +42,27 @@ class Single(Scene):
     def plant(self) -> None:
         super().plant()
         self.database.deployment = ""
+
+
+class Doubled(Scene):
+    """A shop whose oplog is saved, with a second backup 15 seconds after the first, and orders before and after it."""
+
+    def plant(self) -> None:
+        super().plant()
+        self.follower = Follower(SHOP, self.database, self.store, self.clock)
+        self.follower.step(lambda: False)
+
+    def live_on(self) -> None:
+        self.write(15)
+        self.second = self.made_backup()
+        self.write(20)
+        self.write(30)
+
+    def write(self, second: int) -> None:
+        document = {"_id": second, "n": second}
+        self.database.there["orders"].documents.append(document)
+        self.database.oplog.append(FakeEntry(OpTime(FIRST.seconds + second, 1), "write", "orders", document))
+        self.follower.step(lambda: False)
 
 
 class Followed(Scene):
@@ -186,6 +214,48 @@ def test_a_moment_that_is_not_saved_is_refused_with_the_newest_that_is(moment: s
 def test_where_no_backup_is_of_one_moment_none_can_be_restored_to_one() -> None:
     with pytest.raises(Refusal, match="Nothing can be restored to a moment yet"):
         Single().job("restore", second(15))
+
+
+def test_a_moment_is_never_begun_from_a_backup_that_failed_a_check_while_a_sound_one_leads_there() -> None:
+    scene = Doubled()
+    assert scene.job("restore", second(25)).plan.arguments["backup"] == scene.second
+    failed(scene, scene.second)
+    job = scene.job("restore", second(25))
+    assert job.plan.arguments["backup"] == scene.backup
+    assert job.plan.arguments["cautions"] == []
+    scene.restored(second(25))
+    assert {15, 20} <= {each["_id"] for each in scene.database.there["orders"].documents}
+
+
+def test_a_moment_to_which_only_a_backup_that_failed_a_check_leads_is_planned_with_that_said() -> None:
+    scene = Doubled()
+    for each in (scene.backup, scene.second):
+        failed(scene, each)
+    assert not any("any moment" in line for line in lines(said(scene)))
+    job = scene.job("restore", second(25))
+    assert job.plan.arguments["backup"] == scene.second
+    assert f"{scene.second} is quarantined, do not rely on it" in str(job.plan.arguments["cautions"])
+
+
+@pytest.mark.parametrize("what", ["data.archive", "oplog.bson"])
+def test_neither_a_moment_nor_latest_is_begun_from_a_backup_of_which_a_file_is_gone(what: str) -> None:
+    scene = Doubled()
+    (key,) = [each for each in scene.store.artifacts if f"{scene.second}/{what}" in each]
+    del scene.store.artifacts[key]
+    assert scene.job("restore", second(25)).plan.arguments["backup"] == scene.backup
+    latest = scene.job("restore", "latest")
+    assert latest.plan.arguments["backup"] == scene.backup
+    assert latest.plan.arguments["cautions"] == [f"{scene.second} is newer, but its data is gone."]
+    named = scene.job("restore", scene.second)
+    assert named.plan.arguments["cautions"] == [f"The data of {scene.second} is gone: it cannot be restored."]
+
+
+def test_where_the_data_of_every_backup_is_gone_latest_is_refused() -> None:
+    scene = Scene()
+    for key in [each for each in scene.store.artifacts if "data.archive" in each]:
+        del scene.store.artifacts[key]
+    with pytest.raises(Refusal, match="The data of every backup is gone"):
+        scene.job("restore", "latest")
 
 
 def test_a_moment_whose_changes_went_after_somebody_confirmed_is_not_restored() -> None:
@@ -376,6 +446,15 @@ def test_a_backup_that_is_minutes_old_is_not_made_again_when_nothing_was_written
     assert outcome.facts["safety"] == newest
     assert f"Nothing was written since backup {newest}, so it keeps what is live now." in work.notes
     assert len(said(scene).buttons) == 2
+
+
+def test_a_backup_of_minutes_ago_that_failed_a_check_does_not_keep_what_is_live() -> None:
+    scene = Quiet()
+    newest = scene.made_backup()
+    failed(scene, newest)
+    scene.clock.advance(60)
+    outcome = scene.handlers()[1].run(Telling(scene.job("restore", scene.backup)))
+    assert outcome.facts["safety"] not in {None, newest, scene.backup}
 
 
 def test_an_undo_whose_collections_went_after_somebody_confirmed_changes_nothing() -> None:

@@ -7,7 +7,8 @@
   arrives after that finds the key taken, so that a backup without its data never comes to exist.
 - A damaged manifest is listed as damaged, not skipped in silence; so is a manifest whose files are gone.
 - A backup that somebody hid (by a delete marker, or another version over it) still exists, and is said to be hidden.
-- A backup whose check failed is quarantined: it stays, and `latest` is never it.
+- A backup whose check failed is quarantined: it stays, and `latest` is never it, nor one whose files are gone. Neither
+  is chosen for a moment while a sound one leads there.
 - An id is a UTC time and six random characters: sortable, and safe to read over a phone.
 """
 
@@ -137,11 +138,16 @@ class Catalogue:
 
     def _latest(self) -> Manifest:
         passed_over: list[tuple[Manifest, Judgement]] = []
-        for manifest in self._made_for_themselves():
+        listing = self.listing()
+        for manifest in _made_for_themselves(listing):
+            if manifest.id in listing.absent:
+                continue
             judgement = self.dossier.standing(manifest.id)
             if judgement.standing is not Standing.QUARANTINED:
                 return manifest
             passed_over.append((manifest, judgement))
+        if not passed_over and listing.absent:
+            raise Refusal(Text("The data of every backup is gone. `/backup now` makes another."))
         if not passed_over:
             raise Refusal(Text("There is no backup yet. `/backup now` makes one."))
         newest, judgement = passed_over[0]
@@ -154,18 +160,24 @@ class Catalogue:
         )
 
     def cautions(self, word: str, manifest: Manifest) -> tuple[Text, ...]:
-        """What must be said to whoever asked for a backup by this word: that it is quarantined, and which newer ones
-        `latest` passed over, and why. Raises OutsideError."""
+        """What must be said to whoever asked for a backup by this word: that it is quarantined or its data is gone, and
+        which newer ones `latest` passed over, and why. Raises OutsideError."""
         told = []
         own = self.dossier.standing(manifest.id)
         if own.standing is Standing.QUARANTINED:
             told.append(
                 Text("{id} is quarantined, do not rely on it: {reason}.", id=Code(manifest.id), reason=own.reason)
             )
+        listing = self.listing()
+        if manifest.id in listing.absent:
+            told.append(Text("The data of {id} is gone: it cannot be restored.", id=Code(manifest.id)))
         if word == "latest":
-            for newer in self._made_for_themselves():
+            for newer in _made_for_themselves(listing):
                 if newer.id <= manifest.id:
                     break
+                if newer.id in listing.absent:
+                    told.append(Text("{id} is newer, but its data is gone.", id=Code(newer.id)))
+                    continue
                 found = self.dossier.standing(newer.id)
                 if found.standing is Standing.QUARANTINED:  # another may have come since
                     text = Text("{id} is newer, but quarantined: {reason}.", id=Code(newer.id), reason=found.reason)
@@ -174,17 +186,23 @@ class Catalogue:
 
     def suspects(self) -> Mapping[BackupId, Text]:
         """Every quarantined backup, newest first, and why. Raises OutsideError."""
+        return self._suspects(self.listing())
+
+    def sound(self) -> tuple[Manifest, ...]:
+        """Those that can be relied on, newest first: their files are there, and none is quarantined. Raises
+        OutsideError."""
+        listing = self.listing()
+        bad = listing.absent | self._suspects(listing).keys()
+        return tuple(each for each in listing.manifests if each.id not in bad)
+
+    def _suspects(self, listing: Listing) -> Mapping[BackupId, Text]:
         history = self.dossier.history()
-        judgements = {each.id: judged(history.of(each.id)) for each in self.listing().manifests}
+        judgements = {each.id: judged(history.of(each.id)) for each in listing.manifests}
         return {
             backup: judgement.reason
             for backup, judgement in judgements.items()
             if judgement.standing is Standing.QUARANTINED
         }
-
-    def _made_for_themselves(self) -> tuple[Manifest, ...]:
-        """Newest first, without what restores kept of what they replaced."""
-        return tuple(each for each in self.listing().manifests if each.kind is not BackupKind.PRE_RESTORE)
 
     def commit(self, manifest: Manifest, *, lock_until: datetime | None = None) -> None:
         """Makes the backup exist, its manifest locked until then. Raises Damage when its id is taken, OutsideError when
@@ -254,6 +272,11 @@ class Catalogue:
             return False
         place = folder(self._target, manifest.id)
         return key == f"{place}/{MANIFEST}" and all(file.key.startswith(f"{place}/") for file in manifest.files)
+
+
+def _made_for_themselves(listing: Listing) -> tuple[Manifest, ...]:
+    """Newest first, without what restores kept of what they replaced."""
+    return tuple(each for each in listing.manifests if each.kind is not BackupKind.PRE_RESTORE)
 
 
 Catalogues = Mapping[TargetName, Catalogue]

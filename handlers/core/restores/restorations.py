@@ -131,7 +131,7 @@ class Restorations:
     def _saved(self, target: Target, catalogue: Catalogue, work: Work) -> str:
         """A backup of what is live: a new one, or one that is minutes old when nothing was written since."""
         now = self.clock.now()
-        for manifest in catalogue.listing().manifests[:1]:
+        for manifest in catalogue.sound()[:1]:
             fresh = now - manifest.created < timedelta(seconds=REUSE_SECONDS)
             if fresh and manifest.database == target.database.name and unchanged_since(target, manifest):
                 work.note(
