@@ -21,7 +21,8 @@ from handlers.core.door.approval import Gate
 from handlers.core.door.desk import Began, Desk, Outside, Said
 from handlers.core.door.records import Jobs
 from handlers.core.formats.manifests import BackupKind, Manifest
-from handlers.core.formats.objects import Packing, Receipt, Stored
+from handlers.core.formats.objects import Packing, Receipt, Slice, Stored
+from handlers.core.formats.optimes import OpTime
 from handlers.core.ports import Target
 from handlers.core.restores.drills import Laboratory
 from handlers.core.words.answers import Actor, BackupId, Invocation, JobId, PersonId, Surface, TargetName
@@ -85,23 +86,27 @@ class House:
         outside = Outside(self.state, self.queue, self.audit, FakePeople(), self.clock, self.entropy)
         return Desk(handlers, gate, outside)
 
-    def add(self, made: datetime, kind: BackupKind = BackupKind.SCHEDULED) -> BackupId:
-        """A backup with its files, stored when it was made."""
+    def add(self, made: datetime, kind: BackupKind = BackupKind.SCHEDULED, *, torn: bool = True) -> BackupId:
+        """A backup with its files, stored when it was made; one that is not `torn` is of the moment it was made."""
         backup = BackupId(f"{made:%Y%m%dt%H%M%Sz}-aaaaaa")
         key = f"{folder(SHOP, backup)}/data.archive.zst"
         manifest = Manifest(
             backup, SHOP, "shop", "", kind, made, 1, "schedule", "schedule", JobId("a"), Stored(key, "00", 4), 4,
             Packing(), None, "", "100", "6", (),
         )  # fmt: skip
+        if not torn:
+            then, part = int(made.timestamp()), Stored(f"{folder(SHOP, backup)}/oplog.bson.zst", "00", 4)
+            manifest = replace(manifest, slice=Slice(OpTime(then - 5, 1), OpTime(then, 1), 1, part))
         now, self.clock.moment = self.clock.moment, made
-        self.store.place(key, b"data")
+        for file in manifest.files:
+            self.store.place(file.key, b"data")
         self.store.place(f"{folder(SHOP, backup)}/manifest.json", manifest.to_bytes())
         self.clock.moment = now
         return backup
 
-    def nights(self, count: int, until: datetime = NOW - timedelta(hours=1)) -> list[BackupId]:
+    def nights(self, count: int, until: datetime = NOW - timedelta(hours=1), *, torn: bool = True) -> list[BackupId]:
         """The oldest first."""
-        return [self.add(until - DAY * back) for back in reversed(range(count))]
+        return [self.add(until - DAY * back, torn=torn) for back in reversed(range(count))]
 
     def run(self, *words: str, actor: Actor = NIGHT) -> Job:
         """Asked and worked to its end."""
@@ -578,7 +583,7 @@ def test_a_locked_leftover_stays_until_its_lock_is_over(house: House) -> None:
 
 
 def test_slices_that_no_moment_needs_go_and_those_from_its_base_on_stay(house: House) -> None:
-    house.nights(20)
+    house.nights(20, torn=False)
     house.keeping = replace(house.keeping, policy=replace(house.keeping.policy, window=timedelta(days=7)))
     house.desk = house.new_desk(house.keeping)
     sha = "ab" * 32
@@ -618,6 +623,17 @@ def test_while_every_slice_is_needed_none_goes_and_nothing_is_written_down(house
     assert job.outcome.facts["slices"] == 0
     assert [each.stored.key for each in links(house.store, SHOP)] == sorted(slices)
     assert house.events("slices.delete", "slices.deleted") == []
+
+
+def test_a_copy_that_is_of_no_one_moment_lets_no_slice_go_that_leads_from_the_one_before_it(house: House) -> None:
+    whole = house.add(NOW - DAY * 12, torn=False)
+    for days in range(11, -1, -1):
+        house.add(NOW - DAY * days - timedelta(hours=1), BackupKind.MANUAL if days % 2 else BackupKind.PRE_RESTORE)
+    slices = with_slices(house, DAY * 7, *range(1, 13))
+    house.run("prune")
+    assert [each.stored.key for each in links(house.store, SHOP)] == sorted(slices)
+    assert "base of the point-in-time window" in str(house.keeping.listed(SHOP, 20).lines[-1])
+    assert whole in house.listed()
 
 
 def test_an_old_slice_that_is_locked_waits_and_the_others_go(house: House) -> None:

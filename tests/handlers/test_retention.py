@@ -25,7 +25,7 @@ USUAL = Policy()
 
 def copy(made: datetime, name: str = "", zone: str = "UTC", **changes: Any) -> Copy:
     offset = made.astimezone(ZoneInfo(zone)).utcoffset() or timedelta(0)
-    plain = Copy(BackupId(name or f"{made:%m-%d %H:%M}"), made, BackupKind.SCHEDULED, offset)
+    plain = Copy(BackupId(name or f"{made:%m-%d %H:%M}"), made, BackupKind.SCHEDULED, offset, moment=made)
     return replace(plain, **changes)
 
 
@@ -254,6 +254,28 @@ def test_the_base_just_outside_the_point_in_time_window_stays() -> None:
     # Twelve days back is the 13th, 03:00: only the copy of the 13th, 02:00, leads there.
     assert "base of the point-in-time window" in why(decision, "11-13 02:00")
     assert "11-12 02:00" not in decision.kept
+
+
+def test_the_base_of_the_window_is_a_copy_from_which_its_first_moment_is_reached() -> None:
+    policy = Policy(window=DAY * 12)
+    history = nights(60)
+    # The one of the 13th is of no one moment, that of the 12th took until the 13th was over, that of the 11th is bad.
+    history[47] = replace(history[47], moment=None)
+    history[46] = replace(history[46], moment=history[46].made + DAY * 2)
+    history[45] = replace(history[45], good=False)
+    decision = decide(history, policy, NOW)
+    based = [name for name in decision.kept if "base of the point-in-time window" in why(decision, name)]
+    assert based == ["11-10 02:00"]
+
+
+def test_where_no_copy_reaches_before_the_window_the_oldest_of_one_moment_is_its_base() -> None:
+    history = [replace(each, moment=None) for each in nights(3)] + nights(2, NOW)
+    decision = decide(history, Policy(window=DAY * 12), NOW)
+    assert [each for each in decision.kept if "base of the point-in-time window" in why(decision, each)] == [
+        "11-24 03:00"
+    ]
+    bare = decide([replace(each, moment=None) for each in nights(3)], Policy(window=DAY * 12), NOW)
+    assert not any("base of the point-in-time window" in why(bare, each) for each in bare.kept)
 
 
 def test_what_was_kept_before_a_restore_stays_14_days_and_fills_no_slot() -> None:

@@ -96,6 +96,7 @@ class Holdings:
                 locks=_locks(store, target, each) if locking else (),
                 needed_by=needs.get(each.id, ()),
                 stored=listing.stored.get(each.id),
+                moment=None if each.slice is None else each.moment,
             )
             for each in listing.manifests
         )

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from handlers.core.backups.holdings import Holding, Holdings, paths
-from handlers.core.backups.retention import MOST_DELETED, Copy, Decision, Extension, Policy
+from handlers.core.backups.retention import MOST_DELETED, Copy, Decision, Extension, Policy, base
 from handlers.core.backups.timelines import links
 from handlers.core.door.work import Work
 from handlers.core.ports import Target
@@ -115,8 +115,8 @@ def _forget_slices(target: Target, policy: Policy, work: Work, pruned: Pruned) -
     if policy.window is None:
         return
     begin = pruned.holding.now - policy.window
-    bases = (copy.made for copy in pruned.holding.copies if copy.good and copy.made <= begin)
-    needed = max(bases, default=begin)
+    first = base(pruned.holding.copies, policy, pruned.holding.now)
+    needed = begin if first is None or first.moment is None else min(first.moment, begin)
     old = [link for link in links(target.store, target.name) if link.end.moment < needed][:MOST_SLICES]
     if not old:
         return

@@ -43,7 +43,8 @@ LOCK_LEFT, LOCK_MORE = timedelta(days=2), timedelta(days=9)
 class Copy:
     """A backup as retention sees it. `offset`: how far local time was ahead of UTC when it was made; `good`: False
     once a check or a drill failed; `locks`: for each of its files, until when the store says it is locked; `needed_by`:
-    what others need it for, in words; `stored`: when the store got it, by the store's clock; None: not known."""
+    what others need it for, in words; `stored`: when the store got it, by the store's clock; None: not known. `moment`:
+    the one moment it is of; None: it is of none, and no other can be reached from it."""
 
     id: BackupId
     made: datetime
@@ -55,6 +56,7 @@ class Copy:
     locks: tuple[datetime | None, ...] = ()
     needed_by: tuple[Text, ...] = ()
     stored: datetime | None = None
+    moment: datetime | None = None
 
     @property
     def local(self) -> datetime:
@@ -161,6 +163,18 @@ def counts(copy: Copy, now: datetime) -> bool:
     return copy.good and copy.kind is not BackupKind.PRE_RESTORE and not copy.misdated and not ahead(copy, now)
 
 
+def base(copies: Sequence[Copy], policy: Policy, now: datetime) -> Copy | None:
+    """The copy from which every moment of the window is reached: the newest counted one that is of a moment before it,
+    or the oldest that is of any; None where no window is asked for, or none can be reached."""
+    if policy.window is None:
+        return None
+    begin = now - policy.window
+    dated = [(copy.moment, copy) for copy in copies if copy.moment is not None and counts(copy, now)]
+    dated.sort(key=lambda each: (each[0], each[1].id))
+    before = [copy for moment, copy in dated if moment <= begin]
+    return before[-1] if before else next((copy for _, copy in dated), None)
+
+
 def ahead(copy: Copy, now: datetime) -> bool:
     """Whether a copy is dated in the future."""
     return copy.made > now + SKEW
@@ -215,9 +229,9 @@ def _single(counted: Sequence[Copy], policy: Policy, now: datetime) -> list[Kept
     drilled = [copy for copy in counted if copy.drilled]
     if drilled:
         found.append((drilled[-1], Reason(Text("newest that a drill restored"))))
-    if policy.window is not None:
-        bases = [copy for copy in counted if copy.made <= now - policy.window] or counted[:1]
-        found += [(copy, Reason(Text("base of the point-in-time window"))) for copy in bases[-1:]]
+    first = base(counted, policy, now)
+    if first is not None:
+        found.append((first, Reason(Text("base of the point-in-time window"))))
     return found
 
 
