@@ -172,6 +172,17 @@ def test_a_clock_that_goes_back_runs_no_tick_twice(back: timedelta) -> None:
     assert "26 02:00" in night.made()
 
 
+def test_a_clock_that_goes_back_tells_of_nothing_missed_that_was_run() -> None:
+    night = Night(2, Schedule("backup", "0 * * * *"))
+    night.pass_time(HOUR * 8)
+    assert night.jobs("backup.missed") == []
+    before = len(night.jobs("backup.now"))
+    night.clock.moment -= HOUR * 2
+    night.pass_time(HOUR)
+    assert night.jobs("backup.missed") == []
+    assert len(night.jobs("backup.now")) == before
+
+
 def test_a_clock_that_was_400_days_ahead_for_a_night_silences_no_later_night() -> None:
     night = Night()
     night.pass_time(HOUR * 2)

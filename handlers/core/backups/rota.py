@@ -234,7 +234,10 @@ class Rota:
     def _tell_missed(self, target: TargetName, missed: tuple[datetime, ...], ticks: Ticks) -> None:
         claim = ticks.claim(missed[-1], missed=True)
         if claim is None:
-            return
+            return None
+        missed = tuple(tick for tick in missed if not ticks.ran(tick))
+        if not missed:  # the clock went back, or a bot died as soon as it had begun one
+            return ticks.record(claim, None)
         text = Text(
             "{count} times a backup of {target} was due and none was begun, the last time at {time}: the bot did not "
             "run, could not reach Redis, or something else was at work on {target} all the time.",
@@ -244,7 +247,7 @@ class Rota:
         )
         facts: dict[str, Json] = {"missed": len(missed), "last": missed[-1].isoformat()}
         self._alarms.tell(Alarm("missed", "backup.missed", target, text, facts), self._duty.actor, self._duty.channel)
-        ticks.record(claim, None)
+        return ticks.record(claim, None)
 
     def _tell_refused(self, target: TargetName, why: Text) -> None:
         text = Text("What the schedule asked for was refused: {why}", why=why)
