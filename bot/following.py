@@ -4,7 +4,8 @@
   save the same twice.
 - A server without an oplog is asked again every ten minutes; a failure is tried again after a few seconds.
 - A gap is logged as an error, and noted for the rota: from there on a new timeline begins, moments inside the gap
-  cannot be restored, and later ones only from a backup of after it.
+  cannot be restored, and later ones only from a backup of after it. It is seen once only, so it is remembered until it
+  was noted, also while the state is away.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
+from datetime import datetime
 
 from handlers.core.backups.gaps import Gaps
 from handlers.core.backups.timelines import Followed, Follower
@@ -35,6 +37,7 @@ class Following:
         self._followers = followers
         self._clock = clock
         self._state = state
+        self._unnoted: dict[TargetName, tuple[datetime, str]] = {}
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -68,6 +71,7 @@ class Following:
 
     def _turn(self, target: TargetName, follower: Follower) -> float:
         """Follows as long as this process holds the target; how long to wait then."""
+        self._note_gap(target)
         key = f"follow:{target}"
         version = self._state.put_if(key, b"", None, seconds=LEASE_SECONDS)
         if version is None:
@@ -75,15 +79,22 @@ class Following:
         try:
             while version is not None and not self._stopping.is_set():
                 followed = follower.step(lambda: not self._stopping.is_set())
-                self._note(target, followed)
                 if followed.gap is not None:
                     _log.error("a new timeline of %s begins: %s", target, followed.gap)
-                    Gaps(self._state, target).note(self._clock.now(), "" if followed.restored else str(followed.gap))
+                    self._unnoted[target] = self._clock.now(), "" if followed.restored else str(followed.gap)
+                self._note_gap(target)
+                self._note(target, followed)
                 version = self._state.put_if(key, b"", version, seconds=LEASE_SECONDS)
         finally:
             if version is not None:
                 self._state.delete_if(key, version)
         return AGAIN_SECONDS
+
+    def _note_gap(self, target: TargetName) -> None:
+        """What was seen and not noted yet, because the state was away or somebody else was writing there."""
+        gap = self._unnoted.get(target)
+        if gap is not None and Gaps(self._state, target).note(*gap):
+            del self._unnoted[target]
 
     def _note(self, target: TargetName, followed: Followed) -> None:
         """How far it came, for whoever measures it."""

@@ -320,6 +320,21 @@ def test_the_backup_behind_a_restore_gives_who_wants_it_undone_a_quarter_of_an_h
     assert night.jobs("backup.gap") == []
 
 
+def test_without_a_schedule_a_gap_is_told_and_ends_with_the_backup_that_somebody_makes() -> None:
+    night = Night(workers=2, schedule=None)
+    night.database.deployment = "rs0"
+    night.rounds()
+    Gaps(night.state, SHOP).note(night.clock.now(), "The oplog no longer reaches back.")
+    night.pass_time(HOUR * 3)
+    (told,) = night.jobs("backup.gap")
+    assert told.outcome is not None
+    assert "make one with `/backup now shop`. None is made by itself" in str(told.outcome.text)
+    assert night.jobs("backup.now") == []
+    night.run("now", actor=someone())
+    night.pass_time(HOUR)
+    assert Gaps(night.state, SHOP).open() is None
+
+
 def test_without_a_schedule_nothing_is_begun() -> None:
     night = Night(schedule=None)
     night.pass_time(DAY * 3)

@@ -45,9 +45,9 @@ class Gaps:
         self._state = state
         self._key = f"gap:{target}"
 
-    def note(self, at: datetime, why: str) -> None:
-        """There is one."""
-        self._put(Gap(at, why, told=not why, version=getattr(self.open(), "version", "")))
+    def note(self, at: datetime, why: str) -> bool:
+        """There is one; False when somebody else wrote just then, and it is not noted."""
+        return self._put(Gap(at, why, told=not why, version=getattr(self.open(), "version", "")))
 
     def open(self) -> Gap | None:
         """The one behind which there is no backup yet."""

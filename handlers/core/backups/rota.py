@@ -2,7 +2,8 @@
 
 - At a tick of the schedule it asks the desk for `/backup now`, and when that job has ended for `/backup prune`, also
   when the backup failed: locks are lengthened every day. Nobody but the desk begins anything.
-- Behind a gap in the saved oplog a backup is asked for at once (gaps.py); a restore makes such a gap, too.
+- Behind a gap in the saved oplog a backup is asked for at once (gaps.py); a restore makes such a gap, too. Without a
+  schedule it is only told, as long as nobody makes one.
 - Chores have schedules of their own: a check, a drill, removing what old restores kept. One that was missed is made up
   for by the next, and what it has to say is on the card of its job.
 - Somebody at work on the target is waited for, as long as the tick may still be caught up.
@@ -98,8 +99,7 @@ class Rota:
         if self._clock.monotonic() - self._watched.get(target, -WATCH_SECONDS) >= WATCH_SECONDS:
             self._watched[target] = self._clock.monotonic()
             self._watch(target)
-            if self._duty.schedule is not None:
-                self._begin_anew(target)
+            self._begin_anew(target)
         return None
 
     def _prunings(self, target: TargetName, schedule: Schedule, backups: Ticks | None) -> None:
@@ -170,13 +170,20 @@ class Rota:
             return
         if gaps.tell(gap):
             why = Text("{why} Moments inside it cannot be restored. A backup is made now.", why=gap.why)
+            if self._duty.schedule is None:
+                why = Text(
+                    "{why} No moment after it can be restored before there is a new backup: make one with "
+                    "`/backup now {target}`. None is made by itself: BACKUP_SCHEDULE is off.",
+                    why=gap.why,
+                    target=Code(target),
+                )
             alarm = Alarm("gap", "backup.gap", target, why, {"at": gap.at.isoformat()})
             self._alarms.tell(alarm, self._duty.actor, self._duty.channel)
         elif self._desk.holder(target) is None:
             made = self._holdings.read(target, locks=False).listing.manifests
             if any(each.slice is not None and each.created >= gap.at for each in made):
                 gaps.close(gap)
-            elif gaps.ask(gap, now):
+            elif self._duty.schedule is not None and gaps.ask(gap, now):
                 self._desk.ask(self._invocation("now", target))
 
     def _prune(self, target: TargetName, tick: datetime, backups: Ticks | None, ticks: Ticks) -> None:
