@@ -213,9 +213,12 @@ class RestoreHandler:
             there_target = replace(target, database=target.database.sibling(found.database))
             if found.until <= self._clock.now():
                 raise Refusal(Text("The time for undoing that is over. Its card names the backup to go back to."))
-            back = kept_collections(there_target, of, kept_decision(Journal(target.store, name, of)))
+            before = Journal(target.store, name, of)
+            back = kept_collections(there_target, of, kept_decision(before))
             live = own(there_target.database.collections())
-            since = found.until - timedelta(hours=self._keep_hours)
+            # What it put in place is older than its job. How long it was kept, the settings of today do not say.
+            began = before.intent()
+            since = found.until - timedelta(hours=self._keep_hours) if began is None else began.created
             newer = there_target.database.newer(since, sorted(each.spec.name for each in live))
             plan = UndoPlan(
                 of=of,

@@ -86,6 +86,7 @@ class FakeDatabase:
         self.oldest = FIRST
         self.running_tools = 0
         self.siblings: dict[str, FakeDatabase] = {}
+        self.asked_since: datetime | None = None
         self.written_since: dict[str, int | None] = {}
         self.blocked = False
         self.free_bytes: int | None = None
@@ -129,6 +130,7 @@ class FakeDatabase:
 
     def newer(self, since: datetime, names: Sequence[str]) -> Mapping[str, int | None]:
         with self.faults.at("database.newer"):
+            self.asked_since = since
             return {name: self.written_since.get(name, 0) for name in names}
 
     def block_writes(self, *, block: bool) -> None:

@@ -376,6 +376,25 @@ def test_the_plan_of_an_undo_says_what_comes_back_and_what_was_written_since() -
     assert card.buttons[0].action == "confirm"
 
 
+@pytest.mark.parametrize("hours", [0, 1, 24, 240])
+def test_an_undo_counts_what_was_written_since_its_restore_whatever_the_settings_became(hours: int) -> None:
+    scene = Scene()
+    done = scene.restored("latest")
+    scene.clock.advance(600)
+    scene._given["keep_hours"] = hours
+    scene.job("restore", "undo", done.id)
+    assert scene.database.asked_since == done.created
+
+
+def test_a_restore_counts_what_is_newer_than_the_moment_it_restores() -> None:
+    scene = Followed()
+    (manifest,) = Catalogue(SHOP, scene.store).listing().manifests
+    scene.job("restore", "latest")
+    assert scene.database.asked_since == manifest.moment
+    scene.job("restore", second(15))
+    assert scene.database.asked_since == OpTime(FIRST.seconds + 15, 0).moment
+
+
 def test_the_plan_of_an_undo_says_when_nothing_is_kept_any_more() -> None:
     scene = Scene()
     done = scene.restored("latest")
