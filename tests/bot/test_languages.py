@@ -12,6 +12,7 @@ import pytest
 
 from bot import languages
 from bot.slack.speech import Speech
+from handlers.core.restores.restore_plans import named
 from handlers.core.words.tongues import ENGLISH
 from tests import words
 
@@ -189,3 +190,10 @@ def test_slack_is_not_asked_where_it_waits_for_an_ack() -> None:
 
 def test_a_language_that_is_not_known_is_english() -> None:
     assert languages.tongue("xx") is ENGLISH
+
+
+def test_names_that_were_left_out_of_a_plan_are_counted_in_persian() -> None:
+    told = str(languages.tongue("fa").said(named([f"a{number}" for number in range(12)])))
+    assert "more" not in told
+    assert told.translate(dict.fromkeys(map(ord, "\u2068\u2069"))).endswith("a9 و ۲ تای دیگر")
+    assert "دیگر" not in str(languages.tongue("fa").said(named(["a0"])))

@@ -113,14 +113,20 @@ class Proofs:
         """What a backup's card says about its checks. Raises OutsideError."""
         history = self.catalogues[target].dossier.history(manifest.id)
         judgement = self.catalogues[target].dossier.standing(manifest.id)
-        shown = {Standing.GOOD: "good", Standing.QUARANTINED: "quarantined", Standing.UNPROVED: "not proved yet"}
-        standing = Text("{word}: {reason}", word=shown[judgement.standing], reason=judgement.reason)
+        standing = Text("{word}: {reason}", word=_STANDINGS[judgement.standing], reason=judgement.reason)
         return (
             Fact(Text("Standing"), standing),
             Fact(Text("Last check"), _line(history.last(Check.SCRUB))),
             Fact(Text("Last drill"), _line(history.last(Check.DRILL))),
             *_drilled_moment(history.last(Check.DRILL)),
         )
+
+
+_STANDINGS = {
+    Standing.GOOD: Text("good"),
+    Standing.QUARANTINED: Text("quarantined"),
+    Standing.UNPROVED: Text("not proved yet"),
+}
 
 
 def _drilled_moment(drill: Evidence | None) -> tuple[Fact, ...]:

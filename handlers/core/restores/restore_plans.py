@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -154,7 +154,7 @@ def _what_happens(plan: RestorePlan) -> Text:
         return Text(
             "In {database}, these collections will be replaced: {names}. {saved}",
             database=database,
-            names=_named(plan.only),
+            names=named(plan.only),
             saved=saved,
         )
     return Text("Everything in {database} now will be replaced. {saved}", database=database, saved=saved)
@@ -178,12 +178,12 @@ def _with_uncounted(text: Text | None, newer: Mapping[str, int]) -> Text | None:
     if not unknown:
         return text
     if text is None:
-        return Text("How many newer documents will be lost could not be counted in {names}.", names=_named(unknown))
-    return Text("{text} In {names} they could not be counted.", text=text, names=_named(unknown))
+        return Text("How many newer documents will be lost could not be counted in {names}.", names=named(unknown))
+    return Text("{text} In {names} they could not be counted.", text=text, names=named(unknown))
 
 
 def _going_away(plan: RestorePlan) -> Text | None:
-    return Text("Not in the backup, so they will go away: {names}.", names=_named(plan.gone)) if plan.gone else None
+    return Text("Not in the backup, so they will go away: {names}.", names=named(plan.gone)) if plan.gone else None
 
 
 def _consistency(plan: RestorePlan) -> Text | None:
@@ -294,6 +294,9 @@ def _took(seconds: int) -> Text:
     return Text("{time}, as the last drill did", time=Seconds(seconds))
 
 
-def _named(names: tuple[str, ...] | list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+def named(names: Sequence[str]) -> Text:
+    """The first ten of them, and how many there are besides."""
+    first = ", ".join(names[:NAMED])
+    if len(names) <= NAMED:
+        return Text("{names}", names=first)
+    return Text("{names} and {count} more", names=first, count=len(names) - NAMED)

@@ -75,8 +75,11 @@ def stage(target: Target, wanted: Wanted, work: Work, clock: Clock) -> Staged:
     counts = not wanted.slices
     staged = tuple(_named_live(each, prefix) for each in database.collections(count=counts, prefix=prefix))
     _equal(solid, staged, counts=counts)
-    proved = "Options and indexes are" if wanted.slices else "Counts, options and indexes are"
-    work.note(Text("{proved} as they must be.", proved=proved))
+    whole, shaped = (
+        Text("Counts, options and indexes are as they must be."),
+        Text("Options and indexes are as they must be."),
+    )
+    work.note(shaped if wanted.slices else whole)
     return Staged(staged, solid, tuple(spec for spec in specs if spec.kind is CollectionKind.VIEW))
 
 
