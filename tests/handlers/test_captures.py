@@ -11,6 +11,7 @@ from handlers.core.backups.captures import TAIL_SECONDS, unchanged_since
 from handlers.core.backups.catalogue import Listing
 from handlers.core.door.desk import Began
 from handlers.core.formats.manifests import DumpEvidence
+from handlers.core.formats.optimes import OpTime
 from handlers.core.ports import SliceEvidence, Target
 from handlers.core.words.jobs import Job, JobState
 from handlers.core.words.text import Text
@@ -52,6 +53,16 @@ def test_a_dump_of_which_something_is_missing_becomes_no_backup_and_its_last_wor
 def test_a_slice_with_a_hole_becomes_no_backup(house: House) -> None:
     house.database.seen_by_tail = lambda seen: replace(seen, problem=Text("The oplog has a hole"))
     assert words(failed(house)).startswith("The oplog has a hole. No backup was kept; try again.")
+
+
+def test_a_slice_that_does_not_reach_what_the_primary_has_becomes_no_backup(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The dump was read from the primary: it may hold what no majority has yet."""
+    house.database.deployment = "rs0"
+    ahead = OpTime(house.database.now().seconds + 100, 1)
+    monkeypatch.setattr(house.database, "now", lambda: ahead)
+    assert words(failed(house)).startswith("The majority of the replica set is far behind its primary.")
 
 
 def test_what_changes_while_a_long_dump_runs_is_taken_along(house: House) -> None:
