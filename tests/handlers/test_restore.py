@@ -476,6 +476,17 @@ def test_a_backup_of_minutes_ago_that_failed_a_check_does_not_keep_what_is_live(
     assert outcome.facts["safety"] not in {None, newest, scene.backup}
 
 
+def test_a_backup_of_minutes_ago_of_another_database_does_not_keep_what_is_replaced() -> None:
+    scene = Quiet()
+    scene.restored("latest", "into", "copy")
+    newest = scene.made_backup()
+    scene.clock.advance(60)
+    outcome = scene.handlers()[1].run(Telling(scene.job("restore", "latest", "into", "copy")))
+    assert outcome.facts["safety"] != newest
+    kept = Catalogue(SHOP, scene.store).find(str(outcome.facts["safety"]))
+    assert kept.database == "copy"
+
+
 def test_an_undo_whose_collections_went_after_somebody_confirmed_changes_nothing() -> None:
     scene = Scene()
     done = scene.restored("latest")
