@@ -17,7 +17,7 @@ from handlers.core.backups.captures import capture
 from handlers.core.backups.catalogue import Catalogues, folder, new_id
 from handlers.core.backups.keeping import Keeping, alarm_card, warnings
 from handlers.core.backups.targets import KINDS, named, span
-from handlers.core.backups.timelines import Link, links, reachable
+from handlers.core.backups.timelines import Link, followed, links, reachable
 from handlers.core.door.policy import Permission
 from handlers.core.door.records import Jobs
 from handlers.core.door.work import Work
@@ -238,7 +238,9 @@ class BackupHandler:
             for backup, reason in suspects.items()
         ]
         sound = [each for each in listing.manifests if each.id not in listing.absent | suspects.keys()]
-        lines += _moments(sound, links(self._targets[target].store, target))
+        database = self._targets[target].database.name
+        bases = [each for each in sound if followed(each, database)]
+        lines += _moments(bases, links(self._targets[target].store, target))
         good = [manifest for manifest in sound if manifest.kind is not BackupKind.PRE_RESTORE]
         if not good:
             title, tone = Text("No backup of {target} exists", target=Code(target)), Tone.BAD
@@ -286,9 +288,9 @@ def _consistency(manifest: Manifest) -> Text:
     return Text("as of {time}, with {count} changes", time=manifest.moment, count=manifest.slice.entries)
 
 
-def _moments(sound: Sequence[Manifest], known: Sequence[Link]) -> list[Text]:
+def _moments(bases: Sequence[Manifest], known: Sequence[Link]) -> list[Text]:
     """Which moments can be restored, the newest spans last."""
-    spans = [each for each in reachable(sound, known) if each[0] < each[1]]
+    spans = [each for each in reachable(bases, known) if each[0] < each[1]]
     lines = [Text("Any moment can be restored: {span}.", span=span(*each)) for each in spans[-3:]]
     if len(spans) > 3:
         lines.insert(0, Text("{count} earlier spans of moments can be restored too.", count=len(spans) - 3))

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from handlers.core.backups.journals import Journal, kept
 from handlers.core.backups.targets import line_of, named, span
-from handlers.core.backups.timelines import base, links, reachable
+from handlers.core.backups.timelines import base, followed, links, reachable
 from handlers.core.backups.wishes import Wish, wish
 from handlers.core.door.policy import Permission
 from handlers.core.door.work import Work
@@ -185,9 +185,9 @@ class RestoreHandler:
         if wanted.at > self._clock.now():
             raise Refusal(Text("That time has not come yet."))
         until = OpTime.last_of(max(wanted.at, OpTime(0, 0).moment))
-        sound, known = self._catalogues[name].sound(), links(self._targets[name].store, name)
+        sound, known = self._bases(name), links(self._targets[name].store, name)
         # One that failed a check is better than none: the plan says so.
-        found = base(sound, known, until) or base(self._whole(name), known, until)
+        found = base(sound, known, until) or base(self._bases(name, sound=False), known, until)
         if found is None:
             there = Text("Nothing can be restored to a moment yet.")
             for each in reachable(sound, known)[-1:]:
@@ -195,10 +195,12 @@ class RestoreHandler:
             raise Refusal(Text("That moment is not saved. {there}", there=there))
         return found, str(until)
 
-    def _whole(self, name: TargetName) -> tuple[Manifest, ...]:
-        """Every backup whose files are there."""
-        listing = self._catalogues[name].listing()
-        return tuple(each for each in listing.manifests if each.id not in listing.absent)
+    def _bases(self, name: TargetName, *, sound: bool = True) -> tuple[Manifest, ...]:
+        """The backups from which the saved oplog of a target leads on; not `sound`: quarantined ones too."""
+        catalogue, database = self._catalogues[name], self._targets[name].database.name
+        listing = catalogue.listing()
+        whole = tuple(each for each in listing.manifests if each.id not in listing.absent)
+        return tuple(each for each in (catalogue.sound() if sound else whole) if followed(each, database))
 
     def _undoing(self, words: list[str]) -> Draft:
         match words:
@@ -272,7 +274,7 @@ class RestoreHandler:
                 lines=(Text("`/backup now` makes a backup."),),
             )
         shown = listing.manifests[:OFFERED]
-        spans = reachable(self._catalogues[target].sound(), links(self._targets[target].store, target))
+        spans = reachable(self._bases(target), links(self._targets[target].store, target))
         return Card(
             title=Text("Which backup of {target}?", target=Code(target)),
             lines=(

@@ -14,7 +14,7 @@ from handlers.checks.backups import BackupsCheck
 from handlers.core.backups.holdings import Holdings
 from handlers.core.backups.timelines import Follower, Link, links
 from handlers.core.formats.evidence import Evidence, Moment, Standing, Verdict
-from handlers.core.formats.manifests import CollectionSpec, Manifest
+from handlers.core.formats.manifests import BackupKind, CollectionSpec, Manifest
 from handlers.core.formats.optimes import OpTime
 from handlers.core.health.findings import Finding
 from handlers.core.ports import LoadEvidence, ReplayEvidence, Target
@@ -79,6 +79,16 @@ def test_without_saved_oplog_after_it_a_drill_reaches_no_moment(house: House) ->
     house.backup()
     assert house.done("drill").state is JobState.DONE
     assert house.evidence().moment is None
+
+
+def test_what_a_restore_kept_of_another_database_is_drilled_and_reaches_no_moment(house: House) -> None:
+    manifest = followed(house)
+    house.forge(replace(manifest, kind=BackupKind.PRE_RESTORE, database="another"))
+    assert house.done("drill", manifest.id).state is JobState.DONE
+    assert house.evidence().moment is None
+    house.forge(replace(manifest, kind=BackupKind.PRE_RESTORE))
+    house.done("drill", manifest.id)
+    assert house.evidence().moment is not None
 
 
 def test_a_gap_is_not_bridged_by_a_drill(house: House) -> None:

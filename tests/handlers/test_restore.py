@@ -227,6 +227,23 @@ def test_a_moment_is_never_begun_from_a_backup_that_failed_a_check_while_a_sound
     assert {15, 20} <= {each["_id"] for each in scene.database.there["orders"].documents}
 
 
+def test_a_moment_is_never_begun_from_what_a_restore_kept_of_another_database() -> None:
+    scene = Doubled()
+    scene.restored("latest", "into", "copy")
+    # One server has one time: what copy is now is of after the second backup.
+    of_copy = FakeEntry(OpTime(FIRST.seconds + 35, 1), "write", "orders", {"_id": 1})
+    scene.database.sibling("copy").oplog.append(of_copy)
+    scene.restored("latest", "into", "copy")
+    (kept,) = [each for each in Catalogue(SHOP, scene.store).listing().manifests if each.database == "copy"]
+    assert kept.slice is not None
+    scene.write(40)
+    scene.write(50)
+    job = scene.job("restore", second(45))
+    assert job.plan.arguments["backup"] == scene.second
+    scene.run(job)
+    assert {15, 20, 30, 40} <= {each["_id"] for each in scene.database.there["orders"].documents}
+
+
 def test_a_moment_to_which_only_a_backup_that_failed_a_check_leads_is_planned_with_that_said() -> None:
     scene = Doubled()
     for each in (scene.backup, scene.second):

@@ -294,6 +294,17 @@ def test_behind_a_gap_in_the_saved_oplog_a_backup_is_made_at_once_and_told_of_on
     assert Gaps(night.state, SHOP).open() is None
 
 
+def test_what_a_restore_kept_is_no_backup_behind_a_gap() -> None:
+    night = Night()
+    night.database.deployment = "rs0"
+    night.rounds()
+    Gaps(night.state, SHOP).note(night.clock.now(), "")
+    night.clock.advance(60)
+    night.add(night.clock.now(), BackupKind.PRE_RESTORE, torn=False)
+    night.pass_time(HOUR / 3)
+    assert len(night.jobs("backup.now")) == 1
+
+
 def test_a_backup_behind_a_gap_that_fails_is_made_again_an_hour_later() -> None:
     night = Night()
     night.database.deployment = "rs0"

@@ -26,7 +26,7 @@ from handlers.core.backups.retention import counts
 from handlers.core.backups.schedules import AHEAD, CATCH_UP, Schedule, Ticks, due
 from handlers.core.door.alarms import Alarm, Alarms
 from handlers.core.door.desk import Began, Desk
-from handlers.core.formats.manifests import BackupKind
+from handlers.core.formats.manifests import BackupKind, Manifest
 from handlers.core.ports import Clock, State
 from handlers.core.words.answers import Actor, Invocation, JobId, PersonId, Surface, TargetName
 from handlers.core.words.digests import Json, canonical
@@ -181,7 +181,7 @@ class Rota:
             self._alarms.tell(alarm, self._duty.actor, self._duty.channel)
         elif self._desk.holder(target) is None:
             made = self._holdings.read(target, locks=False).listing.manifests
-            if any(each.slice is not None and each.created >= gap.at for each in made):
+            if any(_begins_anew(each, gap.at) for each in made):
                 gaps.close(gap)
             elif self._duty.schedule is not None and gaps.ask(gap, now):
                 self._desk.ask(self._invocation("now", target))
@@ -284,6 +284,11 @@ class Rota:
         elif fresh.newest is not None:
             text = Text("There is a good backup of {target} again, made at {time}.", target=Code(target), time=since)
             self._alarms.over("stale", target, text, self._duty.actor)
+
+
+def _begins_anew(manifest: Manifest, after: datetime) -> bool:
+    """Whether moments can be restored again from it on. What a restore kept may be of another database."""
+    return manifest.slice is not None and manifest.created >= after and manifest.kind is not BackupKind.PRE_RESTORE
 
 
 # -- what is noted -------------------------------------------------------------------------------------------------

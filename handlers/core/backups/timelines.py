@@ -5,7 +5,8 @@
   key.
 - Slices are one timeline as long as each begins where one before it ends. A gap is never bridged: where the oplog of
   the server was shorter than our absence, or a restore replaced the data, a new timeline begins.
-- A moment can be restored when a consistent backup lies before it, and slices lead from that backup to it.
+- A moment can be restored when a consistent backup lies before it, and slices lead from that backup to it. What a
+  restore into another database kept of that one is no such backup: the oplog that is saved is not of it.
 - An empty slice says that nothing happened; it is only written now and then, so that the reach is told truly.
 """
 
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from handlers.core.formats.manifests import Manifest
+from handlers.core.formats.manifests import BackupKind, Manifest
 from handlers.core.formats.objects import Stored
 from handlers.core.formats.optimes import OpTime
 from handlers.core.ports import Artifact, ArtifactStore, Clock, Database, Tail
@@ -88,6 +89,12 @@ def windows(known: Iterable[Link]) -> tuple[tuple[OpTime, OpTime], ...]:
         else:
             found.append((each.start, each.end))
     return tuple(found)
+
+
+def followed(manifest: Manifest, database: str) -> bool:
+    """Whether the saved oplog leads on from this backup; `database`: the one whose oplog is saved."""
+    own = manifest.kind is not BackupKind.PRE_RESTORE or manifest.database == database
+    return manifest.slice is not None and own
 
 
 def reachable(manifests: Iterable[Manifest], known: Sequence[Link]) -> tuple[tuple[OpTime, OpTime], ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from handlers.core.backups.timelines import Link, links, path, windows
+from handlers.core.backups.timelines import Link, followed, links, path, windows
 from handlers.core.door.work import Work
 from handlers.core.formats.evidence import History, Moment, Verdict
 from handlers.core.formats.manifests import Manifest
@@ -39,7 +39,7 @@ class Way:
 
 def way(target: Target, manifest: Manifest) -> Way | None:
     """None where no saved oplog leads on. Raises OutsideError."""
-    if manifest.slice is None:
+    if manifest.slice is None or not followed(manifest, target.database.name):
         return None
     begin, known = manifest.slice.end, links(target.store, target.name)
     until = max((end for start, end in windows(known) if start <= begin < end), default=begin)
