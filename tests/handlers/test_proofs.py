@@ -17,8 +17,9 @@ from handlers.core.door.desk import Began, Desk, Outside, Said
 from handlers.core.door.records import Jobs
 from handlers.core.formats.evidence import Check, Evidence, Standing, Verdict
 from handlers.core.formats.manifests import CollectionKind, DumpEvidence, Manifest
-from handlers.core.ports import LoadEvidence, Target
+from handlers.core.ports import LoadEvidence, OpenFiles, Target
 from handlers.core.restores.drills import Laboratory
+from handlers.core.restores.handles import SPARE
 from handlers.core.restores.restorations import Restorations
 from handlers.core.words.answers import Confirm, Invocation, JobId, Plan, Surface, TargetName
 from handlers.core.words.cards import Card, Tone
@@ -297,6 +298,22 @@ def test_the_time_until_the_data_could_be_used_is_told(house: House) -> None:
     assert "after 9.0 s" in words(job)
     assert house.evidence().ready_seconds == 9
     assert any(str(fact.value) == "9.0 s" for fact in house.desk.card(job).facts)
+
+
+def test_a_drill_for_which_the_scratch_server_could_not_open_enough_files_is_refused_and_says_nothing(
+    house: House,
+) -> None:
+    house.backup()
+
+    def small(database: FakeDatabase) -> None:
+        database.open_files = OpenFiles(SPARE, 0, 1)
+
+    house.scratch.spoilt = small
+    job = house.done("drill")
+    assert job.state is JobState.FAILED
+    assert "files open there" in words(job)
+    assert house.catalogue.dossier.history().evidence == ()
+    assert house.scratch.open_now == 0
 
 
 @pytest.mark.parametrize("other", [fewer, unindexed, without])

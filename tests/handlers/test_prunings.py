@@ -311,6 +311,30 @@ def opened(house: House, store: MemoryStore, target: TargetName, operation: str,
     return journal
 
 
+def begun_job(house: House) -> Job:
+    """A job that was not worked on yet."""
+    job = house.desk.load(begun(house, "pin", house.listed()[-1]))
+    assert job is not None
+    house.desk.work(job.id)
+    return job
+
+
+def test_what_an_open_restore_kept_of_what_it_replaces_stays_until_it_is_closed_however_long_that_takes(
+    house: House,
+) -> None:
+    made = NOW - DAY * 20
+    kept = house.add(made, BackupKind.PRE_RESTORE)
+    house.nights(10)
+    job = replace(begun_job(house), id=JobId("aaaaaabbbbbb"), created=made)
+    journal = Journal(house.store, SHOP, job.id)
+    journal.intend(replace(job, plan=replace(job.plan, operation="restore.run", arguments={})))
+    house.run("prune")
+    assert kept in house.listed()
+    journal.close()
+    house.run("prune")
+    assert kept not in house.listed()
+
+
 def test_while_an_undo_is_at_work_the_copies_can_be_listed_and_pruned(house: House) -> None:
     old = house.nights(60)
     opened(house, house.store, SHOP, "restore.undo", {"of": "x", "database": "shop"})

@@ -262,9 +262,10 @@ def test_a_plan_says_what_will_be_lost() -> None:
     assert "not a copy of one moment" in said or "oplog" not in said
 
 
-def test_a_restore_without_enough_room_is_refused() -> None:
+@pytest.mark.parametrize("free_bytes", [0, 10])
+def test_a_restore_without_enough_room_is_refused(free_bytes: int) -> None:
     scene = Scene()
-    scene.database.free_bytes = 10
+    scene.database.free_bytes = free_bytes
     with pytest.raises(Refusal, match="not enough room"):
         scene.job("restore", "latest")
     scene.database.free_bytes = 10**9

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.core.backups.timelines import Follower, Link, base, links, path, reachable, windows
+from handlers.core.backups.timelines import LOCK_TIME, Follower, Link, base, links, path, reachable, windows
 from handlers.core.formats.manifests import Manifest
 from handlers.core.formats.objects import Stored
 from handlers.core.formats.optimes import OpTime
@@ -137,6 +137,22 @@ def test_the_first_slice_of_a_timeline_is_read_again_when_it_could_not_be_stored
     database.write("orders", {"_id": 2})
     follower.step(going, seconds=0)
     assert windows(links(store, SHOP)) == ((began, database.now()),)
+
+
+@pytest.mark.parametrize("mode", ["", "COMPLIANCE"])
+def test_a_slice_is_locked_as_long_as_a_backup_at_least_where_the_store_locks(mode: str) -> None:
+    clock = FakeClock()
+    database, store = FakeDatabase("shop"), MemoryStore(clock, lock_mode=mode)
+    database.create("orders")
+    follower = Follower(SHOP, database, store, clock)
+    follower.step(lambda: False, seconds=0)
+    database.write("orders", {"_id": 1})
+    follower.step(lambda: False, seconds=0)
+    for link in links(store, SHOP):
+        receipt = store.receipt(link.stored.key)
+        assert receipt is not None
+        assert receipt.locked_until == (clock.now() + LOCK_TIME if mode else None)
+    assert links(store, SHOP)
 
 
 # -- following the oplog of a server -------------------------------------------------------------------------------
