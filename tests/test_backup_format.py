@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -23,9 +25,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pymongo.database import Database
 
+from bot.adapters.clock import SystemClock
 from bot.adapters.mongo import MongoDatabase
 from bot.adapters.mongo.packing import Packer
+from bot.adapters.store_directory import DirectoryStore
 from handlers.core.backups.catalogue import data_key, folder
+from handlers.core.backups.timelines import Follower
 from handlers.core.formats.manifests import BackupKind, Manifest, incomplete
 from handlers.core.formats.objects import Packing, Slice, Stored
 from handlers.core.formats.optimes import OpTime
@@ -220,9 +225,9 @@ def steps() -> str:
     return str(found)
 
 
-def followed(place: Path, key: Path, uri: str, path: str) -> subprocess.CompletedProcess[str]:
+def followed(place: Path, key: Path, uri: str, path: str, **more: str) -> subprocess.CompletedProcess[str]:
     """The steps, by a stranger: no program of the bot is near."""
-    environment = {"PATH": path, "HOME": str(place), "FOLDER": str(place), "KEY": str(key), "URI": uri}
+    environment = {"PATH": path, "HOME": str(place), "FOLDER": str(place), "KEY": str(key), "URI": uri, **more}
     return subprocess.run(
         ["bash", "-eu", "-c", steps()], env=environment, capture_output=True, text=True, timeout=100, check=False
     )
@@ -251,6 +256,52 @@ def test_a_stranger_restores_by_the_page_alone(
         assert "0 document(s) failed to restore" in done.stderr
         assert "400 collection plain\n" in done.stdout
         assert content(client[database]) == wanted
+
+
+def gone_on(adapter: MongoDatabase, real: Database[dict[str, Any]], follower: Follower) -> tuple[dict[str, Any], int]:
+    """Life after a backup, its oplog saved in slices; what was there at a moment, and the first second after that."""
+    for number in range(3):
+        real.plain.insert_one({"_id": f"new {number}"})
+        with real.client.start_session() as session, session.start_transaction():
+            for blob in range(3):
+                large = {"_id": f"large {number} {blob}", "x": os.urandom(6_000_000)}  # together more than one entry
+                real["dot.ted.name"].insert_one(large, session=session)
+        real.plain.delete_one({"_id": number})
+        assert follower.step(lambda: False).gap is None
+    wanted, last = content(real), adapter.now().seconds
+    time.sleep(1.1)  # that second is over
+    real.plain.update_one({"_id": 100}, {"$set": {"n": "too late"}})
+    real.plain.drop()
+    follower.step(lambda: False)
+    return wanted, last + 1
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_stranger_restores_a_later_moment_by_the_page_alone(
+    mongod: Mongod, database: str, tools_path: str, tmp_path: Path, *, encrypted: bool
+) -> None:
+    needs("zstd")
+    needs("age")
+    packing = Packing(3, (PUBLIC,)) if encrypted else Packing()
+    place, store, key = tmp_path / "backup", tmp_path / "store", tmp_path / "key.txt"
+    place.mkdir()
+    key.write_text(f"{SECRET}\n")
+    with (
+        closing(MongoDatabase(mongod.uri(database), path=tools_path, packing=packing)) as adapter,
+        mongod.client() as client,
+    ):
+        follower = Follower(SHOP, adapter, DirectoryStore(store), SystemClock())
+        follower.step(lambda: False)
+        backed_up(adapter, client[database], place)
+        wanted, until = gone_on(adapter, client[database], follower)
+        client.drop_database(database)
+        pitr = store / "v1" / SHOP / "pitr"
+        done = followed(place, key, mongod.uri(""), tools_path, PITR=str(pitr), UNTIL=str(until))
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert content(client[database]) == wanted
+        client.drop_database(database)
+        sorted(pitr.glob("*/*"))[-1].unlink()
+        assert followed(place, key, mongod.uri(""), tools_path, PITR=str(pitr), UNTIL=str(until)).returncode != 0
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "data.archive.zst", "oplog.bson.zst"])
