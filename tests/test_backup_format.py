@@ -103,7 +103,7 @@ def test_a_manifest_with_a_field_more_or_less_is_not_of_the_schema(manifest: Man
     if data.draw(st.booleans()):
         found["more"] = 1
     else:
-        del found[data.draw(st.sampled_from(sorted(found)))]
+        del found[data.draw(st.sampled_from(sorted(found.keys() - {"began"})))]  # which older ones lack
     assert not VALIDATOR.is_valid(body)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from handlers.core.backups.catalogue import folder, new_id
-from handlers.core.door.desk import Said
+from handlers.core.door.desk import Began, Said
 from handlers.core.formats.manifests import Manifest
 from handlers.core.formats.objects import Slice
 from handlers.core.formats.optimes import OpTime
@@ -164,6 +164,16 @@ def test_a_backup_with_no_slice_behind_it_is_no_span(house: House) -> None:
 
 
 # -- what its cards say --------------------------------------------------------------------------------------------
+
+
+def test_a_backup_knows_when_it_was_asked_for_and_when_its_work_began(house: House) -> None:
+    began = house.ask("now")
+    assert isinstance(began, Began)
+    house.clock.advance(90)
+    house.desk.work(began.job)
+    made = house.catalogue.find("latest")
+    assert made.began is not None
+    assert (made.began - made.created).total_seconds() == 90
 
 
 def test_the_card_of_a_backup_says_how_large_it_is_and_its_checksum(house: House) -> None:

@@ -64,6 +64,7 @@ MANIFESTS = st.builds(
     database=NAMES,
     kind=st.sampled_from(BackupKind),
     created=MOMENTS,
+    began=st.none() | MOMENTS,
     seconds=COUNTS,
     created_by=NAMES,
     deployment=NAMES,
@@ -247,6 +248,7 @@ def test_a_manifest_can_be_sealed_anew() -> None:
 @pytest.mark.parametrize(
     "changed",
     [{"schema": 1}, {"schema": None}, {"kind": "unheard of"}, {"created": "2026-11-24T03:00:00"}, {"created": "soon"},
+     {"began": "2026-11-24T03:00:00"}, {"began": None},
      {"data": {}}, {"data": None}, {"seconds": "many"}, {"collections": None}, {"collections": [{}]},
      {"packing": {"codec": "gzip", "level": 3, "recipients": []}}, {"slice": {}},
      {"data": {**DATA, "locked_until": "2026-12-03T00:00:00"}}, {"slice": {**SLICE, "end": "1763999999.1"}},

@@ -40,7 +40,7 @@ def capture(
 ) -> Manifest:
     """Makes one backup, locked until then. Raises Refusal (nothing to save, or cancelled), OutsideError or Damage; then
     there is none."""
-    job, begun = work.job, clock.monotonic()
+    job, begun, began = work.job, clock.monotonic(), clock.now()
     facts = target.database.facts()
     if facts.collections == 0:
         raise Refusal(
@@ -72,6 +72,7 @@ def capture(
             server=evidence.server,
             collections=evidence.announced,
             keys=both(keys, target.data_keys.used()),
+            began=began,
         )
         catalogue.commit(manifest, lock_until=lock_until)
     except Problem:

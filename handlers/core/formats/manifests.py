@@ -141,7 +141,8 @@ class BackupKind(Enum):
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """The commit record of a backup. `deployment`: the replica set's name, empty for a single server; `surface` and
-    `job`: what asked for it; `offset_seconds`: how far local time was ahead of UTC, by which its day and week count;
+    `job`: what asked for it; `created`: when, and `began`: when the work began (None in those of before it was noted),
+    which took `seconds`; `offset_seconds`: how far local time was ahead of UTC, by which its day and week count;
     `keys`: of secrets that encrypt a part of the data, which keys something was under while it was made."""
 
     id: BackupId
@@ -164,6 +165,7 @@ class Manifest:
     collections: tuple[CollectionSpec, ...]
     offset_seconds: int = 0
     keys: KeyNeeds = field(default_factory=dict)
+    began: datetime | None = None
 
     @property
     def files(self) -> tuple[Stored, ...]:
@@ -210,6 +212,8 @@ class Manifest:
             "server": self.server,
             "collections": [spec.to_json() for spec in self.collections],
         }
+        if self.began is not None:
+            body["began"] = self.began.isoformat()
         if self.keys:
             body["keys"] = {name: None if ids is None else list(ids) for name, ids in self.keys.items()}
         return canonical({**body, "digest": digest("manifest", body)})
@@ -239,15 +243,13 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
     body = {key: value for key, value in data.items() if key != "digest"}
     if digest("manifest", body) != data["digest"]:
         raise ValueError("its digest does not fit")
-    created = datetime.fromisoformat(data["created"])
-    if created.utcoffset() is None:
-        raise ValueError("its time has no zone")
     return Manifest(
         id=BackupId(str(data["id"])),
         target=TargetName(str(data["target"])),
         database=str(data["database"]),
         kind=BackupKind(data["kind"]),
-        created=created.astimezone(UTC),
+        created=_time(data["created"]),
+        began=_time(data["began"]) if "began" in data else None,
         offset_seconds=_offset(data["offset_seconds"]),
         keys={str(name): None if ids is None else tuple(map(str, ids)) for name, ids in data.get("keys", {}).items()},
         seconds=counted(data["seconds"]),
@@ -264,6 +266,13 @@ def _parsed(data: Mapping[str, Any]) -> Manifest:
         server=str(data["server"]),
         collections=tuple(CollectionSpec.from_json(spec) for spec in data["collections"]),
     )
+
+
+def _time(value: str) -> datetime:
+    time = datetime.fromisoformat(value)
+    if time.utcoffset() is None:
+        raise ValueError("its time has no zone")
+    return time.astimezone(UTC)
 
 
 def _offset(value: object) -> int:
