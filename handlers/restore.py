@@ -15,7 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from handlers.core.backups.journals import Journal, kept
+from handlers.core.backups.catalogue import new_id
+from handlers.core.backups.journals import Journal, journal, kept
 from handlers.core.backups.targets import line_of, named, span
 from handlers.core.backups.timelines import base, followed, links, reachable
 from handlers.core.backups.wishes import Wish, wish
@@ -214,7 +215,7 @@ class RestoreHandler:
                 continue
             there_target = replace(target, database=target.database.sibling(found.database))
             if found.until <= self._clock.now():
-                raise Refusal(Text("The time for undoing that is over. Its card names the backup to go back to."))
+                raise Refusal(self._nothing_kept(of))
             before = Journal(target.store, name, of)
             back = kept_collections(there_target, of, kept_decision(before))
             live = own(there_target.database.collections())
@@ -233,7 +234,33 @@ class RestoreHandler:
                 newer={each: UNKNOWN if count is None else count for each, count in newer.items() if count != 0},
             )
             return Draft(UNDO, name, plan.arguments())
-        raise Refusal(Text("Nothing is kept of restore {job}: it was undone, or its time is over.", job=Code(of)))
+        raise Refusal(self._nothing_kept(of))
+
+    def _nothing_kept(self, of: JobId) -> Text:
+        """Why that restore, or undo, cannot be undone, and what can be done instead."""
+        found = [journal(target.store, name, of) for name, target in self._targets.items()]
+        before = next((each for each in found if each is not None), None)
+        began = None if before is None else before.intent()
+        if before is None or began is None:
+            return Text("No restore {job} is known. Its card says its job: `/restore undo JOB`.", job=Code(of))
+        was, back = before.once_kept(), self._way_back(began)
+        if began.plan.arguments["keep_hours"] == 0:
+            text = Text("Nothing was kept of what {job} replaced: RESTORE_UNDO_HOURS was 0.", job=Code(of))
+        elif was is None:
+            return Text("There is nothing of {job} to undo: it replaced nothing, or it has not ended.", job=Code(of))
+        elif was.until <= self._clock.now():
+            text = Text("The time for undoing {job} is over, since {time}.", job=Code(of), time=was.until)
+        else:
+            return Text("{job} was undone already.", job=Code(of))
+        return Text("{text} {back}", text=text, back=back)
+
+    def _way_back(self, began: Job) -> Text:
+        backup = new_id(began.created, began.id)
+        if self._catalogues[began.target].exists(backup):
+            return Text("`/restore` of backup {id} brings back what was live before it.", id=Code(backup))
+        if began.plan.operation == RUN:
+            return Text("Its card names the backup to go back to.")
+        return Text("`/restore` shows which backups there are.")
 
     def _tidying(self, name: TargetName) -> Reply | Start:
         now = self._clock.now()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -173,7 +174,7 @@ def test_an_undo_brings_back_what_was_replaced_and_can_be_undone() -> None:
     scene.restored("undo", second.id)
     assert scene.content() == scene.saved
     for gone in (first, second):
-        with pytest.raises(Refusal, match="Nothing is kept"):
+        with pytest.raises(Refusal, match="was undone already"):
             scene.job("restore", "undo", gone.id)
 
 
@@ -190,13 +191,60 @@ def test_an_undo_is_refused_when_its_time_is_over_and_then_tidied_away() -> None
     done = scene.restored("latest")
     assert isinstance(scene.handlers()[1].ask(Invocation("restore", ("tidy",), someone(), "C0OPS")), Reply)
     scene.clock.advance(24 * 3600 + 1)
-    with pytest.raises(Refusal, match="time for undoing that is over"):
+    over = f"The time for undoing {done.id} is over, since .*`/restore` of backup .* brings back"
+    with pytest.raises(Refusal, match=over):
         scene.job("restore", "undo", done.id)
     assert scene.run(scene.job("restore", "tidy")).state is JobState.DONE
     assert scene.kept() == []
     assert scene.content() == scene.saved
-    with pytest.raises(Refusal, match="Nothing is kept"):
+    with pytest.raises(Refusal, match=over):
         scene.job("restore", "undo", done.id)
+
+
+def test_an_undo_says_the_backup_to_go_back_to_and_that_one_can_be_restored() -> None:
+    scene = Scene()
+    done = scene.restored("latest")
+    scene.clock.advance(24 * 3600 + 1)
+    with pytest.raises(Refusal) as refused:
+        scene.job("restore", "undo", done.id)
+    scene.restored(str(refused.value).split("backup ")[1].split()[0])
+    assert scene.content() == scene.live
+
+
+def test_an_undo_whose_time_was_none_says_that_and_names_the_backup() -> None:
+    scene = Scene(keep_hours=0)
+    done = scene.restored("latest")
+    said = f"Nothing was kept of what {done.id} replaced: RESTORE_UNDO_HOURS was 0. `/restore` of backup "
+    with pytest.raises(Refusal, match=re.escape(said)):
+        scene.job("restore", "undo", done.id)
+
+
+def test_an_undo_that_kept_nothing_says_so_and_knows_no_backup_of_what_it_replaced() -> None:
+    scene = Scene()
+    done = scene.restored("latest")
+    scene._given["keep_hours"] = 0
+    undone = scene.restored("undo", done.id)
+    with pytest.raises(Refusal, match=r"RESTORE_UNDO_HOURS was 0\. `/restore` shows which backups there are\."):
+        scene.job("restore", "undo", undone.id)
+    with pytest.raises(Refusal, match=f"^{done.id} was undone already.$"):
+        scene.job("restore", "undo", done.id)
+
+
+def test_an_undo_of_what_was_never_switched_says_that_there_is_nothing() -> None:
+    scene = Scene()
+    job = scene.job("restore", "latest")
+    scene.faults.fail("database.load", 1)
+    scene.run(job)
+    with pytest.raises(Refusal, match=r"nothing of .* to undo"):
+        scene.job("restore", "undo", job.id)
+
+
+@pytest.mark.parametrize("word", ["nobodys", "../../etc", "/", ".."])
+def test_an_undo_of_a_job_that_nobody_knows_says_so_and_looks_at_no_other_key(word: str) -> None:
+    scene = Scene()
+    scene.restored("latest")
+    with pytest.raises(Refusal, match=r"No restore .* is known"):
+        scene.job("restore", "undo", word)
 
 
 def test_an_undo_of_which_a_part_is_missing_is_damage_and_changes_nothing() -> None:

@@ -127,8 +127,12 @@ class Journal:
 
     def kept(self) -> Kept | None:
         """What is still kept, also when its time is over; None when nothing is, or not any more."""
+        return None if self._get("gone") is not None else self.once_kept()
+
+    def once_kept(self) -> Kept | None:
+        """What was kept, also when it is there no more; None when nothing ever was."""
         found = self._get("kept")
-        if found is None or self._get("gone") is not None:
+        if found is None:
             return None
         try:
             return Kept(self.job, str(found["database"]), datetime.fromisoformat(found["until"]))
@@ -169,6 +173,11 @@ def unclosed(store: ArtifactStore, target: TargetName) -> tuple[JobId, ...]:
     return tuple(
         job for job, found in _journals(store, target).items() if "intent.json" in found and "closed.json" not in found
     )
+
+
+def journal(store: ArtifactStore, target: TargetName, job: str) -> Journal | None:
+    """That of a job that somebody named; None when this target has none. Raises OutsideError."""
+    return Journal(store, target, JobId(job)) if job in _journals(store, target) else None
 
 
 def kept(store: ArtifactStore, target: TargetName) -> tuple[Kept, ...]:
