@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -302,6 +303,89 @@ def test_a_job_of_a_kind_that_this_version_does_not_know_keeps_nobody_from_looki
         house.desk.tend()
     assert [house.loaded(each).state for each in (jobs[0], jobs[2])] == [JobState.EXPIRED] * 2
     assert house.loaded(jobs[1]).state is JobState.OFFERED, "a worker that knows it looks after it"
+
+
+def made_strange(house: House, job: JobId, operation: bytes = b"later.do") -> None:
+    """The job is of a kind that only another version of the bot knows."""
+    known = house.state.get(f"job:{job}")
+    assert known is not None
+    for name in (b'"do.add"', b'"do.destroy"'):
+        if name in known.value:
+            strange = known.value.replace(name, b'"' + operation + b'"')
+            assert house.state.put_if(f"job:{job}", strange, known.version)
+
+
+def tended(house: House, seconds: int) -> None:
+    """A worker tends for so long."""
+    for _ in range(seconds // 10):
+        house.clock.advance(10)
+        with suppress(Damage):
+            house.desk.tend()
+
+
+def test_a_queued_job_of_an_unknown_kind_stays_for_a_worker_that_knows_it(house: House) -> None:
+    job = house.began("add")
+    made_strange(house, job)
+    house.desk.work(job)
+    assert house.loaded(job).state is JobState.QUEUED
+    tended(house, 20 * 60)
+    assert house.loaded(job).state is JobState.QUEUED
+    gate = Gate(house.state, house.factors, house.clock, house.entropy)
+    outside = Outside(house.state, house.queue, house.audit, house.people, house.clock, house.entropy)
+    house.doing.permissions = {**house.doing.permissions, "later.do": Permission.OPERATE}
+    house.queue.jobs.clear()
+    later = Desk({"do": house.doing, "later": house.doing}, gate, outside)
+    later.tend()
+    assert house.queue.jobs == [job]
+    later.work(job)
+    assert house.loaded(job).state is JobState.DONE
+
+
+def test_a_queued_job_of_an_unknown_kind_that_nobody_takes_ends_with_a_card_and_leaves_its_lane(house: House) -> None:
+    job = house.began("add")
+    made_strange(house, job)
+    house.desk.work(job)
+    assert "One at a time" in refused(house.ask("add"))
+    tended(house, 31 * 60)
+    ended = house.loaded(job)
+    assert (ended.state, str(ended.outcome.text if ended.outcome else "")) == (
+        JobState.FAILED,
+        "No worker took it in 30 minutes. Nothing was changed.",
+    )
+    assert str(house.desk.card(ended).title) == "later do of shop: failed"
+    house.desk.tend()
+    house.began("add")
+
+
+def test_a_running_job_of_an_unknown_kind_is_ended_when_nobody_was_at_work_on_it_for_half_an_hour(house: House) -> None:
+    job = house.began("add")
+    house.jobs.change(job, lambda each: replace(each.moved(JobState.RUNNING), started=house.clock.now()))
+    made_strange(house, job)
+    tended(house, 29 * 60)
+    assert house.loaded(job).state is JobState.RUNNING
+    assert house.state.put_if(f"lease:{job}", b"", None, seconds=60), "a worker that knows it took it"
+    tended(house, 29 * 60)
+    assert house.loaded(job).state is JobState.RUNNING
+    tended(house, 2 * 60)
+    ended = house.loaded(job)
+    assert ended.state is JobState.INTERRUPTED
+    assert "No worker that runs knows later do" in str(ended.outcome.text if ended.outcome else "")
+    assert house.events()[-1] == ("job.ended", "error")
+    house.desk.tend()
+    house.began("add")
+
+
+def test_an_offer_of_an_unknown_kind_is_shown_can_be_withdrawn_and_is_confirmed_by_nobody(house: House) -> None:
+    first, second = house.began("destroy"), house.began("destroy")
+    for job in (first, second):
+        made_strange(house, job)
+    assert "later do of shop?" in str(house.desk.card(house.loaded(first)).title)
+    with pytest.raises(Refusal):
+        house.desk.challenge(first, SARA)
+    house.desk.cancel(first, SARA)
+    assert house.loaded(first).state is JobState.CANCELLED
+    tended(house, 31 * 60)
+    assert house.loaded(second).state is JobState.EXPIRED
 
 
 def test_an_offer_whose_end_cannot_be_recorded_stays_until_it_can_and_confirms_nothing_meanwhile(house: House) -> None:

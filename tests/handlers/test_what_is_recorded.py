@@ -7,8 +7,9 @@ from typing import ClassVar
 
 import pytest
 
-from handlers.core.door.desk import Said, without_codes
+from handlers.core.door.desk import Said
 from handlers.core.door.policy import Permission
+from handlers.core.door.typed import without_codes
 from handlers.core.rotation.recorded_secrets import RecordedSecrets
 from handlers.core.rotation.secret_stores import Sealed
 from handlers.core.words.answers import Press, Surface

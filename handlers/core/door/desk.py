@@ -11,7 +11,6 @@ terminal all come through here; whatever they did not ask the desk for does not 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -22,10 +21,12 @@ from handlers.core.door.consent import GRANT_SECONDS, OFFER_SECONDS, Consent, Re
 from handlers.core.door.glass import Glass
 from handlers.core.door.permits import Permits
 from handlers.core.door.policy import Permission
-from handlers.core.door.records import Jobs
+from handlers.core.door.records import Busy, Jobs
 from handlers.core.door.rules import Need, NoRules, RuleBook
 from handlers.core.door.shift import Shift
+from handlers.core.door.strays import Stray, Strays
 from handlers.core.door.tellings import Silent, Telling
+from handlers.core.door.typed import allowed_fields, allowed_words, without_codes
 from handlers.core.door.work import Work
 from handlers.core.ports import Audit, Clock, Entropy, People, Queue, State
 from handlers.core.words.answers import (
@@ -47,24 +48,11 @@ from handlers.core.words.cards import Card, Tone
 from handlers.core.words.digests import Json
 from handlers.core.words.errors import Damage, OutsideError, Problem, Refusal
 from handlers.core.words.forms import Form
-from handlers.core.words.job_cards import busy
 from handlers.core.words.jobs import Job, JobState, Outcome
 from handlers.core.words.text import Code, Person, Text
 
 REQUEUE_SECONDS = 30
 GRACE_SECONDS = 30  # a code that was typed in an offer's last moment is judged before the offer ends
-TOKEN = re.compile(r"\bx(?:ox[a-z]|app)[-.]\S+")
-TOKEN_TYPED = Text(
-    "This looks like a token of Slack. The chat has seen it, so revoke it and make another one; nothing was done with "
-    "it here. A token only ever goes into a file on the bot's host: `/runbook slack-tokens` says how."
-)
-CODE = re.compile(r"\d{3}-?\d{3}")
-# In what is written into a form, which a card or the record may repeat; a label's value, `id="123456"`, is none.
-NOTED = re.compile(r"(?<![\w\"#=~])\d{3}[ -]?\d{3}(?!\w)")
-CODE_TYPED = Text(
-    "One of these words looks like a code. A code is only ever typed into the window that asks for it; this one was "
-    "seen by the chat, so use the next one. A number of six digits is written with a # before it."
-)
 
 
 class Handler(Protocol):
@@ -110,10 +98,11 @@ class Pressable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Words for the asker alone, and perhaps a file."""
+    """Words for the asker alone, and perhaps a file. `busy`: the job whose end must be waited for; else None."""
 
     card: Card
     file: Attachment | None = None
+    busy: Job | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +171,7 @@ class Desk:
             outside.glass,
         )
         self._shift = Shift(self._jobs, outside.state, outside.audit, outside.clock)
+        self._stray, self._strays = Stray(), Strays(outside.clock)
 
     # -- asking ------------------------------------------------------------------------------------------------
 
@@ -198,10 +188,7 @@ class Desk:
                 channel=invocation.channel,
             )
             self._write(_asked(invocation))
-            if any(CODE.fullmatch(word) for word in invocation.words):
-                raise Refusal(CODE_TYPED)
-            if any(TOKEN.search(word) for word in invocation.words):
-                raise Refusal(TOKEN_TYPED)
+            allowed_words(invocation.words)
             answer = handler.ask(invocation)
             match answer:
                 case Reply(card, file):
@@ -213,7 +200,8 @@ class Desk:
                 case _:
                     assert_never(answer)
         except Refusal as refusal:
-            return Said(Card(title=refusal.text, tone=Tone.WARNING))
+            holder = refusal.holder if isinstance(refusal, Busy) else None
+            return Said(Card(title=refusal.text, tone=Tone.WARNING), busy=holder)
 
     def asks(self, action: str) -> bool:
         """Whether the button is answered with a form, so that a place for it must be opened at once."""
@@ -229,10 +217,7 @@ class Desk:
         if press.fields:
             facts["fields"] = {name: without_codes(typed) for name, typed in press.fields.items()}
         self._write(AuditEvent("pressed", "allow", press.actor, operation=press.action, facts=facts))
-        if any(TOKEN.search(typed) for typed in press.fields.values()):
-            raise Refusal(TOKEN_TYPED)
-        if any(NOTED.search(typed) for typed in press.fields.values()):
-            raise Refusal(CODE_TYPED)
+        allowed_fields(press.fields)
         answer = behind.press(press)
         match answer:
             case Start(draft):
@@ -299,7 +284,7 @@ class Desk:
     def _claim(self, job: Job) -> None:
         holder = self._jobs.claim(job)
         if holder is not None:
-            raise Refusal(busy(holder))
+            raise Busy(holder)
 
     def _queue_put(self, job: Job) -> None:
         if job.plan.actor.surface is not Surface.TERMINAL:
@@ -370,7 +355,8 @@ class Desk:
 
     def work(self, job_id: JobId) -> None:
         """Runs a queued job to its end; does nothing for any other. Raises OutsideError when its end is not stored."""
-        job = self._shift.begin(job_id)
+        queued = self._jobs.load(job_id)
+        job = None if queued is None or self._strange(queued) else self._shift.begin(job_id)
         if job is None:
             self._give_back(job_id)
             return
@@ -427,9 +413,11 @@ class Desk:
             except ValueError:
                 broken.append(job_id)
                 continue
-            if job is not None and _kind(job.plan) not in self._handlers:
-                broken.append(job_id)  # of a later version, or nobody's
-            elif job is not None:
+            if job is None:
+                continue
+            if self._strange(job) and not self._strays.left(job_id, tended=self._shift.tended(job_id)):
+                broken.append(job_id)
+            else:
                 self._tend(job, now)
         if broken:
             raise Damage(Text("These jobs cannot be read, so nobody looks after them: {ids}.", ids=", ".join(broken)))
@@ -485,11 +473,14 @@ class Desk:
         decision = "allow" if outcome.state in {JobState.DONE, JobState.PAUSED} else "error"
         self._write(_event("job.ended", ended, decision=decision, state=outcome.state.value, reason=str(outcome.text)))
 
+    def _strange(self, job: Job) -> bool:
+        return _kind(job.plan) not in self._handlers
+
     def _handler(self, job: Job) -> Handler:
         return self._behind(job.plan)
 
     def _behind(self, what: Draft | Plan) -> Handler:
-        return self._handlers[_kind(what)]
+        return self._handlers.get(_kind(what), self._stray)
 
     def _permission_of(self, job: Job) -> Permission | None:
         return self._handler(job).permissions.get(job.plan.operation)
@@ -506,11 +497,6 @@ def _kind(what: Draft | Plan) -> str:
 def _asked(invocation: Invocation) -> AuditEvent:
     facts: dict[str, Json] = {"words": without_codes(" ".join(invocation.words)), "channel": invocation.channel}
     return AuditEvent("asked", "allow", invocation.actor, operation=f"{invocation.command}.ask", facts=facts)
-
-
-def without_codes(typed: str) -> str:
-    """What was typed, as it may be recorded: nothing that could be a code, however people write one, and no token."""
-    return re.sub(r"(?<!\w)\d{3}[ -]?\d{3}(?!\w)", "······", TOKEN.sub("······", typed))[:500]
 
 
 def _queued(job: Job) -> Job:

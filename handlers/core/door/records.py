@@ -17,11 +17,20 @@ from handlers.core.door.marks import mark
 from handlers.core.ports import State
 from handlers.core.words.answers import JobId, PersonId, TargetName
 from handlers.core.words.errors import OutsideError, Refusal
+from handlers.core.words.job_cards import busy
 from handlers.core.words.jobs import Job, JobState
 from handlers.core.words.text import Text
 
 KEEP_SECONDS = 30 * 86_400
 ROUNDS = 32
+
+
+class Busy(Refusal):
+    """The lane is taken. `holder`: by whom."""
+
+    def __init__(self, holder: Job) -> None:
+        super().__init__(busy(holder))
+        self.holder = holder
 
 
 class Jobs:

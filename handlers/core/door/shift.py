@@ -84,6 +84,10 @@ class Shift:
         """Takes a job whose worker is dead; False when somebody holds it. Raises OutsideError."""
         return job_id not in self._grips and self._take(job_id)
 
+    def tended(self, job_id: JobId) -> bool:
+        """Whether somebody is at work on it. Raises OutsideError."""
+        return self._state.get(f"lease:{job_id}") is not None
+
     @contextmanager
     def holding(self, job_id: JobId) -> Iterator[None]:
         """Lets go in the end whatever happened: then somebody else can look at what is true."""
