@@ -106,6 +106,11 @@ def test_what_is_older_than_the_limit_is_not_caught_up_but_told() -> None:
     assert due(NIGHTLY, at(1, 2), at(2, 8, 1), limit=HOUR * 7) == Due(at(2, 2))
 
 
+def test_a_tick_is_run_by_who_looks_a_little_later_also_when_nothing_is_caught_up() -> None:
+    assert due(NIGHTLY, at(1, 2), at(2, 2) + timedelta(seconds=5), limit=timedelta()) == Due(at(2, 2))
+    assert due(NIGHTLY, at(1, 2), at(2, 2, 6), limit=timedelta()) == Due(None, (at(2, 2),))
+
+
 def test_a_last_tick_in_the_future_does_not_silence_the_schedule() -> None:
     ahead = at(1) + timedelta(days=400)
     assert due(NIGHTLY, ahead, at(2, 3)) == Due(at(2, 2))

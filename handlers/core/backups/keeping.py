@@ -94,10 +94,13 @@ class Keeping:
         """When the next one is made, and how the last one of the schedule ended. Raises OutsideError."""
         if self.schedule is None:
             return (Text("No backups are made by themselves: BACKUP_SCHEDULE is off."),)
-        following = self.schedule.following(self.clock.now())
+        now = self.clock.now()
+        following = self.schedule.following(now)
         lines = [Text("The next one is made at {time}.", time=following)]
         ticks = Ticks(self.state, self.schedule, target)
-        last = ticks.last()
+        wait, last = ticks.waiting(now), ticks.last()
+        if wait is not None:
+            lines.append(Text("The one of {time} is due and waits for job {job}.", time=wait.since, job=Code(wait.job)))
         job_id = None if last is None else ticks.job(last)
         job = None if job_id is None else Jobs(self.state).load(job_id)
         if job is not None:
@@ -128,6 +131,9 @@ def alarm_card(job: Job) -> Card:
         title, tone = Text("No good backup of {target} for too long", target=target), Tone.BAD
     elif job.plan.operation == "backup.gap":
         title, tone = Text("The saved oplog of {target} has a gap", target=target), Tone.BAD
+    elif "command" in job.outcome.facts:
+        command = Code(str(job.outcome.facts["command"]))
+        title, tone = Text("{command} for {target} did not happen", command=command, target=target), Tone.BAD
     else:
         title, tone = Text("A backup of {target} did not happen", target=target), Tone.BAD
     footer = Text("Noticed at {time}", time=job.created)

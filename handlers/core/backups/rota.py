@@ -5,31 +5,33 @@
 - Behind a gap in the saved oplog a backup is asked for at once (gaps.py); a restore makes such a gap, too. Without a
   schedule it is only told, as long as nobody makes one.
 - Chores have schedules of their own: a check, a drill, removing what old restores kept. One that was missed is made up
-  for by the next, and what it has to say is on the card of its job.
-- Somebody at work on the target is waited for, as long as the tick may still be caught up.
+  for by the next, and what it has to say is on the card of its job; one that somebody at work kept away is told.
+- Somebody at work is waited for, as long as the tick may still be caught up (turns.py).
 - Before a tick is run, its backup is looked for: one that was lost sight of is not made twice.
 - What was missed, and what was refused, is told. What went well has its own card and is told by nobody.
 - Once a minute the age of the newest good copy is noted for `/metrics`. Over 26 hours it is an alarm, until there is
-  a young one again.
+  a young one again; not while the backup that would end it waits for its lane or is being made, for six hours at most.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from handlers.core.backups.gaps import Gaps
 from handlers.core.backups.holdings import Holdings
 from handlers.core.backups.retention import counts
-from handlers.core.backups.schedules import AHEAD, CATCH_UP, Schedule, Ticks, due
+from handlers.core.backups.schedules import AHEAD, CATCH_UP, Schedule, Ticks
+from handlers.core.backups.turns import Turn, Turns
 from handlers.core.door.alarms import Alarm, Alarms
-from handlers.core.door.desk import Began, Desk
+from handlers.core.door.desk import Desk
 from handlers.core.formats.manifests import BackupKind, Manifest
 from handlers.core.ports import Clock, State
-from handlers.core.words.answers import Actor, Invocation, JobId, PersonId, Surface, TargetName
-from handlers.core.words.digests import Json, canonical
+from handlers.core.words.answers import Actor, Invocation, PersonId, Surface, TargetName
+from handlers.core.words.digests import canonical
 from handlers.core.words.text import Code, Seconds, Text
 
 STALE = timedelta(hours=26)
@@ -83,18 +85,19 @@ class Rota:
         self._state = state
         self._clock = clock
         self._duty = duty
+        self._turns = Turns(desk, alarms, state, clock)
         self._watched: dict[TargetName, float] = {}
 
     def round(self, target: TargetName) -> None:
         """Does what is to be done now for one target. Raises OutsideError or Damage; the next round goes on."""
         if target in self._duty.servers:
             if self._duty.schedule is not None:
-                self._prunings(target, self._duty.schedule, None)
+                self._turns.take(self._pruning(target, self._duty.schedule, None))
             return self._do_chores(target, [each for each in self._duty.chores if each.command == "restore"])
         if self._duty.schedule is not None:
+            self._turns.take(self._backup(target, self._duty.schedule))
             backups = Ticks(self._state, self._duty.schedule, target)
-            self._turn(target, self._duty.schedule, backups, lambda tick: self._back_up(target, tick, backups))
-            self._prunings(target, self._duty.schedule, backups)
+            self._turns.take(self._pruning(target, self._duty.schedule, backups))
         self._do_chores(target, self._duty.chores)
         if self._clock.monotonic() - self._watched.get(target, -WATCH_SECONDS) >= WATCH_SECONDS:
             self._watched[target] = self._clock.monotonic()
@@ -102,65 +105,44 @@ class Rota:
             self._begin_anew(target)
         return None
 
-    def _prunings(self, target: TargetName, schedule: Schedule, backups: Ticks | None) -> None:
-        prune = Schedule("prune", schedule.line, schedule.zone)
-        ticks = Ticks(self._state, prune, target)
-        self._turn(target, prune, ticks, lambda tick: self._prune(target, tick, backups, ticks))
+    # -- turns -------------------------------------------------------------------------------------------------
+
+    def _backup(self, target: TargetName, schedule: Schedule) -> Turn:
+        def done(tick: datetime) -> bool:
+            made = self._newest_scheduled(target)
+            return made is not None and made >= tick
+
+        wish, began = self._invocation("now", target), partial(self._newest_scheduled, target)
+        return Turn(schedule, target, wish, self._duty.limit, began, done=done, tells_missed=True, tells_refused=True)
+
+    def _pruning(self, target: TargetName, schedule: Schedule, backups: Ticks | None) -> Turn:
+        """`backups`: whose job of that tick is waited for, which may be late itself; None where none is made."""
+        return Turn(
+            Schedule("prune", schedule.line, schedule.zone),
+            target,
+            self._invocation("prune", target),
+            self._duty.limit + CATCH_UP,
+            partial(self._newest_scheduled, target),
+            done=lambda tick: backups is None and not self._holdings.any(target),
+            after=backups,
+            tells_refused=True,
+        )
 
     def _do_chores(self, target: TargetName, chores: Iterable[Chore]) -> None:
-        for chore in chores:
-            self._turn(target, chore.schedule, Ticks(self._state, chore.schedule, target), self._chore(target, chore))
+        for each in chores:
+            wish = Invocation(each.command, (*each.words, target), self._duty.actor, self._duty.channel)
+            began = partial(self._newest_scheduled, target)
+            self._turns.take(Turn(each.schedule, target, wish, self._duty.limit, began))
 
-    # -- ticks -------------------------------------------------------------------------------------------------
-
-    def _turn(self, target: TargetName, schedule: Schedule, ticks: Ticks, run: Callable[[datetime], None]) -> None:
-        now, last = self._clock.now(), ticks.last()
-        if last is None:
-            last = self._newest_scheduled(target, now) or now
-            ticks.passed(last, now)
-        found = due(schedule, last, now, self._duty.limit)
-        if found.missed and schedule is self._duty.schedule:
-            self._tell_missed(target, found.missed, ticks)
-        if found.missed and found.run is None:
-            ticks.passed(found.missed[-1], now)
-        if found.run is not None:
-            run(found.run)
-
-    def _newest_scheduled(self, target: TargetName, now: datetime) -> datetime | None:
+    def _newest_scheduled(self, target: TargetName) -> datetime | None:
         """When the schedule made its newest copy, so that a lost state neither loses a tick nor repeats one."""
+        now = self._clock.now()
         made = [
             each.made
             for each in self._holdings.read(target, locks=False).copies
             if each.kind is BackupKind.SCHEDULED and each.made <= now + AHEAD
         ]
         return max(made, default=None)
-
-    def _back_up(self, target: TargetName, tick: datetime, ticks: Ticks) -> None:
-        now = self._clock.now()
-        holder = self._desk.holder(target)
-        ours = holder is not None and holder.plan.actor.surface is Surface.SCHEDULE and holder.created >= tick
-        if ticks.ran(tick):
-            return ticks.passed(tick, now)
-        if holder is not None and not (ours and holder.plan.operation == "backup.now"):
-            return None
-        claim = ticks.claim(tick)
-        if claim is None:
-            return None
-        made = self._newest_scheduled(target, now)
-        if holder is not None:
-            ticks.record(claim, holder.id)
-        elif made is not None and made >= tick:
-            ticks.record(claim, None)
-        else:
-            answer = self._desk.ask(self._invocation("now", target))
-            if isinstance(answer, Began):
-                ticks.record(claim, answer.job)
-            elif self._desk.holder(target) is not None:
-                return ticks.release(claim)  # somebody was faster; it is this tick's turn after them
-            else:
-                self._tell_refused(target, answer.card.title)
-                ticks.record(claim, None)
-        return ticks.passed(tick, now)
 
     def _begin_anew(self, target: TargetName) -> None:
         """A backup behind a gap."""
@@ -186,80 +168,10 @@ class Rota:
             elif self._duty.schedule is not None and gaps.ask(gap, now):
                 self._desk.ask(self._invocation("now", target))
 
-    def _prune(self, target: TargetName, tick: datetime, backups: Ticks | None, ticks: Ticks) -> None:
-        """`backups`: whose job of that tick is waited for; None where none is made."""
-        now = self._clock.now()
-        if ticks.ran(tick):
-            return ticks.passed(tick, now)
-        if backups is None and not self._holdings.any(target):
-            return ticks.passed(tick, now)
-        if (backups is not None and not self._ended(backups, tick)) or self._desk.holder(target) is not None:
-            return None
-        claim = ticks.claim(tick)
-        if claim is None:
-            return None
-        answer = self._desk.ask(self._invocation("prune", target))
-        if not isinstance(answer, Began) and self._desk.holder(target) is not None:
-            return ticks.release(claim)
-        if not isinstance(answer, Began):
-            self._tell_refused(target, answer.card.title)
-        ticks.record(claim, answer.job if isinstance(answer, Began) else None)
-        return ticks.passed(tick, now)
-
-    def _chore(self, target: TargetName, chore: Chore) -> Callable[[datetime], None]:
-        ticks = Ticks(self._state, chore.schedule, target)
-
-        def run(tick: datetime) -> None:
-            now = self._clock.now()
-            if ticks.ran(tick):
-                return ticks.passed(tick, now)
-            claim = None if self._desk.holder(target) is not None else ticks.claim(tick)
-            if claim is None:
-                return None
-            words = (*chore.words, target)
-            answer = self._desk.ask(Invocation(chore.command, words, self._duty.actor, self._duty.channel))
-            if not isinstance(answer, Began) and self._desk.holder(target) is not None:
-                return ticks.release(claim)
-            ticks.record(claim, answer.job if isinstance(answer, Began) else None)
-            return ticks.passed(tick, now)
-
-        return run
-
-    def _ended(self, backups: Ticks, tick: datetime) -> bool:
-        """Whether the backup of a tick has ended, one way or the other."""
-        if not backups.ran(tick):
-            return False
-        job_id = backups.job(tick)
-        job = None if job_id is None else self._desk.load(JobId(job_id))
-        return job is None or job.state.final
-
     def _invocation(self, word: str, target: TargetName) -> Invocation:
         return Invocation("backup", (word, target), self._duty.actor, self._duty.channel)
 
-    # -- what is told ------------------------------------------------------------------------------------------
-
-    def _tell_missed(self, target: TargetName, missed: tuple[datetime, ...], ticks: Ticks) -> None:
-        claim = ticks.claim(missed[-1], missed=True)
-        if claim is None:
-            return None
-        missed = tuple(tick for tick in missed if not ticks.ran(tick))
-        if not missed:  # the clock went back, or a bot died as soon as it had begun one
-            return ticks.record(claim, None)
-        text = Text(
-            "{count} times a backup of {target} was due and none was begun, the last time at {time}: the bot did not "
-            "run, could not reach Redis, or something else was at work on {target} all the time.",
-            count=len(missed),
-            target=Code(target),
-            time=missed[-1],
-        )
-        facts: dict[str, Json] = {"missed": len(missed), "last": missed[-1].isoformat()}
-        self._alarms.tell(Alarm("missed", "backup.missed", target, text, facts), self._duty.actor, self._duty.channel)
-        return ticks.record(claim, None)
-
-    def _tell_refused(self, target: TargetName, why: Text) -> None:
-        text = Text("What the schedule asked for was refused: {why}", why=why)
-        alarm = Alarm("refused", "backup.missed", target, text, {"reason": str(why)})
-        self._alarms.tell(alarm, self._duty.actor, self._duty.channel)
+    # -- the alarm ---------------------------------------------------------------------------------------------
 
     def _watch(self, target: TargetName) -> None:
         now = self._clock.now()
@@ -268,6 +180,8 @@ class Rota:
         fresh = Freshness(max(good, default=None), len(good))
         note(self._state, target, fresh)
         since = fresh.newest or first_seen(self._state, target, now)
+        if now - since > STALE and self._late(target, now):
+            return
         if now - since > STALE:
             text = Text(
                 "The newest good backup of {target} is {age} old. Look at the card of the last backup, put right what "
@@ -284,6 +198,18 @@ class Rota:
         elif fresh.newest is not None:
             text = Text("There is a good backup of {target} again, made at {time}.", target=Code(target), time=since)
             self._alarms.over("stale", target, text, self._duty.actor)
+
+    def _late(self, target: TargetName, now: datetime) -> bool:
+        """Whether a backup that is due waits for somebody, or is being made: whether it comes is not decided yet."""
+        if self._duty.schedule is None:
+            return False
+        limit, ticks = min(self._duty.limit, CATCH_UP), Ticks(self._state, self._duty.schedule, target)
+        wait, last = ticks.waiting(now), ticks.last()
+        if wait is not None:
+            return now - wait.since <= limit
+        job_id = None if last is None or not now - limit <= last <= now else ticks.job(last)
+        job = None if job_id is None else self._desk.load(job_id)
+        return job is not None and not job.state.final
 
 
 def _begins_anew(manifest: Manifest, after: datetime) -> bool:

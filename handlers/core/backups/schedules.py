@@ -8,10 +8,13 @@
 - `ticked:<schedule>:<target>` is the last tick that was dealt with. What came after it and was not run was missed;
   of several of the last 8 days the newest is run, when it is younger than the limit. One that lies in the future is
   not believed.
+- `waits:<schedule>:<target>` says which tick was the first that waits for somebody at work, and for which job: so that
+  a worker that is started anew knows it, and that job can be named when the limit passes.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -19,8 +22,9 @@ from itertools import groupby, takewhile
 
 from cronsim import CronSim, CronSimError
 
-from handlers.core.ports import State
+from handlers.core.ports import Held, State
 from handlers.core.words.answers import JobId, TargetName
+from handlers.core.words.digests import canonical
 
 CATCH_UP = timedelta(hours=6)
 AHEAD = timedelta(minutes=5)
@@ -71,7 +75,9 @@ class Due:
 
 
 def due(schedule: Schedule, after: datetime, now: datetime, limit: timedelta = CATCH_UP) -> Due:
-    """What came since the last tick that was dealt with."""
+    """What came since the last tick that was dealt with. One is caught up for five minutes whatever the limit says: no
+    worker looks in its very moment."""
+    limit = max(limit, AHEAD)
     if after > now + AHEAD:
         after = now - limit
     ticks = schedule.ticks(max(after, now - LOOK_BACK), now)
@@ -90,6 +96,14 @@ class Claim:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Ticks that wait for somebody at work. `since`: the first of them; `job`: whose end is waited for."""
+
+    since: datetime
+    job: JobId
+
+
 class Ticks:
     """What was done about the ticks of one schedule and target, in the state. Everything raises OutsideError."""
 
@@ -97,6 +111,7 @@ class Ticks:
         self._state = state
         self._prefix = f"tick:{schedule.name}:{target}:"
         self._last = f"ticked:{schedule.name}:{target}"
+        self._waits = f"waits:{schedule.name}:{target}"
 
     def last(self) -> datetime | None:
         """The last tick that was dealt with; None when nothing is remembered."""
@@ -117,10 +132,36 @@ class Ticks:
         """The tick was run, by this job, or need not be; or it was told."""
         self._state.put_if(claim.key, (job or "-").encode(), claim.version, seconds=KEEP_SECONDS)
 
-    def ran(self, tick: datetime) -> bool:
-        """Whether it was run, or need not be."""
-        held = self._state.get(f"{self._prefix}{tick.isoformat()}")
+    def ran(self, tick: datetime, *, missed: bool = False) -> bool:
+        """Whether it was run, or need not be; `missed`: whether it was told."""
+        held = self._state.get(f"{self._prefix}{tick.isoformat()}{':missed' if missed else ''}")
         return held is not None and held.value != b""
+
+    def wait(self, tick: datetime, job: JobId, now: datetime) -> None:
+        """The tick is due and waits for the end of that job. One that waits already has waited since its own tick."""
+        for _ in range(ROUNDS):
+            held = self._state.get(self._waits)
+            before = self._waiting(held, now)
+            wait = Wait(tick if before is None else min(before.since, tick), job)
+            if wait == before:
+                return
+            value = canonical({"since": wait.since.isoformat(), "job": wait.job})
+            version = None if held is None else held.version
+            if self._state.put_if(self._waits, value, version, seconds=KEEP_SECONDS) is not None:
+                return
+
+    def waiting(self, now: datetime) -> Wait | None:
+        """What waits; None when nothing does, or it has been dealt with."""
+        return self._waiting(self._state.get(self._waits), now)
+
+    def _waiting(self, held: Held | None, now: datetime) -> Wait | None:
+        if held is None:
+            return None
+        last = self.last()
+        data = json.loads(held.value)
+        wait = Wait(datetime.fromisoformat(data["since"]), JobId(data["job"]))
+        over = last is not None and wait.since <= last <= now + AHEAD
+        return None if over or wait.since > now + AHEAD else wait
 
     def job(self, tick: datetime) -> JobId | None:
         """The job that ran a tick; None when there is none."""
