@@ -78,7 +78,8 @@ mutation: $(STAMP)
 	@$(subst --only-binary :all:,,$(PIP_INSTALL)) -r requirements/mutation.lock  # one of them has no wheel
 	@$(BIN)/python -m tests.mutation $(ARGS)
 
-# `make bench` (under twenty minutes), `make bench ONLY=gate`, `make bench ARGS=--quick`, `make bench ARGS=--long`.
+# `make bench` (what fits in twenty minutes, the oldest figures first), `make bench ONLY=backup`, `make bench ONLY=gate`,
+# `make bench ARGS=--quick` (two minutes), `make bench ARGS=--long` (all of it).
 bench: $(STAMP) parts
 	@$(BIN)/python -m tests.bench $(ONLY) $(ARGS)
 

@@ -29,7 +29,7 @@ from tests.bench.page import Section
 from tests.bench.plots import Bars
 from tests.bench.turns import faster, in_turns
 
-ROUNDS = 3
+ROUNDS = 5
 OURS, PEER = "/health edge", "testssl.sh"
 SITE = """
 server_tokens off;

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -70,8 +71,23 @@ def write(sections: list[Section], order: tuple[str, ...]) -> None:
     _keep_figures(sections, order, now)
 
 
+def oldest_first(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The benches of these names: those first that were never made, or longest ago."""
+    kept = _kept()
+    return tuple(sorted(names, key=lambda name: str(kept.get(name, {}).get("made", ""))))
+
+
+def took_last(name: str) -> float:
+    """How many seconds a bench took when it was made last; 0 when it never was, or nobody noted it."""
+    return float(_kept().get(name, {}).get("took_seconds", 0))
+
+
+def _kept() -> dict[str, Any]:
+    return dict(json.loads(FIGURES.read_text())) if FIGURES.exists() else {}
+
+
 def _keep_figures(sections: list[Section], order: tuple[str, ...], moment: datetime) -> None:
-    kept = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    kept = _kept()
     for section in sections:
         kept[section.name] = {
             "title": section.title,
@@ -80,7 +96,7 @@ def _keep_figures(sections: list[Section], order: tuple[str, ...], moment: datet
             "rows": section.rows,
             "measured": {name: [round(each, 4) for each in figures] for name, figures in section.measured.items()},
             "method": section.method,
-            "made": f"{moment:%Y-%m-%d}",
+            "made": f"{moment:%Y-%m-%dT%H:%M}",
             "took_seconds": round(section.took_seconds),
             "machine": machine(),
         }

@@ -21,7 +21,7 @@ from tests.bench.page import Section, mebibytes, megabytes, per_second
 from tests.bench.plots import Bars
 
 MEGABYTES = 300
-ROUNDS = 3
+ROUNDS = 5
 LIMIT_BYTES = 150 * 1024 * 1024
 INDEXES = ({"state": 1, "at": -1}, {"email": 1}, {"lines.sku": 1})
 ENGINES = ("native", "mongorestore")

@@ -65,7 +65,7 @@ def measure(counts: Sequence[int] = COUNTS, rounds: int = ROUNDS) -> Section:
         "targets",
         "/health of many targets at once",
         f"**{counts[-1]} targets asked about at the same moment have their cards after {points[-1][1]:.1f} s (p95; "
-        f"{holds}: less than {LIMIT_SECONDS} s), one after {points[0][1]:.1f} s.** A look takes {spent * 1000:.0f} ms "
+        f"{holds}: less than {LIMIT_SECONDS} s), one after {points[0][1]:.2f} s.** A look takes {spent * 1000:.0f} ms "
         "of processor.",
         ("targets", "looks", "p50", "p95", "most", "processor, a look"),
         tuple(rows),
