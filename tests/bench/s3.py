@@ -77,7 +77,9 @@ def measure() -> Section:
 
         times = in_turns("s3", {GZIP: gzip, OURS: ours}, ROUNDS)
     against = statistics.median(ratios(times, GZIP, OURS))
-    verdict = "reached" if against >= TO_REACH else "NOT REACHED"
+    verdict = "reached"
+    if against < TO_REACH:
+        verdict = f"NOT REACHED, by {TO_REACH - against:.1f}: the server's own work on the same cores is in the seconds"
     return Section(
         "s3",
         "Throughput into S3",
