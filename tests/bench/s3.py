@@ -28,7 +28,7 @@ from tests.bench.page import Section, mebibytes, megabytes, per_second
 from tests.bench.plots import Bars
 from tests.bench.turns import faster, in_turns, ratios
 
-MEGABYTES = 300
+MEGABYTES = 900
 ROUNDS = 5
 TO_REACH = 6.0
 GZIP, OURS = "mongodump --gzip --archive, then boto3's upload_fileobj", "/backup now"
