@@ -171,6 +171,8 @@ def test_a_manifest_of_another_form_is_refused(name: str) -> None:
             # Another word may be a truth that this test knows nothing of.
             if wrong == value or (isinstance(value, str | int) and type(wrong) is type(value) and field in FREE):
                 continue
+            if field == "began" and wrong is GONE:  # those of before it was noted lack it
+                continue
             there = made(name).copy()
             there.put(place_of(there.first), sealed)
             assert refused(there, there.restore, (field, wrong)) in {"manifest", "place", "names"}
