@@ -2,8 +2,8 @@
 
 - The folder of the settings holds one backup; what is restored is that. The code is given by a stand-in for factors.
 - Memory is measured from the moment the backup is loaded: what the safety backup used before is another bench's.
-- Prints one line of JSON: what it took. With `--until-closed` it goes on until its standard input is closed, and
-  prints nothing.
+- Prints one line of JSON: what it took. With `--until-closed` it makes the backup itself, goes on until its
+  standard input is closed, and prints nothing.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def main() -> int:
         if "--until-closed" not in sys.argv:
             print(json.dumps(asdict(restore(built))))
             return 0
+        built.desk.work(built.asked("backup", "now"))
         turn = itertools.count()  # a code counts once, so each is another person's
         while not select.select([sys.stdin], [], [], 0)[0]:
             restore(built, f"U{next(turn):08d}")

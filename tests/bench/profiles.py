@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from sandbox.servers.mongod import Mongod
 from sandbox.servers.redis import RedisServer
 from tests.bench import data
 from tests.bench.arrival import CHANNELS, stage
-from tests.bench.backups import environment, taken
+from tests.bench.backups import environment
 from tests.bench.intake import Sender
 
 FOLDER = Path(__file__).parents[2] / "docs" / "profiles"
@@ -29,7 +28,6 @@ SECONDS = 15
 RATE = 200
 WARM_SECONDS = 5.0
 PACE = 100
-PEOPLE = 20_000
 
 
 def backup() -> None:
@@ -68,26 +66,13 @@ def restore() -> None:
     with Mongod(cache_gigabytes=1) as mongod, RedisServer() as redis, tempfile.TemporaryDirectory() as place:
         uri, folder = mongod.uri("bench"), Path(place) / "backups"
         data.plant_orders(uri, MEGABYTES)
-        taken(uri, redis.url, folder)
         _attached("restore", ["-m", "tests.bench.one_restore", "--until-closed"], environment(uri, redis.url, folder))
-
-
-def replay() -> None:
-    """An hour of small writes replayed beside the live data, again and again."""
-    _attached("replay", ["-c", "from tests.bench import replay; replay.again()"], dict(os.environ))
-
-
-def gate() -> None:
-    """Questions, and verdicts on their codes."""
-    _attached("gate", ["-c", f"from tests.bench import gate; gate.measure({PEOPLE})"], dict(os.environ))
 
 
 PROFILES: dict[str, Callable[[], None]] = {
     "backup": backup,
     "restore": restore,
-    "replay": replay,
     "alerts": alerts,
-    "gate": gate,
 }
 
 

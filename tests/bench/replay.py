@@ -65,16 +65,6 @@ def measure() -> Section:
     )
 
 
-def again() -> None:
-    """The same slice replayed for ever, for whoever looks on."""
-    with Mongod(cache_gigabytes=1) as mongod, mongod.client() as client:
-        real = client.get_database("bench")
-        with closing(MongoDatabase(mongod.uri("bench"))) as adapter:
-            packed, _, _ = _slice(adapter, real)
-            while True:
-                _ours(adapter, real, packed)
-
-
 def _slice(adapter: MongoDatabase, real: Database[dict[str, Any]]) -> tuple[list[bytes], SliceEvidence, float]:
     for name in NAMES:
         real.create_collection(name)
