@@ -237,7 +237,7 @@ class BackupHandler:
             Text("{id} is quarantined: {reason}.", id=Code(backup), reason=reason)
             for backup, reason in suspects.items()
         ]
-        sound = [each for each in listing.manifests if each.id not in listing.absent | suspects.keys()]
+        sound = [each for each in listing.whole if each.id not in suspects]
         database = self._targets[target].database.name
         bases = [each for each in sound if followed(each, database)]
         lines += _moments(bases, links(self._targets[target].store, target))

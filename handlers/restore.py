@@ -199,9 +199,8 @@ class RestoreHandler:
     def _bases(self, name: TargetName, *, sound: bool = True) -> tuple[Manifest, ...]:
         """The backups from which the saved oplog of a target leads on; not `sound`: quarantined ones too."""
         catalogue, database = self._catalogues[name], self._targets[name].database.name
-        listing = catalogue.listing()
-        whole = tuple(each for each in listing.manifests if each.id not in listing.absent)
-        return tuple(each for each in (catalogue.sound() if sound else whole) if followed(each, database))
+        there = catalogue.sound() if sound else catalogue.listing().whole
+        return tuple(each for each in there if followed(each, database))
 
     def _undoing(self, words: list[str]) -> Draft:
         match words:

@@ -51,6 +51,16 @@ class Night(House):
         while work and self.queue.jobs:
             self.queue.hand_out(self.desk.work)
 
+    def killed_at(self, call: int, *, after: bool) -> bool:
+        """A worker is killed at so many calls outside of one round; False when the round has fewer. Others live on."""
+        self.faults.kill("*", call, after=after)
+        try:
+            self.rounds(work=False)
+        except Killed:
+            self.faults.revive()
+            return True
+        return False
+
     def pass_time(self, length: timedelta, step: timedelta = timedelta(minutes=10)) -> None:
         end = self.clock.moment + length
         while self.clock.moment < end:
@@ -247,14 +257,9 @@ def test_a_bot_that_dies_anywhere_in_the_round_of_a_tick_loses_no_backup_and_mak
             night = Night()
             night.rounds()
             night.clock.moment = NOW - HOUR + timedelta(seconds=1)
-            night.faults.kill("*", nth, after=after)
-            try:
-                night.rounds(work=False)
-            except Killed:
-                covered += 1
-            else:
+            if not night.killed_at(nth, after=after):
                 break
-            night.faults.revive()
+            covered += 1
             night.rotas = [night.new_rota()]
             night.desk = night.new_desk()
             for _ in range(20):

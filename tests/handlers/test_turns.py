@@ -13,7 +13,7 @@ from handlers.core.door.desk import Began, Said
 from handlers.core.door.records import Jobs
 from handlers.core.words.answers import Invocation, JobId, Surface
 from handlers.core.words.jobs import Job, JobState
-from tests.fakes import Killed, someone
+from tests.fakes import someone
 from tests.handlers.test_prunings import NOW, SHOP
 from tests.handlers.test_rota import CHECK, HOUR, NIGHTLY, Night, asked_by_sara, when_claimed
 
@@ -271,14 +271,9 @@ def test_a_telling_whose_worker_died_is_told_by_another() -> None:
             drilled_by_sara(night)
             look(night, HOUR)
             night.clock.moment = PROVED + HOUR * 6 + MINUTE
-            night.faults.kill("*", nth, after=after)
-            try:
-                night.rounds(work=False)
-            except Killed:
-                covered += 1
-            else:
+            if not night.killed_at(nth, after=after):
                 break
-            night.faults.revive()
+            covered += 1
             night.rotas = [night.new_rota() for _ in range(2)]
             look(night, timedelta(minutes=6), MINUTE)
             assert set(told(night)), (nth, after)
@@ -358,14 +353,9 @@ def test_a_worker_that_dies_anywhere_while_it_waits_or_begins_loses_no_tick_and_
                     night.desk.work(drill)
                 else:
                     night.clock.moment = PROVED
-                night.faults.kill("*", nth, after=after)
-                try:
-                    night.rounds(work=False)
-                except Killed:
-                    covered += 1
-                else:
+                if not night.killed_at(nth, after=after):
                     break
-                night.faults.revive()
+                covered += 1
                 night.rotas, night.desk = [night.new_rota() for _ in range(2)], night.new_desk()
                 look(night, MINUTE * 3, MINUTE)
                 night.desk.work(drill)

@@ -82,6 +82,11 @@ class Listing:
     leftovers: tuple[Artifact, ...] = ()
     stored: Mapping[BackupId, datetime] = field(default_factory=dict)
 
+    @property
+    def whole(self) -> tuple[Manifest, ...]:
+        """Those whose files are there."""
+        return tuple(each for each in self.manifests if each.id not in self.absent)
+
 
 class Catalogue:
     """The backups of one target. Manifests never change, so they are remembered."""
@@ -192,8 +197,8 @@ class Catalogue:
         """Those that can be relied on, newest first: their files are there, and none is quarantined. Raises
         OutsideError."""
         listing = self.listing()
-        bad = listing.absent | self._suspects(listing).keys()
-        return tuple(each for each in listing.manifests if each.id not in bad)
+        bad = self._suspects(listing)
+        return tuple(each for each in listing.whole if each.id not in bad)
 
     def _suspects(self, listing: Listing) -> Mapping[BackupId, Text]:
         history = self.dossier.history()
