@@ -174,7 +174,7 @@ def backed_up(adapter: MongoDatabase, real: Database[dict[str, Any]], into: Path
     ]
     assert entries
     packer = adapter.packer()
-    stored = packer.pack(b"".join(entries)) + packer.finish()
+    stored = b"".join((*packer.pack(b"".join(entries)), *packer.finish()))
     place, suffix = folder(SHOP, ID), evidence.packing.suffix
     manifest = Manifest(
         id=ID,

@@ -150,7 +150,7 @@ class ArchiveDump:
         live = [each.spec for each in database.collections(count=True)]
         self._raw = archive_of(live, {name: each.documents for name, each in database.there.items()})
         self._packer = Packer(database.packing, threads=0)
-        self._pieces = [self._packer.pack(self._raw) + self._packer.finish()]
+        self._pieces = [b"".join((*self._packer.pack(self._raw), *self._packer.finish()))]
 
     def read(self) -> bytes:
         return self._pieces.pop() if self._pieces else b""

@@ -144,7 +144,7 @@ def retold(there: World, data: bytes) -> None:
 def repacked(there: World, raw: bytes) -> None:
     """Another archive as the first backup's, with checksums that fit."""
     packer = Packer(there.first.packing, threads=0)
-    packed = packer.pack(raw) + packer.finish()
+    packed = b"".join((*packer.pack(raw), *packer.finish()))
     there.put(there.first.data.key, packed)
     retold(there, packed)
 

@@ -155,7 +155,7 @@ def test_another_archive_of_the_same_counts_and_definitions_is_refused(name: str
     there = made(name).copy()
     packer = Packer(there.first.packing, threads=0)
     raw = archive_of(there.first.collections, documents)
-    there.put(there.first.data.key, packer.pack(raw) + packer.finish())
+    there.put(there.first.data.key, b"".join((*packer.pack(raw), *packer.finish())))
     assert refused(there, there.restore, "same counts") == "checksum"
 
 

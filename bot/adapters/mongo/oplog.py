@@ -122,7 +122,7 @@ class OplogTail:
                     if time.monotonic() > deadline:
                         raise OutsideError(Text("The majority of the replica set is far behind its primary."))
                     time.sleep(POLL_SECONDS)
-        return bytes(packed + self._packer.finish())
+        return b"".join((packed, *self._packer.finish()))
 
     def evidence(self) -> SliceEvidence:
         """See the port."""
@@ -161,7 +161,7 @@ class OplogTail:
                         continue
                     self._last = time_of(entry)
                     if raw:
-                        packed += self._packer.pack(raw)
+                        packed += b"".join(self._packer.pack(raw))
                         size += len(raw)
                         self._entries += 1
                     if size >= READ_BYTES:

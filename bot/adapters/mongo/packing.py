@@ -2,6 +2,7 @@
 
 - One frame of Zstandard with a checksum; around it age's encryption when there are recipients.
 - What is measured (SHA-256, length) is what is stored.
+- What comes out is handed on in pieces of one size: several MiB at a time would stay with the allocator, in holes.
 - Stock tools read it: `zstd -dc`, with `age -d` before it (docs/backup-format.md).
 """
 
@@ -22,6 +23,8 @@ from handlers.core.words.text import Text
 ZSTD_THREADS = 2
 JOB_BYTES = 3 * 1024 * 1024
 """What one thread is given at once: three windows. One takes longer, and each more takes 10 MB of memory."""
+OUT_BYTES = 256 * 1024
+"""What comes out in one piece, before encryption."""
 TABLES = {3: {"window_log": 20, "chain_log": 15}}
 """By level: half as large, they stay in a processor's cache, which is 7 to 12 % less work for as many bytes."""
 # What level 19 looks back at; a frame that wants more memory is not ours.
@@ -41,7 +44,7 @@ class Packer:
             write_checksum=1,
             **TABLES.get(packing.level, {}),
         )
-        self._compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+        self._chunker = zstandard.ZstdCompressor(compression_params=parameters).chunker(chunk_size=OUT_BYTES)
         self._sealer = Sealer(packing.recipients) if packing.recipients else None
         self._sha = hashlib.sha256()
         self.stored_bytes = 0
@@ -51,22 +54,25 @@ class Packer:
         """Of everything that came out so far, in hexadecimal."""
         return self._sha.hexdigest()
 
-    def pack(self, raw: bytes | memoryview) -> bytes:
-        """What comes out for the next piece; often nothing yet. Raises OutsideError when it cannot be encrypted."""
-        packed = self._compressor.compress(raw)
-        return self._measured(packed if self._sealer is None else self._sealer.seal(packed))
+    def pack(self, raw: bytes | memoryview) -> Iterator[bytes]:
+        """What comes out for the next piece, often nothing yet; it is to be read to its end. Raises OutsideError when
+        it cannot be encrypted."""
+        yield from map(self._measured, self._sealed(self._chunker.compress(raw)))
 
-    def finish(self) -> bytes:
+    def finish(self) -> Iterator[bytes]:
         """What comes out at the end. Raises OutsideError when it cannot be encrypted."""
-        packed = self._compressor.flush()
+        packed: Iterable[bytes] = self._chunker.finish()  # type: ignore[no-untyped-call]  # its hints are bare
+        yield from map(self._measured, self._sealed(packed))
         if self._sealer is not None:
-            packed = self._sealer.seal(packed) + self._sealer.finish()
-        return self._measured(packed)
+            yield self._measured(self._sealer.finish())
 
     def close(self) -> None:
         """Ends it wherever it is; what is not finished is worth nothing. May be called twice."""
         if self._sealer is not None:
             self._sealer.close()
+
+    def _sealed(self, packed: Iterable[bytes]) -> Iterable[bytes]:
+        return packed if self._sealer is None else filter(None, map(self._sealer.seal, packed))
 
     def _measured(self, packed: bytes) -> bytes:
         self._sha.update(packed)

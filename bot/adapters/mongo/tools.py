@@ -147,6 +147,7 @@ class ToolDump:
         self._packer = packer
         # One buffer for all: a fresh MiB for each piece costs more than reading it.
         self._buffer = memoryview(bytearray(PIECE_BYTES))
+        self._pieces: Iterator[bytes] = iter(())
         self._raw = 0
         self._ended = False
 
@@ -157,20 +158,19 @@ class ToolDump:
 
     def read(self) -> bytes:
         """See the port."""
-        while not self._ended:
-            if not _ready(self._out, select.POLLIN, self._stall):
-                raise _stalled("mongodump", self._stall)
-            count = os.readv(self._out, (self._buffer,))
-            if count:
-                self._raw += count
-                self._walker.feed(self._buffer[:count])
-                packed = self._packer.pack(self._buffer[:count])
-            else:
-                self._ended = True
-                packed = self._packer.finish()
-            if packed:
-                return packed
-        return b""
+        while (piece := next(self._pieces, None)) is None and not self._ended:
+            self._pieces = self._packed()
+        return piece or b""
+
+    def _packed(self) -> Iterator[bytes]:
+        """What comes out for what mongodump writes next."""
+        if not _ready(self._out, select.POLLIN, self._stall):
+            raise _stalled("mongodump", self._stall)
+        count = os.readv(self._out, (self._buffer,))
+        self._ended = not count
+        self._raw += count
+        self._walker.feed(self._buffer[:count])
+        return self._packer.pack(self._buffer[:count]) if count else self._packer.finish()
 
     def evidence(self) -> DumpEvidence:
         """See the port."""

@@ -280,6 +280,6 @@ def is_key(key: str) -> bool:
     return len(key) <= MAX_KEY_CHARACTERS and all(_WORD.fullmatch(word) for word in key.split("/"))
 
 
-def sha256(data: bytes) -> str:
+def sha256(data: bytes | memoryview) -> str:
     """As S3 writes checksums: base64."""
     return base64.b64encode(hashlib.sha256(data).digest()).decode()

@@ -37,7 +37,12 @@ def raw_pieces(seed: int, count: int, size: int = 50_000) -> list[bytes]:
 
 def packed_with(packing: Packing, raw: list[bytes], threads: int = 2) -> tuple[bytes, Packer]:
     packer = Packer(packing, threads=threads)
-    return b"".join([*map(packer.pack, raw), packer.finish()]), packer
+    return b"".join(itertools.chain(*map(packer.pack, raw), packer.finish())), packer
+
+
+def fed(packer: Packer, piece: bytes) -> None:
+    for _ in packer.pack(piece):
+        pass
 
 
 def cut(whole: bytes, size: int) -> list[bytes]:
@@ -175,12 +180,11 @@ def test_what_is_given_stays_the_callers_error() -> None:
 
 def test_a_packer_that_is_let_go_ends_its_thread() -> None:
     packer = Packer(SEALED)
-    packer.pack(b"x" * MEBIBYTE)
-    packer._compressor.flush()
+    assert list(packer.pack(b"x" * MEBIBYTE)) == []
     assert age_threads() == []  # nothing was sealed yet, so there is no thread
     packer = Packer(SEALED)
     for piece in raw_pieces(7, 40, MEBIBYTE):
-        packer.pack(piece)
+        fed(packer, piece)
     assert len(age_threads()) == 1
     gone = weakref.ref(packer)
     del packer
@@ -191,7 +195,7 @@ def test_a_packer_that_is_let_go_ends_its_thread() -> None:
 def test_a_packer_in_a_circle_ends_its_thread_when_it_is_collected() -> None:
     packer = Packer(SEALED, threads=0)
     for piece in raw_pieces(8, 4, MEBIBYTE):
-        packer.pack(piece)
+        fed(packer, piece)
     assert len(age_threads()) == 1
     packer.circle = packer  # type: ignore[attr-defined]
     del packer
@@ -202,12 +206,12 @@ def test_a_packer_in_a_circle_ends_its_thread_when_it_is_collected() -> None:
 def test_a_closed_packer_never_makes_half_a_file_look_whole() -> None:
     packer = Packer(SEALED, threads=0)
     for piece in raw_pieces(9, 4, MEBIBYTE):
-        packer.pack(piece)
+        fed(packer, piece)
     packer.close()
     packer.close()
     assert age_threads() == []
     with pytest.raises(OutsideError, match="could not be encrypted"):
-        packer.finish()
+        list(packer.finish())
     sealer = Sealer((PUBLIC,))
     sealer.seal(b"x" * MEBIBYTE)
     sealer.close()
@@ -241,8 +245,8 @@ def test_memory_does_not_grow_with_what_is_encrypted() -> None:
 
     def stored() -> Iterator[bytes]:
         for _ in range(count):
-            yield packer.pack(piece)
-        yield packer.finish()
+            yield from packer.pack(piece)
+        yield from packer.finish()
 
     peaks, total = [], 0
     for number, plain in enumerate(unpacked(stored(), secret)):

@@ -35,7 +35,7 @@ def test_a_stored_archive_is_walked_as_it_was_when_it_was_made(
 
 def repacked(raw: bytes) -> list[bytes]:
     packer = Packer(Packing())
-    return [packer.pack(raw) + packer.finish()]
+    return [*packer.pack(raw), *packer.finish()]
 
 
 def test_what_is_no_archive_is_damage_and_a_cut_one_is_not_whole(
