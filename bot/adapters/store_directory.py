@@ -2,6 +2,8 @@
 
 - An artifact is written under `.uploads/` first, made durable (fsync), then linked to its name: a link never replaces
   what is there, in one step over all processes. So nothing half-written is ever seen, and nothing is overwritten.
+- A large artifact goes to the disk while it is written, so that fsync waits for its last pieces only, and what is
+  stored does not drive a database's pages out of the memory of the host (posix_fadvise(2), DONTNEED).
 - The name under `.uploads/` says the key and when the upload began, so that `sweep` can tell whose leftovers they are.
 - Words of keys have no leading dot: `.uploads` and other hidden files are never artifacts.
 - No symbolic link below the root is followed: a key cannot lead out of it. The root itself may be one.
@@ -29,6 +31,8 @@ from handlers.core.words.errors import OutsideError
 from handlers.core.words.text import Code, Text
 
 PIECE_BYTES = 1024 * 1024
+AHEAD_BYTES = 16 * 1024 * 1024
+"""What is written before the disk is asked to take it."""
 MAX_KEY_CHARACTERS = 200
 """A key is part of one file name in `.uploads/`, and those end at 255 bytes (NAME_MAX)."""
 _UPLOADS = ".uploads"
@@ -200,6 +204,7 @@ class DirectoryUpload:
         self._words = words_of(key)
         self._name = f"{'+'.join(self._words)}~{time.time_ns() // 1000}~{secrets.token_hex(8)}"
         self._there = False
+        self._written = self._sent = 0
         with store.translating(), store.folder([_UPLOADS], create=True) as descriptor:
             self._file: int | None = os.open(self._name, _OPEN_NEW, 0o600, dir_fd=descriptor)
             self._there = True
@@ -210,7 +215,18 @@ class DirectoryUpload:
         rest = memoryview(data)
         with self._store.translating():
             while rest:
-                rest = rest[os.write(file, rest) :]
+                count = os.write(file, rest)
+                rest = rest[count:]
+                self._written += count
+        if self._written - self._sent >= AHEAD_BYTES:
+            self._send(file)
+
+    def _send(self, file: int) -> None:
+        """Has the system write to the disk what it holds; waits for nothing, and nothing is promised by it."""
+        if hasattr(os, "posix_fadvise"):  # not where it is only for developers
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(file, self._sent, self._written - self._sent, os.POSIX_FADV_DONTNEED)
+        self._sent = self._written
 
     def commit(self) -> Receipt:
         """Makes the whole artifact visible, durably and at once. After OutsideError nothing is visible."""

@@ -40,10 +40,10 @@ def taken(uri: str, redis_url: str, folder: Path, more: Mapping[str, str] | None
     return Taken(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def endless(uri: str, redis_url: str, folder: Path) -> subprocess.Popen[bytes]:
-    """One backup after the other, until the process's standard input is closed."""
+def endless(uri: str, redis_url: str, folder: Path, module: str = "tests.bench.one_backup") -> subprocess.Popen[bytes]:
+    """One backup after the other, or what else the module does, until the process's standard input is closed."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.one_backup", "--until-closed"],
+        [sys.executable, "-m", module, "--until-closed"],
         env=environment(uri, redis_url, folder),
         stdin=subprocess.PIPE,
     )

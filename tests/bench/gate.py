@@ -9,7 +9,8 @@ from __future__ import annotations
 import secrets
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -51,18 +52,48 @@ class Held:
     app: pyotp.TOTP
 
 
-def measure(people: int = PEOPLE) -> Section:
-    """See the module."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A gate that everybody has passed before."""
+
+    gate: Gate
+    clock: LaterClock
+    held: Sequence[Held]
+
+    def confirmed(self) -> tuple[list[float], list[float]]:
+        """Everybody confirms something, with a code that was not used yet: milliseconds until each question was open,
+        and until each code was judged. Raises RuntimeError when a code is refused."""
+        self.clock.ahead += 2 * STEP
+        opened, judged = list[float](), list[float]()
+        for each in self.held:
+            begun = time.perf_counter()
+            challenge = self.gate.open(each.actor, PLAN)
+            opened.append((time.perf_counter() - begun) * 1000)
+            code, begun = each.app.at(self.clock.now()), time.perf_counter()
+            decision, why = self.gate.submit(each.actor, challenge, PLAN, code)
+            judged.append((time.perf_counter() - begun) * 1000)
+            if decision is not Decision.ACCEPTED:
+                raise RuntimeError(f"a right code was refused: {why}")
+        return opened, judged
+
+
+@contextmanager
+def prepared(people: int) -> Iterator[Prepared]:
+    """So many people and their gate."""
     clock = LaterClock()
     with RedisServer() as redis, tempfile.TemporaryDirectory() as place:
         factors = StoredFactors(DirectoryStore(Path(place)), secrets.token_bytes(32), Totp())
         gate = Gate(RedisState(redis.url), factors, clock, SystemEntropy())
-        held = [_enrolled(factors, number, clock.now()) for number in range(people)]
-        clock.ahead = STEP
-        _confirmed(gate, clock, held)  # the first time it is noted durably that the factor was used
-        clock.ahead = 3 * STEP
-        opened, judged = _confirmed(gate, clock, held)
-    alone = [_verified(each.app) for each in held]
+        bench = Prepared(gate, clock, [_enrolled(factors, number, clock.now()) for number in range(people)])
+        bench.confirmed()  # the first time it is noted durably that the factor was used
+        yield bench
+
+
+def measure(people: int = PEOPLE) -> Section:
+    """See the module."""
+    with prepared(people) as bench:
+        opened, judged = bench.confirmed()
+        alone = [_verified(each.app) for each in bench.held]
     p95 = percentile(judged, 95)
     holds = "holds" if p95 < LIMIT_MILLISECONDS else "DOES NOT HOLD"
     rows = (_row("`pyotp.verify` alone", alone), _row("the question", opened), _row("the verdict on its code", judged))
@@ -86,21 +117,6 @@ def _enrolled(factors: StoredFactors, number: int, now: datetime) -> Held:
     app = pyotp.TOTP(seed)
     factors.enroll(actor.person, WORKSPACE, seed, app.at(now - STEP), app.at(now), now)
     return Held(actor, app)
-
-
-def _confirmed(gate: Gate, clock: LaterClock, held: Sequence[Held]) -> tuple[list[float], list[float]]:
-    """Milliseconds until each question was open, and until each code was judged."""
-    opened, judged = list[float](), list[float]()
-    for each in held:
-        begun = time.perf_counter()
-        challenge = gate.open(each.actor, PLAN)
-        opened.append((time.perf_counter() - begun) * 1000)
-        code, begun = each.app.at(clock.now()), time.perf_counter()
-        decision, why = gate.submit(each.actor, challenge, PLAN, code)
-        judged.append((time.perf_counter() - begun) * 1000)
-        if decision is not Decision.ACCEPTED:
-            raise RuntimeError(f"a right code was refused: {why}")
-    return opened, judged
 
 
 def _verified(app: pyotp.TOTP) -> float:

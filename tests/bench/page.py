@@ -21,6 +21,7 @@ FIGURES, PLOTS = PAGE.with_suffix(".json"), PAGE.with_suffix("")
 _SECTION = re.compile(r"^<!-- bench: (?P<name>\w+) -->\n(?P<body>.*?)(?=^<!-- bench: |\Z)", re.MULTILINE | re.DOTALL)
 _NUMBERS, _SPACES = re.compile(r"\[[-\d.e,\s]+\]"), re.compile(r"\s+")
 """A list of numbers is one line of performance.json."""
+UNKNOWN_SECONDS = 600.0
 _HEAD = """# Performance
 
 Made by `make bench` (`make bench ARGS="NAME…"` makes only those sections anew); do not edit by hand. Seconds depend on
@@ -78,8 +79,8 @@ def oldest_first(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def took_last(name: str) -> float:
-    """How many seconds a bench took when it was made last; 0 when it never was, or nobody noted it."""
-    return float(_kept().get(name, {}).get("took_seconds", 0))
+    """How many seconds a bench took when it was made last; UNKNOWN_SECONDS when it never was, or nobody noted it."""
+    return float(_kept().get(name, {}).get("took_seconds", UNKNOWN_SECONDS))
 
 
 def _kept() -> dict[str, Any]:

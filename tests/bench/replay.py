@@ -7,7 +7,9 @@ import statistics
 import subprocess
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,21 +32,64 @@ PREFIX = "staged_"
 _BATCH = 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A slice of the oplog, and where it is replayed. `read_seconds`: how long it took to read and pack it."""
+
+    mongod: Mongod
+    real: Database[dict[str, Any]]
+    adapter: MongoDatabase
+    packed: list[bytes]
+    seen: SliceEvidence
+    read_seconds: float
+
+    def ours(self) -> tuple[float, int]:
+        """Seconds and entries of our replay, beside the live data."""
+        self._emptied(PREFIX)
+        specs = [CollectionSpec(name, CollectionKind.COLLECTION, "{}", (), 0) for name in NAMES]
+        begun = time.perf_counter()
+        evidence = self.adapter.replay([self.packed], PREFIX, specs, names=set(NAMES))
+        return time.perf_counter() - begun, evidence.entries
+
+    def theirs(self, place: Path) -> float:
+        """Seconds of mongorestore's, into the live data."""
+        self._emptied("")
+        begun = time.perf_counter()
+        command = [str(require("mongorestore")), f"--uri={self.mongod.uri()}", "--oplogReplay", "--quiet", str(place)]
+        subprocess.run(command, check=True)
+        return time.perf_counter() - begun
+
+    def _emptied(self, prefix: str) -> None:
+        for name in NAMES:
+            self.real.drop_collection(prefix + name)
+            self.real.create_collection(prefix + name)
+
+
+@contextmanager
+def prepared() -> Iterator[Prepared]:
+    """An hour of small writes."""
+    with (
+        Mongod(cache_gigabytes=1) as mongod,
+        mongod.client() as client,
+        closing(MongoDatabase(mongod.uri("bench"))) as adapter,
+    ):
+        real = client.get_database("bench")
+        yield Prepared(mongod, real, adapter, *_slice(adapter, real))
+
+
 def measure() -> Section:
     """See the module."""
-    with Mongod(cache_gigabytes=1) as mongod, tempfile.TemporaryDirectory() as place, mongod.client() as client:
-        real = client.get_database("bench")
-        with closing(MongoDatabase(mongod.uri("bench"))) as adapter:
-            packed, seen, read_seconds = _slice(adapter, real)
-            Path(place, "oplog.bson").write_bytes(b"".join(unpacked(packed)))
-            ours, theirs, count = [], [], 0
-            for number in range(-1, ROUNDS):
-                seconds, count = _ours(adapter, real, packed)
-                other = _theirs(mongod, real, Path(place))
-                print(f"  round {number + 1}: ours {seconds:.2f} s, mongorestore {other:.2f} s", flush=True)
-                if number >= 0:
-                    ours.append(seconds)
-                    theirs.append(other)
+    with prepared() as bench, tempfile.TemporaryDirectory() as place:
+        seen, read_seconds = bench.seen, bench.read_seconds
+        Path(place, "oplog.bson").write_bytes(b"".join(unpacked(bench.packed)))
+        ours, theirs, count = [], [], 0
+        for number in range(-1, ROUNDS):
+            seconds, count = bench.ours()
+            other = bench.theirs(Path(place))
+            print(f"  round {number + 1}: ours {seconds:.2f} s, mongorestore {other:.2f} s", flush=True)
+            if number >= 0:
+                ours.append(seconds)
+                theirs.append(other)
     mine, other = statistics.median(ours), statistics.median(theirs)
     ratio = statistics.median(one / two for one, two in zip(theirs, ours, strict=True))
     return Section(
@@ -103,24 +148,3 @@ def _operation(draw: random.Random, number: int) -> InsertOne[dict[str, Any]] | 
             return DeleteOne({"_id": known})
         case _:
             return UpdateOne({"_id": known}, {"$push": {"lines": number}}, upsert=True)
-
-
-def _ours(adapter: MongoDatabase, real: Database[dict[str, Any]], packed: list[bytes]) -> tuple[float, int]:
-    for name in NAMES:
-        real.drop_collection(PREFIX + name)
-        real.create_collection(PREFIX + name)
-    specs = [CollectionSpec(name, CollectionKind.COLLECTION, "{}", (), 0) for name in NAMES]
-    begun = time.perf_counter()
-    evidence = adapter.replay([packed], PREFIX, specs, names=set(NAMES))
-    return time.perf_counter() - begun, evidence.entries
-
-
-def _theirs(mongod: Mongod, real: Database[dict[str, Any]], place: Path) -> float:
-    for name in NAMES:
-        real.drop_collection(name)
-        real.create_collection(name)
-    begun = time.perf_counter()
-    subprocess.run(
-        [str(require("mongorestore")), f"--uri={mongod.uri()}", "--oplogReplay", "--quiet", str(place)], check=True
-    )
-    return time.perf_counter() - begun

@@ -9,8 +9,9 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from bot import settings
@@ -40,18 +41,7 @@ def measure(counts: Sequence[int] = COUNTS, rounds: int = ROUNDS) -> Section:
     """See the module."""
     rows, measured, spent = list[tuple[str, ...]](), dict[str, list[float]](), 0.0
     points: list[tuple[float, float]] = []
-    with (
-        Mongod(cache_gigabytes=0.5) as mongod,
-        RedisServer() as redis,
-        Nginx(SITE) as web,
-        Prometheus("global: {scrape_interval: 1s}\n") as prometheus,
-        tempfile.TemporaryDirectory() as place,
-    ):
-        more = {"PUBLIC_URL": f"http://127.0.0.1:{web.port}/", "PROMETHEUS_URL": prometheus.url}
-        desks = [
-            _desk({**environment(mongod.uri(f"shop{n}"), redis.url_of(n), Path(place) / str(n)), **more})
-            for n in range(max(counts))
-        ]
+    with prepared(max(counts)) as desks:
         for count in counts:
             times, spent = _looked(desks[:count], rounds)
             measured[f"{count} targets, seconds"] = times
@@ -78,6 +68,23 @@ def measure(counts: Sequence[int] = COUNTS, rounds: int = ROUNDS) -> Section:
     )
 
 
+@contextmanager
+def prepared(count: int) -> Iterator[list[Desk]]:
+    """The desks of so many targets, with everything that is looked at."""
+    with (
+        Mongod(cache_gigabytes=0.5) as mongod,
+        RedisServer() as redis,
+        Nginx(SITE) as web,
+        Prometheus("global: {scrape_interval: 1s}\n") as prometheus,
+        tempfile.TemporaryDirectory() as place,
+    ):
+        more = {"PUBLIC_URL": f"http://127.0.0.1:{web.port}/", "PROMETHEUS_URL": prometheus.url}
+        yield [
+            _desk({**environment(mongod.uri(f"shop{n}"), redis.url_of(n), Path(place) / str(n)), **more})
+            for n in range(count)
+        ]
+
+
 def _desk(given: Mapping[str, str]) -> Desk:
     return build(settings.read(given, slack=False), Nobody()).desk
 
@@ -86,16 +93,16 @@ def _looked(desks: Sequence[Desk], rounds: int) -> tuple[list[float], float]:
     """Seconds until each look's outcome, and the seconds of processor that one takes."""
     times: list[float] = []
     with ThreadPoolExecutor(len(desks)) as pool:
-        list(pool.map(_look, desks))
+        list(pool.map(look, desks))
         cpu = time.process_time()
         for _ in range(rounds):
-            times += pool.map(_look, desks)
+            times += pool.map(look, desks)
         used = time.process_time() - cpu
     return times, used / len(times)
 
 
-def _look(desk: Desk) -> float:
-    """Raises RuntimeError when the look did not come to its end."""
+def look(desk: Desk) -> float:
+    """Seconds until its outcome. Raises RuntimeError when the look did not come to its end."""
     actor = Actor(PersonId("host"), WORKSPACE, Surface.TERMINAL)
     begun = time.perf_counter()
     answer = desk.ask(Invocation("health", ("all",), actor, "terminal"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import random
 import resource
 import signal
 import stat
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters.store_directory import DirectoryStore, problem
+from bot.adapters.store_directory import AHEAD_BYTES, DirectoryStore, problem
 from handlers.core.words.errors import OutsideError
 
 MIB = 1024 * 1024
@@ -157,3 +158,23 @@ def test_over_processes_each_key_is_won_once(store: DirectoryStore) -> None:
     won = [int(racer.communicate()[0]) for racer in racers]
     assert sum(won) == 200
     assert len(_keys(store)) == 200
+
+
+def test_a_large_artifact_goes_to_the_disk_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def advise(_: int, start: int, length: int, advice: int) -> None:
+        assert advice == os.POSIX_FADV_DONTNEED
+        asked.append((start, start + length))
+        raise OSError(errno.EINVAL, "not on this file system")  # it is a wish, and nothing hangs on it
+
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    store, data = DirectoryStore(tmp_path / "store"), random.Random(4).randbytes(3_000_000)
+    upload = store.open_write("data")
+    for _ in range(15):
+        upload.write(data)
+    upload.commit()
+    assert [start for start, _ in asked] == [0, *(end for _, end in asked[:-1])]
+    assert 15 * len(data) - asked[-1][1] < AHEAD_BYTES
+    assert len(asked) == 2
+    assert b"".join(store.read("data")) == 15 * data
