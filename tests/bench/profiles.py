@@ -2,6 +2,7 @@
 
 - Attached to processes that are at work already (hot.py), so that no start is in them; threads that wait are left out.
 - Only what runs in Python is seen: the work of zstd is the line that waits for it.
+- Where a driver's own threads would fill the picture with their waiting, only what holds Python's lock is drawn.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "profiles"
 SECONDS = 15
 RATE = 200
 WARM_SECONDS = 5.0
+BUSY_ONLY = {"replay", "health"}
 
 
 def pictured(name: str) -> None:
@@ -36,6 +38,7 @@ def _recorded(name: str, pid: str) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     # Its title is its command, so there is no path in it.
     command = ["py-spy", "record", f"--pid={pid}", f"--duration={SECONDS}", f"--rate={RATE}", f"--output={name}.svg"]
+    command += ["--gil"] if name in BUSY_ONLY else []
     spy = Path(sys.executable).with_name("py-spy")
     subprocess.run(command, executable=spy, cwd=FOLDER, check=True, stdout=subprocess.DEVNULL)
 
