@@ -109,13 +109,10 @@ class ArchiveWalker:
                 continue
             if not SMALLEST_DOCUMENT <= length <= LARGEST_DOCUMENT:
                 raise ArchiveError()
-            counting = self._counting
-            if counting is not None:
+            if self._counting is not None:
                 if self._closing:
                     raise ArchiveError()
-                counting[0] += 1
-                counting[1] += length
-                position += length
+                position = self._hop(data, position, self._counting)
                 continue
             if position + length > end:
                 break
@@ -125,6 +122,20 @@ class ArchiveWalker:
             self._skip = position - end
         else:
             self._carry = bytes(data[position:])
+
+    def _hop(self, data: bytes | memoryview, position: int, counting: list[int]) -> int:
+        """Past the documents that begin in it, to what is none or to the end; there is at least one. A quarter of a
+        backup's own time is in this loop."""
+        begin, last, documents, unpack = position, len(data) - 4, 0, _LENGTH.unpack_from
+        while position <= last:
+            (length,) = unpack(data, position)
+            if not SMALLEST_DOCUMENT <= length <= LARGEST_DOCUMENT:
+                break
+            documents += 1
+            position += length
+        counting[0] += documents
+        counting[1] += position - begin
+        return position
 
     def _start(self, data: bytes | memoryview) -> None:
         if int.from_bytes(data[:4], "little") != MAGIC:
