@@ -124,7 +124,7 @@ class ArchiveWalker:
             self._carry = bytes(data[position:])
 
     def _hop(self, data: bytes | memoryview, position: int, counting: list[int]) -> int:
-        """Past the documents that begin in it, to what is none or to the end; there is at least one. A quarter of a
+        """Past the documents that begin in it, to what is none or to the end; there is at least one. An eighth of a
         backup's own time is in this loop."""
         begin, last, documents, unpack = position, len(data) - 4, 0, _LENGTH.unpack_from
         while position <= last:
