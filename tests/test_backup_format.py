@@ -38,6 +38,7 @@ from handlers.core.words.answers import BackupId, JobId, TargetName
 from handlers.core.words.digests import canonical, digest
 from sandbox.servers.mongod import Mongod
 from tests.bot.mongo.stock import dumped, fill
+from tests.chaos.archives import packed_whole
 from tests.chaos.damage import world
 from tests.conftest import needs
 from tests.handlers.test_manifests import MANIFESTS
@@ -174,7 +175,7 @@ def backed_up(adapter: MongoDatabase, real: Database[dict[str, Any]], into: Path
     ]
     assert entries
     packer = adapter.packer()
-    stored = b"".join((*packer.pack(b"".join(entries)), *packer.finish()))
+    stored = packed_whole(packer, b"".join(entries))
     place, suffix = folder(SHOP, ID), evidence.packing.suffix
     manifest = Manifest(
         id=ID,

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
 import tempfile
 import time
@@ -21,6 +20,7 @@ from tests.bench import data, gate, replay, targets
 from tests.bench.arrival import CHANNELS, stage
 from tests.bench.backups import endless
 from tests.bench.intake import Sender
+from tests.bench.turns import until_closed
 
 MEGABYTES = 300
 PACE = 100
@@ -29,22 +29,12 @@ PEOPLE = 100
 
 def backups() -> None:
     """One backup after the other."""
-    with Mongod(cache_gigabytes=1) as mongod, RedisServer() as redis, tempfile.TemporaryDirectory() as place:
-        uri = mongod.uri("bench")
-        data.plant_application(uri, MEGABYTES)
-        with endless(uri, redis.url, Path(place) / "backups") as worker:
-            for _ in at_work(worker.pid):
-                time.sleep(1)
+    _jobs(data.plant_application, "tests.bench.one_backup")
 
 
 def restores() -> None:
     """One restore after the other: the archive read, unpacked, loaded, counted, switched in."""
-    with Mongod(cache_gigabytes=1) as mongod, RedisServer() as redis, tempfile.TemporaryDirectory() as place:
-        uri = mongod.uri("bench")
-        data.plant_orders(uri, MEGABYTES)
-        with endless(uri, redis.url, Path(place) / "backups", "tests.bench.one_restore") as worker:
-            for _ in at_work(worker.pid):
-                time.sleep(1)
+    _jobs(data.plant_orders, "tests.bench.one_restore")
 
 
 def replays() -> None:
@@ -90,8 +80,16 @@ PATHS: dict[str, Callable[[], None]] = {
 def at_work(pid: int | None = None) -> Iterator[None]:
     """One turn after the other of this process or that one."""
     print(pid or os.getpid(), flush=True)
-    while not select.select([sys.stdin], [], [], 0)[0]:
-        yield
+    yield from until_closed()
+
+
+def _jobs(plant: Callable[[str, int], int], module: str) -> None:
+    with Mongod(cache_gigabytes=1) as mongod, RedisServer() as redis, tempfile.TemporaryDirectory() as place:
+        uri = mongod.uri("bench")
+        plant(uri, MEGABYTES)
+        with endless(uri, redis.url, Path(place) / "backups", module) as worker:
+            for _ in at_work(worker.pid):
+                time.sleep(1)
 
 
 if __name__ == "__main__":

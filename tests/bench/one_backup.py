@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import resource
-import select
 import shutil
 import sys
 import time
@@ -26,6 +25,7 @@ from handlers.core.door.approval import WORKSPACE
 from handlers.core.door.desk import Began, Desk
 from handlers.core.words.answers import Actor, Invocation, PersonId, Surface
 from handlers.core.words.jobs import JobState
+from tests.bench.turns import until_closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def main() -> int:
             print(json.dumps(asdict(back_up(desk))))
             return 0
         os.nice(WORKER_NICENESS)  # as a worker
-        while not select.select([sys.stdin], [], [], 0)[0]:
+        for _ in until_closed():
             back_up(desk)
             shutil.rmtree(Path(given.backup_dir) / "v1")
     return 0

@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import select
 import sys
 import time
 from contextlib import closing
@@ -23,6 +22,7 @@ from bot.wiring.commands import WORKER_NICENESS
 from bot.worker import Beat
 from handlers.core.words.jobs import JobState
 from tests.bench.one_backup import memory_bytes
+from tests.bench.turns import until_closed
 from tests.chaos.house import Break, House, house
 from tests.fakes import someone
 
@@ -66,7 +66,7 @@ def main() -> int:
             return 0
         built.desk.work(built.asked("backup", "now"))
         turn = itertools.count()  # a code counts once, so each is another person's
-        while not select.select([sys.stdin], [], [], 0)[0]:
+        for _ in until_closed():
             restore(built, f"U{next(turn):08d}")
     return 0
 

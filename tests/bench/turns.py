@@ -6,10 +6,18 @@ Before each turn everything is on the disk: who writes durably does not wait for
 from __future__ import annotations
 
 import os
+import select
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Times = Mapping[str, list[float]]
+
+
+def until_closed() -> Iterator[None]:
+    """One turn after the other, until standard input is closed."""
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        yield
 
 
 def in_turns(title: str, contenders: Mapping[str, Callable[[], float]], rounds: int) -> Times:

@@ -48,6 +48,11 @@ def crc64(data: bytes) -> int:
     return int.from_bytes((crc ^ 2**64 - 1).to_bytes(8, "little"), "little", signed=True)
 
 
+def packed_whole(packer: Packer, raw: bytes) -> bytes:
+    """All that comes out for it."""
+    return b"".join((*packer.pack(raw), *packer.finish()))
+
+
 def archive_of(specs: Sequence[CollectionSpec], documents: Mapping[str, list[Document]]) -> bytes:
     """What mongodump would write."""
     parts = [MAGIC, bson.encode({"concurrent_collections": 4, "server_version": "6.0.5", "tool_version": "100.7.0"})]
@@ -150,7 +155,7 @@ class ArchiveDump:
         live = [each.spec for each in database.collections(count=True)]
         self._raw = archive_of(live, {name: each.documents for name, each in database.there.items()})
         self._packer = Packer(database.packing, threads=0)
-        self._pieces = [b"".join((*self._packer.pack(self._raw), *self._packer.finish()))]
+        self._pieces = [packed_whole(self._packer, self._raw)]
 
     def read(self) -> bytes:
         return self._pieces.pop() if self._pieces else b""

@@ -16,6 +16,7 @@ import zstandard
 from bot.adapters.mongo.packing import Packer
 from handlers.core.backups.catalogue import MANIFEST
 from handlers.core.formats.manifests import CollectionKind, Manifest
+from tests.chaos.archives import packed_whole
 from tests.chaos.damage import World, resealed
 
 Damaging = Callable[[World, random.Random], None]
@@ -143,10 +144,9 @@ def retold(there: World, data: bytes) -> None:
 
 def repacked(there: World, raw: bytes) -> None:
     """Another archive as the first backup's, with checksums that fit."""
-    packer = Packer(there.first.packing, threads=0)
-    packed = b"".join((*packer.pack(raw), *packer.finish()))
-    there.put(there.first.data.key, packed)
-    retold(there, packed)
+    stored = packed_whole(Packer(there.first.packing, threads=0), raw)
+    there.put(there.first.data.key, stored)
+    retold(there, stored)
 
 
 def other_data_resealed(there: World, draw: random.Random) -> None:

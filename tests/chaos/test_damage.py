@@ -27,7 +27,7 @@ from handlers.core.restores.switches import RESERVED
 from handlers.core.words.digests import canonical, digest
 from handlers.core.words.errors import Problem
 from sandbox.servers.mongod import Mongod
-from tests.chaos.archives import SECRET, archive_of
+from tests.chaos.archives import SECRET, archive_of, packed_whole
 from tests.chaos.damage import World, guard_of, resealed, world
 from tests.chaos.damages import (
     STORED,
@@ -155,7 +155,7 @@ def test_another_archive_of_the_same_counts_and_definitions_is_refused(name: str
     there = made(name).copy()
     packer = Packer(there.first.packing, threads=0)
     raw = archive_of(there.first.collections, documents)
-    there.put(there.first.data.key, b"".join((*packer.pack(raw), *packer.finish())))
+    there.put(there.first.data.key, packed_whole(packer, raw))
     assert refused(there, there.restore, "same counts") == "checksum"
 
 

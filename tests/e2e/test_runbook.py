@@ -213,7 +213,8 @@ def test_an_alerts_button_starts_its_runbook_and_a_step_of_a_killed_bot_is_inter
     def told(message: dict[str, Any]) -> bool:
         words = json.dumps(message["blocks"])
         return message["ts"] == alert["ts"] and f"p{card['ts'].replace('.', '')}|Waiting for something>" in words and (
-            "started by <@U0" in words and "done: " in words  # by whichever of the two was heard first
+            # By whichever of the two was heard first.
+            any(f"started by <@{each}>" in words for each in ("U0SARA", "U0OMID")) and "done: " in words
         )  # fmt: skip
 
     sara.wait_for_message(ALERTS, told, 30)
